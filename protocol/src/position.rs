@@ -1,0 +1,102 @@
+//! Where a shard is in the binlog: the record on the position topic, which commits with the data, and its mirror in
+//! ZooKeeper, which is never the source of truth while the topic has a record.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ClusterId, Epoch, ShardId};
+
+/// A place in the binlog from which reading can resume.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Position {
+    /// The server that `file` and `offset` belong to: MySQL's `@@server_uuid`; for MariaDB, which has none,
+    /// `mariadb-<server id>`.
+    pub server: String,
+    /// Every transaction before this place; empty when the server has no GTIDs.
+    #[serde(default)]
+    pub gtid_set: String,
+    /// Binlog file.
+    pub file: String,
+    /// Offset of the current transaction's first event; between transactions, of the next one.
+    pub offset: u64,
+    /// The place inside that transaction; `None` at its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Inside>,
+}
+
+/// A place inside a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inside {
+    /// Index of the rows event, from 0; every rows event counts, filtered ones too.
+    pub event: u64,
+    /// Index of the next row in that event.
+    pub row: u64,
+    /// Digest of every row passed: reading again must meet the same bytes.
+    pub digest: u64,
+    /// The transaction's xid; `None` when it ends with a COMMIT statement.
+    pub xid: Option<u64>,
+    /// The next row's `xoffset`: rows emitted so far.
+    pub xoffset: u64,
+}
+
+/// The key of a shard's record on the position topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PositionKey {
+    /// The cluster that the record belongs to.
+    pub cluster: ClusterId,
+    /// The shard.
+    pub shard: ShardId,
+}
+
+/// The value of a shard's record on the position topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PositionRecord {
+    /// Everything before this place is in Kafka.
+    pub position: Position,
+    /// The writer's epoch: its predecessor's last record's plus one.
+    pub epoch: Epoch,
+    /// Grows by one with every record of the shard.
+    pub sequence: u64,
+    /// The layout that gave the shard its rows.
+    pub generation: u64,
+    /// The version of the live settings in force.
+    pub settings_version: u64,
+    /// Commit time of the last transaction passed, milliseconds since the epoch, on the source's clock.
+    pub source_time: i64,
+}
+
+/// `cluster/position/<shard>`: what the CLI, the operator and the console read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PositionMirror {
+    /// Binlog file.
+    pub binlog_file: String,
+    /// Offset in it.
+    pub binlog_position: u64,
+    /// Executed GTIDs; empty when the server has none.
+    pub gtid_set: String,
+    /// The server that file and offset belong to.
+    pub server_id: String,
+    /// Source commit time of the last transaction passed, milliseconds since the epoch.
+    pub timestamp: i64,
+    /// The owner's epoch; a mirror of an older epoch is never written over a newer one.
+    pub epoch: Epoch,
+    /// The record's sequence number.
+    pub sequence: u64,
+}
+
+impl From<&PositionRecord> for PositionMirror {
+    fn from(record: &PositionRecord) -> Self {
+        Self {
+            binlog_file: record.position.file.clone(),
+            binlog_position: record.position.offset,
+            gtid_set: record.position.gtid_set.clone(),
+            server_id: record.position.server.clone(),
+            timestamp: record.source_time,
+            epoch: record.epoch,
+            sequence: record.sequence,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The settings of a worker: one YAML document, which the operator writes from the resource's spec and which
+//! Maxwell's own options are translated into. What was typed is dumb data; [`Settings::validate`] says what is wrong
+//! with it, by field, value and mend.
+
+mod failover;
+mod kafka;
+mod mysql;
+mod output;
+mod validate;
+
+pub use failover::{Failover, ZooKeeper};
+pub use kafka::{Commit, Compression, Delivery, Kafka, KeyFormat, PartitionBy, PartitionHash};
+pub use mysql::{Flavor, GtidUse, MySql, Secret, Start, StartFrom};
+pub use output::{Compatibility, Output};
+use serde::{Deserialize, Serialize};
+pub use validate::Invalid;
+
+/// What a worker runs with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Settings {
+    /// The cluster's name in logs and metrics.
+    #[serde(default = "default_cluster")]
+    pub cluster: String,
+    /// Where changes go.
+    #[serde(default)]
+    pub producer: Producer,
+    /// The source.
+    pub mysql: MySql,
+    /// The sink; required for `producer: Kafka`.
+    #[serde(default)]
+    pub kafka: Option<Kafka>,
+    /// Coordination; without it the worker is alone and keeps its position itself.
+    #[serde(default)]
+    pub zookeeper: Option<ZooKeeper>,
+    /// Failover between members.
+    #[serde(default)]
+    pub failover: Failover,
+    /// Maxwell's filter language; empty means everything.
+    #[serde(default)]
+    pub filter: String,
+    /// Maxwell's `output_*` options.
+    #[serde(default)]
+    pub output: Output,
+    /// Port of `/livez`, `/readyz` and `/metrics`.
+    #[serde(default = "default_port")]
+    pub port: u16,
+    /// Log level and format.
+    #[serde(default)]
+    pub logging: Logging,
+}
+
+/// Where changes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Producer {
+    /// Kafka.
+    #[default]
+    Kafka,
+    /// Standard output, one JSON object a line.
+    Stdout,
+}
+
+/// How the worker logs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Logging {
+    /// The least level that is printed.
+    #[serde(default)]
+    pub level: LogLevel,
+    /// One JSON object a line, or text for people.
+    #[serde(default)]
+    pub format: LogFormat,
+}
+
+/// A log level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// A log format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// Text for people.
+    Text,
+}
+
+fn default_cluster() -> String {
+    "maxwell".into()
+}
+
+fn default_port() -> u16 {
+    9090
+}

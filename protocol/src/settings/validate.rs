@@ -1,0 +1,165 @@
+//! What is wrong with settings: field, value, mend.
+
+use thiserror::Error;
+
+use super::{Kafka, PartitionBy, Producer, Settings, StartFrom};
+use crate::filter::Filter;
+use crate::gtid::GtidSet;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{field}: '{value}' {problem}; {mend}")]
+pub struct Invalid {
+    /// The field's path, for example `kafka.commit.maxBytes`.
+    pub field: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to do.
+    pub mend: String,
+}
+
+fn invalid(field: &'static str, value: impl ToString, problem: &str, mend: &str) -> Invalid {
+    Invalid { field, value: value.to_string(), problem: problem.into(), mend: mend.into() }
+}
+
+/// Properties of librdkafka that the worker sets itself, because the delivery guarantee hangs on them.
+const OWN_PROPERTIES: [&str; 13] = [
+    "transactional.id",
+    "enable.idempotence",
+    "acks",
+    "request.required.acks",
+    "retries",
+    "message.send.max.retries",
+    "max.in.flight",
+    "max.in.flight.requests.per.connection",
+    "isolation.level",
+    "transaction.timeout.ms",
+    "message.timeout.ms",
+    "enable.gapless.guarantee",
+    "delivery.report.only.error",
+];
+
+impl Settings {
+    /// Everything that is wrong, empty when nothing is.
+    pub fn validate(&self) -> Vec<Invalid> {
+        let mut found = Vec::new();
+        if self.mysql.host.is_empty() {
+            found.push(invalid("mysql.host", "", "is empty", "name the MySQL server"));
+        }
+        if let Err(error) = Filter::parse(&self.filter) {
+            found.push(invalid("filter", &self.filter, &error.to_string(), "see Maxwell's filter language"));
+        }
+        self.validate_start(&mut found);
+        match (&self.kafka, self.producer) {
+            (Some(kafka), Producer::Kafka) => validate_kafka(kafka, &mut found),
+            (None, Producer::Kafka) => {
+                found.push(invalid("kafka", "", "is missing", "name the brokers, or set producer to stdout"));
+            }
+            (_, Producer::Stdout) => {}
+        }
+        self.validate_coordination(&mut found);
+        found
+    }
+
+    fn validate_start(&self, found: &mut Vec<Invalid>) {
+        let start = &self.mysql.start;
+        match start.from {
+            StartFrom::Position if start.file.as_deref().unwrap_or("").is_empty() => {
+                found.push(invalid(
+                    "mysql.start.file",
+                    "",
+                    "is missing",
+                    "from: Position needs file and offset",
+                ));
+            }
+            StartFrom::Gtid => {
+                let set = start.set.as_deref().unwrap_or("");
+                if let Err(error) = set.parse::<GtidSet>() {
+                    found.push(invalid(
+                        "mysql.start.set",
+                        set,
+                        &error.to_string(),
+                        "write it as the server does",
+                    ));
+                } else if set.is_empty() {
+                    found.push(invalid("mysql.start.set", "", "is missing", "from: Gtid needs a GTID set"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn validate_coordination(&self, found: &mut Vec<Invalid>) {
+        let Some(zookeeper) = &self.zookeeper else { return };
+        if zookeeper.hosts.is_empty() {
+            found.push(invalid("zookeeper.hosts", "", "is empty", "name the ensemble's host:port"));
+        }
+        if !zookeeper.root.starts_with('/') || zookeeper.root.len() < 2 || zookeeper.root.contains("//") {
+            found.push(invalid(
+                "zookeeper.root",
+                &zookeeper.root,
+                "is not a root",
+                "write it as /maxwell/orders",
+            ));
+        }
+        if self.producer == Producer::Stdout {
+            found.push(invalid(
+                "producer",
+                "stdout",
+                "cannot be shared between members",
+                "use the kafka producer, or leave zookeeper out",
+            ));
+        }
+        let failover = &self.failover;
+        if failover.session_timeout_milliseconds < 2 * failover.heartbeat_interval_milliseconds {
+            found.push(invalid(
+                "failover.sessionTimeoutMilliseconds",
+                failover.session_timeout_milliseconds,
+                "is less than two heartbeat intervals",
+                "raise it or lower failover.heartbeatIntervalMilliseconds",
+            ));
+        }
+    }
+}
+
+fn validate_kafka(kafka: &Kafka, found: &mut Vec<Invalid>) {
+    if kafka.brokers.is_empty() {
+        found.push(invalid("kafka.brokers", "", "is empty", "name some brokers as host:port"));
+    }
+    if kafka.topic.is_empty() {
+        found.push(invalid("kafka.topic", "", "is empty", "name a topic"));
+    }
+    if kafka.partition_by == PartitionBy::Columns && kafka.partition_columns.is_empty() {
+        found.push(invalid(
+            "kafka.partitionColumns",
+            "",
+            "is empty",
+            "partitionBy: Columns needs at least one column",
+        ));
+    }
+    let commit = &kafka.commit;
+    if commit.interval_milliseconds == 0 || commit.max_bytes == 0 || commit.max_rows == 0 {
+        found.push(invalid("kafka.commit", "0", "closes nothing", "every limit must be at least 1"));
+    }
+    let timeout = u64::from(kafka.transaction_timeout_seconds) * 1000;
+    if timeout < 5 * u64::from(commit.interval_milliseconds).max(200) {
+        found.push(invalid(
+            "kafka.transactionTimeoutSeconds",
+            kafka.transaction_timeout_seconds,
+            "is too short for the commit interval",
+            "it must be at least five intervals",
+        ));
+    }
+    for (name, value) in &kafka.properties {
+        if OWN_PROPERTIES.contains(&name.as_str()) {
+            found.push(invalid(
+                "kafka.properties",
+                format!("{name}={value}"),
+                "would break the delivery guarantee",
+                "leave it out; delivery and transactionTimeoutSeconds set it",
+            ));
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The paths of the ZooKeeper tree. The only file that spells one.
+
+use crate::id::{MemberId, ShardId};
+
+/// Builds the paths below one cluster's root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    root: String,
+}
+
+impl Tree {
+    /// The tree below `root`, for example `/maxwell/cdc/orders`. A trailing slash is dropped.
+    pub fn new(root: &str) -> Self {
+        Self { root: root.trim_end_matches('/').to_owned() }
+    }
+
+    /// The root that a cluster gets when none is set: `/maxwell/<namespace>/<name>`.
+    pub fn default_root(namespace: &str, name: &str) -> String {
+        format!("/maxwell/{namespace}/{name}")
+    }
+
+    /// The root itself.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    fn below(&self, path: &str) -> String {
+        format!("{}/{path}", self.root)
+    }
+
+    /// The cluster's identity.
+    pub fn cluster_id(&self) -> String {
+        self.below("cluster/id")
+    }
+
+    /// The leader's record; ephemeral.
+    pub fn leader(&self) -> String {
+        self.below("cluster/leader")
+    }
+
+    /// The parent of the members' records.
+    pub fn members(&self) -> String {
+        self.below("cluster/members")
+    }
+
+    /// A member's record; ephemeral.
+    pub fn member(&self, id: &MemberId) -> String {
+        self.below(&format!("cluster/members/{id}"))
+    }
+
+    /// The parent of the expected members.
+    pub fn roster(&self) -> String {
+        self.below("cluster/roster")
+    }
+
+    /// An expected member.
+    pub fn roster_entry(&self, id: &MemberId) -> String {
+        self.below(&format!("cluster/roster/{id}"))
+    }
+
+    /// The settings that change without a restart.
+    pub fn config(&self) -> String {
+        self.below("cluster/config")
+    }
+
+    /// The oldest shard's position; parent of all positions.
+    pub fn positions(&self) -> String {
+        self.below("cluster/position")
+    }
+
+    /// The mirror of a shard's position.
+    pub fn position(&self, shard: &ShardId) -> String {
+        self.below(&format!("cluster/position/{shard}"))
+    }
+
+    /// The parent of the requests.
+    pub fn requests(&self) -> String {
+        self.below("cluster/requests")
+    }
+
+    /// The last failovers, switchovers and moves.
+    pub fn history(&self) -> String {
+        self.below("cluster/history")
+    }
+
+    /// The shard layout.
+    pub fn layout(&self) -> String {
+        self.below("cluster/layout")
+    }
+
+    /// The parent of the assignments.
+    pub fn shards(&self) -> String {
+        self.below("shards")
+    }
+
+    /// A shard's assignment.
+    pub fn shard(&self, shard: &ShardId) -> String {
+        self.below(&format!("shards/{shard}"))
+    }
+
+    /// The directory of the leader locks.
+    pub fn leader_locks(&self) -> String {
+        self.below("locks/leader-election")
+    }
+
+    /// The parent of the directories of the shard locks.
+    pub fn locks_of_shards(&self) -> String {
+        self.below("locks/shards")
+    }
+
+    /// The directory of a shard's locks.
+    pub fn shard_locks(&self, shard: &ShardId) -> String {
+        self.below(&format!("locks/shards/{shard}"))
+    }
+
+    /// Every persistent directory, parents first: what a worker creates before it joins.
+    pub fn directories(&self) -> Vec<String> {
+        let mut directories: Vec<String> = self
+            .root
+            .match_indices('/')
+            .skip(1)
+            .map(|(end, _)| self.root[..end].to_owned())
+            .chain(std::iter::once(self.root.clone()))
+            .filter(|path| !path.is_empty())
+            .collect();
+        let fixed = [
+            "cluster",
+            "cluster/members",
+            "cluster/roster",
+            "cluster/position",
+            "cluster/requests",
+            "shards",
+            "locks",
+            "locks/leader-election",
+            "locks/config-update",
+            "locks/shards",
+        ];
+        directories.extend(fixed.iter().map(|path| self.below(path)));
+        directories
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_come_parents_first() {
+        let directories = Tree::new("/maxwell/cdc/orders/").directories();
+        assert_eq!(
+            directories[..4],
+            ["/maxwell", "/maxwell/cdc", "/maxwell/cdc/orders", "/maxwell/cdc/orders/cluster"]
+        );
+        for (at, path) in directories.iter().enumerate() {
+            if let Some((parent, _)) = path.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
+                assert!(directories[..at].iter().any(|earlier| earlier == parent), "{parent} before {path}");
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Who owns which shard: membership, election, assignment, locks. The only writer of the ZooKeeper tree in a worker.
+//!
+//! The seam to the engine is two traits. The coordinator calls [`ShardHost::run`] when this member holds a shard's
+//! lock; the engine proves and watches that ownership through [`Ownership`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use maxwell_protocol::id::{ClusterId, Incarnation, MemberId, ShardId};
+use maxwell_protocol::member::ShardReport;
+use maxwell_protocol::position::PositionMirror;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+/// Why ownership could not be proved.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ProofError {
+    /// The lock is gone: somebody else may own the shard.
+    #[error("the lock of the shard is gone")]
+    Lost,
+    /// Nobody answered: ownership is unknown, and a producer may not be initialised until it is proved.
+    #[error("ZooKeeper does not answer: {0}")]
+    Unreachable(String),
+}
+
+/// A held shard lock, as the engine sees it.
+#[async_trait]
+pub trait Ownership: Send + Sync + 'static {
+    /// A round trip to the quorum, begun after this call, that finds the lock still held by this incarnation.
+    /// Returns within about two seconds.
+    async fn prove(&self) -> Result<(), ProofError>;
+
+    /// Completes once the lock is known to be gone (deleted, or the session expired). A mere disconnection does not
+    /// count. Cancel safe.
+    async fn lost(&self);
+
+    /// What goes into this member's record for the shard; written at the next heartbeat, at once when the state or
+    /// epoch changed.
+    fn report(&self, report: ShardReport);
+
+    /// Writes the mirror of the position, unless a newer epoch's is there. Best effort: a failure is logged.
+    async fn mirror(&self, mirror: PositionMirror);
+
+    /// What the mirror says, for the check that "no record on the topic" is not a lost topic.
+    async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError>;
+}
+
+/// What the engine is told about the cluster when a shard is handed to it.
+#[derive(Debug, Clone)]
+pub struct ShardContext {
+    /// The cluster's identity.
+    pub cluster: ClusterId,
+    /// This member.
+    pub member: MemberId,
+    /// This life of it.
+    pub incarnation: Incarnation,
+    /// The shard.
+    pub shard: ShardId,
+    /// Its number: the partition of the position topic.
+    pub number: u32,
+    /// How many shards the layout has.
+    pub shards: u32,
+    /// The layout's generation.
+    pub generation: u64,
+}
+
+/// How a shard's run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShardEnd {
+    /// `stop` was cancelled; everything sent is committed and the mirror is written.
+    Drained,
+    /// The lock, the producer or the dump was taken by a successor: give the lock up and do not take it back at once.
+    Relinquished {
+        /// What showed it.
+        reason: String,
+    },
+    /// This member cannot reach MySQL or Kafka: another one shall try.
+    Unreachable {
+        /// What cannot be reached, in words that name the mend.
+        reason: String,
+    },
+}
+
+/// Runs shards. Implemented by the engine.
+#[async_trait]
+pub trait ShardHost: Send + Sync + 'static {
+    /// Streams a shard until `stop` is cancelled (drain, then return) or ownership ends. The lock is held by the
+    /// caller before, during and until this returns. Never returns on what heals by itself, nor on a halt: a halted
+    /// shard reports [`maxwell_protocol::member::ShardState::Halted`] and waits for `stop`.
+    async fn run(
+        &self,
+        context: ShardContext,
+        ownership: Arc<dyn Ownership>,
+        stop: CancellationToken,
+    ) -> ShardEnd;
+}
