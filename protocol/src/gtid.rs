@@ -161,9 +161,9 @@ impl fmt::Display for GtidSet {
                     }
                     for (start, end) in intervals.iter() {
                         if end == start + 1 {
-                            write!(f, ":{start}")?
+                            write!(f, ":{start}")?;
                         } else {
-                            write!(f, ":{start}-{}", end - 1)?
+                            write!(f, ":{start}-{}", end - 1)?;
                         }
                     }
                 }

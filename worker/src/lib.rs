@@ -1,2 +1,4 @@
-//! The worker.
+//! The worker: MySQL's binlog to Maxwell's JSON on Kafka.
+pub mod binlog;
 pub mod coordination;
+pub mod schema;

@@ -1,3 +1,3 @@
-//! Entry point.
+//! The `maxwell` binary.
 
 fn main() {}

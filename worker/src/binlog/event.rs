@@ -1,0 +1,232 @@
+//! What an event is, from its type and body. Row data stays in the event.
+
+use mysql_common::binlog::events::{AnonymousGtidEvent, Event, GtidEvent};
+use uuid::Uuid;
+
+use super::BinlogError;
+use maxwell_protocol::gtid::Gtid;
+
+/// The operation of a rows event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Rows were inserted.
+    Insert,
+    /// Rows were changed: a before and an after image each.
+    Update,
+    /// Rows were deleted.
+    Delete,
+}
+
+impl Operation {
+    /// Maxwell's `type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// An event, as far as a transaction is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Opens a transaction, or stands before a single statement.
+    Gtid {
+        /// Absent for anonymous transactions.
+        gtid: Option<Gtid>,
+        /// Commit time, microseconds since the epoch; 0 when the server does not say.
+        committed_at: u64,
+        /// MariaDB: a statement on its own, no transaction follows.
+        standalone: bool,
+    },
+    /// A statement.
+    Query {
+        /// The connection that ran it.
+        thread: u32,
+        /// Default database.
+        database: String,
+        /// The text, not necessarily UTF-8 in the original.
+        statement: String,
+    },
+    /// The transaction is committed.
+    Xid(u64),
+    /// Describes the table that the next rows are of.
+    TableMap,
+    /// Rows.
+    Rows(Operation),
+    /// Reading goes on in another file.
+    Rotate {
+        /// The file.
+        file: String,
+        /// Where in it.
+        offset: u64,
+    },
+    /// A whole compressed transaction; its events follow.
+    Payload,
+    /// The server lost events.
+    Incident,
+    /// Rows in a form that cannot be read.
+    Unsupported(&'static str),
+    /// The server is alive and has nothing new.
+    Heartbeat,
+    /// Nothing to do with rows.
+    Other,
+}
+
+const MARIADB_GTID: u8 = 162;
+const MARIADB_STANDALONE: u8 = 1;
+
+/// Says what `event` is.
+pub fn classify(event: &Event) -> Result<Kind, BinlogError> {
+    let header = event.header();
+    let body = event.data();
+    Ok(match header.event_type_raw() {
+        2 => query(body)?,
+        4 => rotate(body)?,
+        16 => Kind::Xid(u64::from_le_bytes(fixed(body, 0, "XID")?)),
+        19 => Kind::TableMap,
+        23 | 30 => Kind::Rows(Operation::Insert),
+        24 | 31 => Kind::Rows(Operation::Update),
+        25 | 32 => Kind::Rows(Operation::Delete),
+        26 => Kind::Incident,
+        27 | 41 => Kind::Heartbeat,
+        33 | 42 => {
+            mysql_gtid(&event.read_event::<GtidEvent>().map_err(|_| BinlogError::Damaged("GTID"))?, true)
+        }
+        34 => {
+            let anonymous = event
+                .read_event::<AnonymousGtidEvent>()
+                .map_err(|_| BinlogError::Damaged("ANONYMOUS_GTID"))?;
+            mysql_gtid(&anonymous.0, false)
+        }
+        38 => Kind::Unsupported("an XA transaction"),
+        39 => Kind::Unsupported("a partial JSON update"),
+        40 => Kind::Payload,
+        MARIADB_GTID => mariadb_gtid(body, header.server_id())?,
+        165 => Kind::Unsupported("a compressed MariaDB statement"),
+        166..=171 => Kind::Unsupported("a compressed MariaDB rows event"),
+        _ => Kind::Other,
+    })
+}
+
+/// The table id of a TABLE_MAP or rows event.
+pub fn table_id(body: &[u8]) -> Result<u64, BinlogError> {
+    let bytes: [u8; 6] = fixed(body, 0, "table map or rows")?;
+    Ok(bytes.iter().rev().fold(0, |id, byte| (id << 8) | u64::from(*byte)))
+}
+
+fn fixed<const N: usize>(body: &[u8], at: usize, what: &'static str) -> Result<[u8; N], BinlogError> {
+    body.get(at..at + N).and_then(|bytes| bytes.try_into().ok()).ok_or(BinlogError::Damaged(what))
+}
+
+fn mysql_gtid(event: &GtidEvent, named: bool) -> Kind {
+    let tag = event.tag().map(|tag| tag.to_string()).unwrap_or_default();
+    let gtid =
+        named.then(|| Gtid::MySql { source: (Uuid::from_bytes(event.sid()), tag), number: event.gno() });
+    Kind::Gtid { gtid, committed_at: event.immediate_commit_timestamp(), standalone: false }
+}
+
+fn mariadb_gtid(body: &[u8], server: u32) -> Result<Kind, BinlogError> {
+    let sequence = u64::from_le_bytes(fixed(body, 0, "GTID")?);
+    let domain = u32::from_le_bytes(fixed(body, 8, "GTID")?);
+    let [flags] = fixed(body, 12, "GTID")?;
+    Ok(Kind::Gtid {
+        gtid: Some(Gtid::MariaDb { domain, server, sequence }),
+        committed_at: 0,
+        standalone: flags & MARIADB_STANDALONE != 0,
+    })
+}
+
+fn rotate(body: &[u8]) -> Result<Kind, BinlogError> {
+    let offset = u64::from_le_bytes(fixed(body, 0, "ROTATE")?);
+    Ok(Kind::Rotate { file: String::from_utf8_lossy(&body[8..]).into_owned(), offset })
+}
+
+fn query(body: &[u8]) -> Result<Kind, BinlogError> {
+    let damaged = || BinlogError::Damaged("QUERY");
+    let thread = u32::from_le_bytes(fixed(body, 0, "QUERY")?);
+    let [database_length] = fixed(body, 8, "QUERY")?;
+    let variables = usize::from(u16::from_le_bytes(fixed(body, 11, "QUERY")?));
+    let database_at = 13 + variables;
+    let statement_at = database_at + usize::from(database_length) + 1;
+    let database = body.get(database_at..statement_at - 1).ok_or_else(damaged)?;
+    let statement = body.get(statement_at..).ok_or_else(damaged)?;
+    Ok(Kind::Query {
+        thread,
+        database: String::from_utf8_lossy(database).into_owned(),
+        statement: String::from_utf8_lossy(statement).into_owned(),
+    })
+}
+
+/// What a statement means for a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statement {
+    /// Opens one.
+    Begin,
+    /// Commits it.
+    Commit,
+    /// Undoes it.
+    Rollback,
+    /// Part of an XA transaction.
+    Xa,
+    /// Sets or undoes part of one; row events that it undid are not in the binlog.
+    Savepoint,
+    /// Anything else, DDL among it.
+    Other,
+}
+
+/// Tells transaction control from the rest. Case and leading space do not matter.
+pub fn statement(text: &str) -> Statement {
+    let mut words = text.split_whitespace();
+    let first = words.next().unwrap_or("").trim_end_matches(';');
+    let is = |word: &str| first.eq_ignore_ascii_case(word);
+    if is("BEGIN") {
+        Statement::Begin
+    } else if is("COMMIT") {
+        Statement::Commit
+    } else if is("ROLLBACK") {
+        if words.next().is_some_and(|word| word.eq_ignore_ascii_case("TO")) {
+            Statement::Savepoint
+        } else {
+            Statement::Rollback
+        }
+    } else if is("SAVEPOINT") || is("RELEASE") {
+        Statement::Savepoint
+    } else if is("XA") {
+        Statement::Xa
+    } else {
+        Statement::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_told_apart() {
+        for (text, expected) in [
+            ("BEGIN", Statement::Begin),
+            (" commit", Statement::Commit),
+            ("ROLLBACK", Statement::Rollback),
+            ("ROLLBACK TO `a`", Statement::Savepoint),
+            ("XA START X'31',X'',1", Statement::Xa),
+            ("alter table t add c int", Statement::Other),
+            ("", Statement::Other),
+        ] {
+            assert_eq!(statement(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_cut_out_of_its_body() {
+        let mut body = vec![7, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 2, 0, 9, 9];
+        body.extend_from_slice(b"shop\0BEGIN");
+        let Ok(Kind::Query { thread, database, statement }) = query(&body) else { panic!("a query") };
+        assert_eq!((thread, database.as_str(), statement.as_str()), (7, "shop", "BEGIN"));
+        for cut in 0..body.len() - 5 {
+            assert!(query(&body[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! The transaction state machine: events in, rows of finished transactions out.
+//!
+//! A row leaves only when its transaction's end is known, because it carries the `xid` and the last one `commit`, and
+//! a rollback must show nothing. Row events are held back up to [`Limits::held_bytes`]; beyond that [`Step::FindEnd`]
+//! asks for the end, and the transaction is streamed with its last rows event held back.
+//!
+//! ```text
+//! Between ──GTID/BEGIN──▶ Open{end unknown} ──XID/COMMIT──▶ Between, rows out
+//!                            │ too large                ╲──ROLLBACK──▶ Between, nothing out
+//!                            ▼
+//!                          Open{end known} ── rows out as they come, the last event when the end is met
+//! ```
+
+use std::sync::Arc;
+
+use maxwell_protocol::gtid::{Gtid, GtidSet};
+use maxwell_protocol::position::{Inside, Position};
+use mysql_common::binlog::events::Event;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::BinlogError;
+use super::event::{Kind, Operation, Statement, classify, statement};
+
+/// How a transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With an XID event, or with a COMMIT statement, which has no xid.
+    Commit {
+        /// The xid.
+        xid: Option<u64>,
+    },
+    /// With a ROLLBACK: nothing of it is shown.
+    Rollback,
+}
+
+/// What bounds the memory of an open transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of row events that are held while the end is unknown.
+    pub held_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { held_bytes: 16 * 1024 * 1024 }
+    }
+}
+
+/// A rows event of a table that passes the filter, waiting for its transaction's end.
+#[derive(Debug)]
+pub struct HeldRows<T> {
+    /// The event.
+    pub event: Event,
+    /// Its table.
+    pub table: Arc<T>,
+    /// Its operation.
+    pub operation: Operation,
+    /// Index among the transaction's rows events.
+    pub index: u64,
+    /// Digest of all rows events before it.
+    pub digest_before: u64,
+    /// Rows at its start that were sent before a restart.
+    pub skip_rows: u64,
+    /// Offset of the event in the binlog file.
+    pub offset: u64,
+}
+
+/// Facts of the open transaction that its rows carry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Header {
+    /// GTID.
+    pub gtid: Option<Gtid>,
+    /// Server id of the first event.
+    pub server_id: u32,
+    /// Connection id; unknown on MariaDB.
+    pub thread_id: Option<u32>,
+    /// Commit time in milliseconds since the epoch.
+    pub committed_at: i64,
+}
+
+/// What the caller does next.
+#[derive(Debug)]
+pub enum Step<T> {
+    /// Nothing.
+    None,
+    /// A TABLE_MAP: tell whether the table passes with [`Assembler::push_rows`] at its rows.
+    TableMap(Event),
+    /// Rows: look their table up and call [`Assembler::push_rows`].
+    Rows(Event, Operation),
+    /// Call [`Assembler::end_found`] with the end of the transaction that starts at [`Assembler::position`].
+    FindEnd,
+    /// Encode these; `last` says that the last row of the last event is the transaction's last emitted one.
+    Emit {
+        /// The events, in order.
+        rows: Vec<HeldRows<T>>,
+        /// The transaction.
+        header: Header,
+        /// Its xid.
+        xid: Option<u64>,
+        /// Whether the last row gets `commit`.
+        last: bool,
+    },
+    /// A statement that is not transaction control: DDL, or nothing of interest.
+    Statement {
+        /// Default database.
+        database: String,
+        /// The text.
+        text: String,
+    },
+}
+
+#[derive(Debug)]
+struct Open<T> {
+    header: Header,
+    held: Vec<HeldRows<T>>,
+    held_bytes: usize,
+    next_index: u64,
+    digest: u64,
+    end: Option<End>,
+    resume: Option<Inside>,
+    emitted: bool,
+}
+
+/// The state machine. `T` is what the caller knows of a table.
+#[derive(Debug)]
+pub struct Assembler<T> {
+    limits: Limits,
+    server: String,
+    file: String,
+    /// End of the last event that has a place of its own, carried beyond 32 bits.
+    end_offset: u64,
+    /// Where the open transaction starts; between transactions, `end_offset`.
+    start_offset: u64,
+    gtids: Option<GtidSet>,
+    resume: Option<Inside>,
+    open: Option<Open<T>>,
+    payload: bool,
+    committed_at: i64,
+    transactions: u64,
+}
+
+impl<T> Assembler<T> {
+    /// Starts at `position`, which the dump was opened at.
+    pub fn new(position: &Position, gtids: Option<GtidSet>, limits: Limits) -> Self {
+        Self {
+            limits,
+            server: position.server.clone(),
+            file: position.file.clone(),
+            end_offset: position.offset,
+            start_offset: position.offset,
+            gtids,
+            resume: position.inside.clone(),
+            open: None,
+            payload: false,
+            committed_at: 0,
+            transactions: 0,
+        }
+    }
+
+    /// The start of the open transaction; between transactions, the place after the last one.
+    pub fn position(&self) -> Position {
+        Position {
+            server: self.server.clone(),
+            gtid_set: self.gtids.as_ref().map(ToString::to_string).unwrap_or_default(),
+            file: self.file.clone(),
+            offset: self.start_offset,
+            inside: None,
+        }
+    }
+
+    /// Whether no transaction is open.
+    pub fn is_between(&self) -> bool {
+        self.open.is_none()
+    }
+
+    /// Commit time of the last finished transaction, milliseconds since the epoch; 0 before the first.
+    pub fn committed_at(&self) -> i64 {
+        self.committed_at
+    }
+
+    /// Transactions finished since the start.
+    pub fn transactions(&self) -> u64 {
+        self.transactions
+    }
+
+    /// End of the last event, for the distance to the source's head.
+    pub fn read_up_to(&self) -> (&str, u64) {
+        (&self.file, self.end_offset)
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.file, self.start_offset)
+    }
+
+    /// Takes an event in.
+    pub fn push(&mut self, event: Event) -> Result<Step<T>, BinlogError> {
+        let kind = classify(&event)?;
+        let start = self.advance(&event, &kind);
+        match kind {
+            Kind::Rotate { file, offset } => {
+                self.rotate(&event, file, offset);
+                Ok(Step::None)
+            }
+            Kind::Gtid { gtid, committed_at, standalone } => {
+                self.begin_at_gtid(&event, gtid, committed_at, standalone, start)
+            }
+            Kind::Query { thread, database, statement } => {
+                self.on_query(&event, thread, database, statement, start)
+            }
+            Kind::Xid(xid) => self.finish(End::Commit { xid: Some(xid) }),
+            Kind::TableMap => Ok(Step::TableMap(event)),
+            Kind::Rows(operation) => {
+                if self.open.is_none() {
+                    self.begin(Header { server_id: event.header().server_id(), ..Header::default() }, start);
+                }
+                Ok(Step::Rows(event, operation))
+            }
+            Kind::Payload => {
+                self.payload = true;
+                Ok(Step::None)
+            }
+            Kind::Incident => Err(BinlogError::Incident(self.place())),
+            Kind::Unsupported(what) => Err(BinlogError::Unsupported {
+                what: format!("{what} at {}", self.place()),
+                mend: "it is not supported yet; start behind it with mysql.start",
+            }),
+            Kind::Heartbeat | Kind::Other => Ok(Step::None),
+        }
+    }
+
+    /// Keeps the offsets; gives the event's own start. Events inside a compressed payload have no place.
+    fn advance(&mut self, event: &Event, kind: &Kind) -> u64 {
+        let header = event.header();
+        const ARTIFICIAL: u16 = 0x20;
+        let placeless = header.log_pos() == 0
+            || header.flags_raw() & ARTIFICIAL != 0
+            || matches!(kind, Kind::Heartbeat | Kind::Rotate { .. })
+            || self.payload;
+        if placeless {
+            return self.end_offset;
+        }
+        let low = u64::from(header.log_pos());
+        let mut end = (self.end_offset & !0xffff_ffff) | low;
+        if end < self.end_offset {
+            end += 1 << 32;
+        }
+        self.end_offset = end;
+        let start = end.saturating_sub(u64::from(header.event_size()));
+        if self.open.is_none() && !matches!(kind, Kind::Gtid { .. } | Kind::Query { .. }) {
+            self.start_offset = end;
+        }
+        start
+    }
+
+    fn rotate(&mut self, event: &Event, file: String, offset: u64) {
+        // The artificial one at a dump's start repeats where it was opened; inside a file nothing changes.
+        let moved = self.file != file || event.header().log_pos() != 0;
+        if moved {
+            self.file = file;
+            self.end_offset = offset;
+            if self.open.is_none() {
+                self.start_offset = offset;
+            }
+        }
+    }
+
+    fn begin(&mut self, header: Header, start: u64) {
+        self.start_offset = start;
+        let resume = self.resume.take();
+        let end = resume.as_ref().map(|inside| End::Commit { xid: inside.xid });
+        self.open = Some(Open {
+            header,
+            held: Vec::new(),
+            held_bytes: 0,
+            next_index: 0,
+            digest: 0,
+            end,
+            resume,
+            emitted: false,
+        });
+    }
+
+    fn begin_at_gtid(
+        &mut self,
+        event: &Event,
+        gtid: Option<Gtid>,
+        committed_at: u64,
+        standalone: bool,
+        start: u64,
+    ) -> Result<Step<T>, BinlogError> {
+        if self.payload {
+            return Err(BinlogError::IncompletePayload(self.place()));
+        }
+        self.drop_unfinished();
+        let seconds = i64::from(event.header().timestamp()) * 1000;
+        let committed_at = if committed_at > 0 { (committed_at / 1000) as i64 } else { seconds };
+        self.begin(
+            Header { gtid, server_id: event.header().server_id(), thread_id: None, committed_at },
+            start,
+        );
+        if standalone {
+            // The statement that follows closes it.
+            self.open_mut().end = None;
+        }
+        Ok(Step::None)
+    }
+
+    /// A GTID without rows behind it (a statement that was not logged) counts as passed.
+    fn drop_unfinished(&mut self) {
+        if self.open.is_some() {
+            self.pass();
+        }
+    }
+
+    fn open_mut(&mut self) -> &mut Open<T> {
+        self.open.as_mut().expect("called only while a transaction is open")
+    }
+
+    fn on_query(
+        &mut self,
+        event: &Event,
+        thread: u32,
+        database: String,
+        text: String,
+        start: u64,
+    ) -> Result<Step<T>, BinlogError> {
+        match statement(&text) {
+            Statement::Begin => {
+                if self.open.is_none() {
+                    let header = Header { server_id: event.header().server_id(), ..Header::default() };
+                    self.begin(header, start);
+                }
+                let open = self.open_mut();
+                open.header.thread_id = Some(thread);
+                if open.header.committed_at == 0 {
+                    open.header.committed_at = i64::from(event.header().timestamp()) * 1000;
+                }
+                Ok(Step::None)
+            }
+            Statement::Commit => self.finish(End::Commit { xid: None }),
+            Statement::Rollback => self.finish(End::Rollback),
+            Statement::Savepoint => Ok(Step::None),
+            Statement::Xa => Err(BinlogError::Unsupported {
+                what: format!("an XA transaction at {}", self.place()),
+                mend: "it is not supported yet; start behind it with mysql.start",
+            }),
+            Statement::Other => {
+                let inside_rows = self
+                    .open
+                    .as_ref()
+                    .is_some_and(|open| open.next_index > 0 || open.header.thread_id.is_some());
+                if !inside_rows {
+                    self.pass();
+                }
+                Ok(Step::Statement { database, text })
+            }
+        }
+    }
+
+    /// Takes rows in: `table` is `None` when the filter drops them. `extra` tells version 2 events.
+    pub fn push_rows(
+        &mut self,
+        event: Event,
+        operation: Operation,
+        table: Option<Arc<T>>,
+        row_offset: impl FnOnce(&Event, u64) -> Result<usize, BinlogError>,
+    ) -> Result<Step<T>, BinlogError> {
+        let (server, place, offset) = (self.server.clone(), self.place(), self.end_offset);
+        let held_limit = self.limits.held_bytes;
+        let open = self.open_mut();
+        let (index, digest_before) = (open.next_index, open.digest);
+        let rows = rows_of(&event);
+        open.next_index += 1;
+        let mut skip_rows = 0;
+        if let Some(resume) = open.resume.take() {
+            if index < resume.event {
+                open.digest = chain(digest_before, rows);
+                open.resume = Some(resume);
+                return Ok(Step::None);
+            }
+            let passed = row_offset(&event, resume.row)?;
+            let digest =
+                if resume.row > 0 { chain(digest_before, &event.data()[8..passed]) } else { digest_before };
+            if digest != resume.digest {
+                return Err(BinlogError::Diverged { server, place });
+            }
+            skip_rows = resume.row;
+            open.emitted = resume.xoffset > 0;
+        }
+        open.digest = chain(digest_before, rows);
+        let Some(table) = table else { return Ok(Step::None) };
+        if open.end == Some(End::Rollback) {
+            return Ok(Step::None);
+        }
+        open.held_bytes += rows.len();
+        open.held.push(HeldRows { event, table, operation, index, digest_before, skip_rows, offset });
+        match open.end {
+            Some(End::Commit { xid }) => Ok(Self::stream(open, xid)),
+            None if open.held_bytes > held_limit => Ok(Step::FindEnd),
+            _ => Ok(Step::None),
+        }
+    }
+
+    /// The answer to [`Step::FindEnd`].
+    pub fn end_found(&mut self, end: End) -> Step<T> {
+        let open = self.open_mut();
+        open.end = Some(end);
+        match end {
+            End::Commit { xid } => Self::stream(open, xid),
+            End::Rollback => {
+                open.held.clear();
+                Step::None
+            }
+        }
+    }
+
+    /// Everything but the last event: its last row may be the transaction's.
+    fn stream(open: &mut Open<T>, xid: Option<u64>) -> Step<T> {
+        if open.held.len() < 2 {
+            return Step::None;
+        }
+        let keep = open.held.split_off(open.held.len() - 1);
+        let rows = std::mem::replace(&mut open.held, keep);
+        open.held_bytes = 0;
+        open.emitted = true;
+        Step::Emit { rows, header: open.header.clone(), xid, last: false }
+    }
+
+    fn finish(&mut self, end: End) -> Result<Step<T>, BinlogError> {
+        self.payload = false;
+        let Some(open) = &mut self.open else { return Ok(Step::None) };
+        let rows = std::mem::take(&mut open.held);
+        let header = open.header.clone();
+        let unmet = open.resume.is_some();
+        if unmet {
+            // The end of the transaction came before the place inside it.
+            return Err(BinlogError::Diverged { server: self.server.clone(), place: self.place() });
+        }
+        self.pass();
+        Ok(match end {
+            End::Commit { xid } if !rows.is_empty() => Step::Emit { rows, header, xid, last: true },
+            _ => Step::None,
+        })
+    }
+
+    /// Counts the open transaction as passed: the position moves behind it.
+    fn pass(&mut self) {
+        if let Some(open) = self.open.take() {
+            if let (Some(gtids), Some(gtid)) = (&mut self.gtids, &open.header.gtid) {
+                gtids.add(gtid);
+            }
+            self.committed_at = self.committed_at.max(open.header.committed_at);
+            self.transactions += 1;
+        }
+        self.start_offset = self.end_offset;
+    }
+}
+
+/// The bytes of a rows event that any copy of the source holds alike: all but the table id and flags.
+fn rows_of(event: &Event) -> &[u8] {
+    event.data().get(8..).unwrap_or_default()
+}
+
+/// The digest after `bytes` were passed.
+pub fn chain(digest: u64, bytes: &[u8]) -> u64 {
+    xxh3_64_with_seed(bytes, digest)
+}
