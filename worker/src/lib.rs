@@ -1,4 +1,5 @@
 //! The worker: MySQL's binlog to Maxwell's JSON on Kafka.
 pub mod binlog;
 pub mod coordination;
+pub mod encode;
 pub mod schema;

@@ -1,0 +1,184 @@
+//! A column's bytes as Maxwell prints them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maxwell_protocol::settings::{Compatibility, Output};
+
+use super::temporal::Zero;
+use super::{EncodeError, jsonb, number, temporal, text};
+use crate::binlog::rows::little_endian;
+use crate::binlog::table::{Column, ColumnKind};
+use crate::schema::charset::Charset;
+
+/// What of the settings decides how values print.
+#[derive(Debug, Clone, Copy)]
+pub struct ValueStyle {
+    /// Right values, or the original's.
+    pub compatibility: Compatibility,
+    /// NULL for zero dates.
+    pub null_zero_dates: bool,
+}
+
+impl From<&Output> for ValueStyle {
+    fn from(output: &Output) -> Self {
+        Self { compatibility: output.compatibility, null_zero_dates: output.null_zero_dates }
+    }
+}
+
+/// Appends a value that is not NULL. `table` names the table in errors.
+pub fn value(
+    out: &mut Vec<u8>,
+    column: &Column,
+    bytes: &[u8],
+    style: ValueStyle,
+    table: &dyn Fn() -> String,
+) -> Result<(), EncodeError> {
+    let damaged = || EncodeError::Damaged { table: table(), column: column.name.clone() };
+    match &column.kind {
+        ColumnKind::Integer { width, unsigned: true } => unsigned(out, bytes, *width),
+        ColumnKind::Integer { width, unsigned: false } => signed(out, bytes, *width),
+        ColumnKind::Float => number::float(out, f32::from_le_bytes(bytes.try_into().map_err(|_| damaged())?)),
+        ColumnKind::Double => {
+            number::double(out, f64::from_le_bytes(bytes.try_into().map_err(|_| damaged())?))
+        }
+        ColumnKind::Decimal { precision, scale } => {
+            number::decimal(out, bytes, *precision, *scale).ok_or_else(damaged)?;
+        }
+        ColumnKind::Date => quoted_date(out, style, |out| temporal::date(out, bytes)),
+        ColumnKind::DateTime { fsp } => quoted_date(out, style, |out| temporal::datetime(out, bytes, *fsp)),
+        ColumnKind::Timestamp { fsp } => quoted_date(out, style, |out| temporal::timestamp(out, bytes, *fsp)),
+        ColumnKind::Time { fsp } => {
+            out.push(b'"');
+            temporal::time(out, bytes, *fsp, style.compatibility);
+            out.push(b'"');
+        }
+        ColumnKind::Year => year(out, bytes, style.compatibility),
+        ColumnKind::Bit { .. } => bit(out, bytes, style.compatibility),
+        ColumnKind::Enum { values, .. } => enumerated(out, values, little_endian(bytes), damaged)?,
+        ColumnKind::Set { values, .. } => set(out, values, little_endian(bytes)),
+        ColumnKind::Text { charset, .. } => {
+            let decoded = charset.decode(bytes).ok_or_else(|| unsupported(column, table))?;
+            text::string(out, &decoded);
+        }
+        ColumnKind::Binary { .. } => {
+            out.push(b'"');
+            out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+            out.push(b'"');
+        }
+        ColumnKind::Json { .. } => jsonb::json(out, bytes).ok_or_else(damaged)?,
+        ColumnKind::JsonText { charset, .. } => {
+            let decoded = charset.decode(bytes).ok_or_else(|| unsupported(column, table))?;
+            out.extend_from_slice(decoded.as_bytes());
+        }
+        ColumnKind::Unsupported { .. } => return Err(unsupported(column, table)),
+    }
+    Ok(())
+}
+
+fn unsupported(column: &Column, table: &dyn Fn() -> String) -> EncodeError {
+    let what = match &column.kind {
+        ColumnKind::Unsupported { name, .. } => format!("the type {name}"),
+        ColumnKind::Text { charset: Charset::Unsupported(name), .. }
+        | ColumnKind::JsonText { charset: Charset::Unsupported(name), .. } => format!("the charset {name}"),
+        _ => "a form".into(),
+    };
+    EncodeError::Unsupported { table: table(), column: column.name.clone(), what }
+}
+
+fn unsigned(out: &mut Vec<u8>, bytes: &[u8], _width: u8) {
+    text::integer(out, little_endian(bytes));
+}
+
+fn signed(out: &mut Vec<u8>, bytes: &[u8], width: u8) {
+    let shift = 64 - 8 * u32::from(width);
+    text::integer(out, ((little_endian(bytes) << shift) as i64) >> shift);
+}
+
+fn quoted_date(out: &mut Vec<u8>, style: ValueStyle, write: impl FnOnce(&mut Vec<u8>) -> Zero) {
+    let start = out.len();
+    out.push(b'"');
+    let zero = write(out);
+    if zero == Zero::Yes && style.null_zero_dates {
+        out.truncate(start);
+        out.extend_from_slice(b"null");
+    } else {
+        out.push(b'"');
+    }
+}
+
+/// The original prints 1900 for the year 0000.
+fn year(out: &mut Vec<u8>, bytes: &[u8], compatibility: Compatibility) {
+    let value = bytes.first().copied().unwrap_or(0);
+    let corrected_zero = value == 0 && compatibility == Compatibility::Corrected;
+    text::integer(out, if corrected_zero { 0 } else { 1900 + u16::from(value) });
+}
+
+fn bit(out: &mut Vec<u8>, bytes: &[u8], compatibility: Compatibility) {
+    let value = bytes.iter().fold(0u64, |number, byte| (number << 8) | u64::from(*byte));
+    match compatibility {
+        Compatibility::Corrected => text::integer(out, value),
+        Compatibility::Maxwell => text::integer(out, number::bit_of_the_original(value)),
+    }
+}
+
+/// Index 0 is the empty value of an invalid insert, which the original prints as null.
+fn enumerated(
+    out: &mut Vec<u8>,
+    values: &[String],
+    index: u64,
+    damaged: impl Fn() -> EncodeError,
+) -> Result<(), EncodeError> {
+    if index == 0 {
+        out.extend_from_slice(b"null");
+        return Ok(());
+    }
+    text::string(out, values.get(index as usize - 1).ok_or_else(damaged)?);
+    Ok(())
+}
+
+fn set(out: &mut Vec<u8>, values: &[String], bits: u64) {
+    out.push(b'[');
+    let chosen = values.iter().enumerate().filter(|(at, _)| bits & (1 << at) != 0);
+    for (count, (_, value)) in chosen.enumerate() {
+        if count > 0 {
+            out.push(b',');
+        }
+        text::string(out, value);
+    }
+    out.push(b']');
+}
+
+/// Appends a value's text as Java's `toString` shows it: what partitions are computed from.
+pub fn java_text(
+    out: &mut String,
+    column: &Column,
+    bytes: &[u8],
+    style: ValueStyle,
+    table: &dyn Fn() -> String,
+) -> Result<(), EncodeError> {
+    match &column.kind {
+        ColumnKind::Text { charset, .. } => {
+            out.push_str(&charset.decode(bytes).ok_or_else(|| unsupported(column, table))?);
+        }
+        ColumnKind::Enum { values, .. } => {
+            let index = little_endian(bytes) as usize;
+            out.push_str(index.checked_sub(1).and_then(|at| values.get(at)).map_or("", String::as_str));
+        }
+        ColumnKind::Set { values, .. } => {
+            let bits = little_endian(bytes);
+            let chosen: Vec<&str> = values
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| bits & (1 << at) != 0)
+                .map(|(_, value)| value.as_str())
+                .collect();
+            out.push_str(&format!("[{}]", chosen.join(", ")));
+        }
+        _ => {
+            let mut json = Vec::new();
+            value(&mut json, column, bytes, style, table)?;
+            out.push_str(String::from_utf8_lossy(&json).trim_matches('"'));
+        }
+    }
+    Ok(())
+}
