@@ -2,4 +2,8 @@
 pub mod binlog;
 pub mod coordination;
 pub mod encode;
+pub mod engine;
+pub mod filter;
 pub mod schema;
+pub mod sink;
+pub mod source;

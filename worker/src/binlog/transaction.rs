@@ -21,6 +21,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::BinlogError;
 use super::event::{Kind, Operation, Statement, classify, statement};
 
+/// Rows of a large transaction are sent on in pieces of this size.
+const STREAM_BYTES: usize = 64 * 1024;
+
 /// How a transaction ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -97,6 +100,8 @@ pub enum Step<T> {
         header: Header,
         /// Its xid.
         xid: Option<u64>,
+        /// Where it starts, if it is large enough to be cut.
+        start: Option<Position>,
         /// Whether the last row gets `commit`.
         last: bool,
     },
@@ -119,6 +124,8 @@ struct Open<T> {
     end: Option<End>,
     resume: Option<Inside>,
     emitted: bool,
+    /// Whether rows may follow: a BEGIN was seen, or MariaDB's GTID event, which stands for it.
+    begun: bool,
 }
 
 /// The state machine. `T` is what the caller knows of a table.
@@ -131,6 +138,9 @@ pub struct Assembler<T> {
     end_offset: u64,
     /// Where the open transaction starts; between transactions, `end_offset`.
     start_offset: u64,
+    /// Whether file and offset are known to match the GTID set: after a dump was opened by GTID, only from its first
+    /// transaction on, because the server skips what is in the set.
+    anchored: bool,
     gtids: Option<GtidSet>,
     resume: Option<Inside>,
     open: Option<Open<T>>,
@@ -148,6 +158,7 @@ impl<T> Assembler<T> {
             file: position.file.clone(),
             end_offset: position.offset,
             start_offset: position.offset,
+            anchored: !position.file.is_empty(),
             gtids,
             resume: position.inside.clone(),
             open: None,
@@ -162,7 +173,7 @@ impl<T> Assembler<T> {
         Position {
             server: self.server.clone(),
             gtid_set: self.gtids.as_ref().map(ToString::to_string).unwrap_or_default(),
-            file: self.file.clone(),
+            file: if self.anchored { self.file.clone() } else { String::new() },
             offset: self.start_offset,
             inside: None,
         }
@@ -208,11 +219,12 @@ impl<T> Assembler<T> {
                 self.on_query(&event, thread, database, statement, start)
             }
             Kind::Xid(xid) => self.finish(End::Commit { xid: Some(xid) }),
-            Kind::TableMap => Ok(Step::TableMap(event)),
+            Kind::TableMap => {
+                self.begin_if_closed(&event, start);
+                Ok(Step::TableMap(event))
+            }
             Kind::Rows(operation) => {
-                if self.open.is_none() {
-                    self.begin(Header { server_id: event.header().server_id(), ..Header::default() }, start);
-                }
+                self.begin_if_closed(&event, start);
                 Ok(Step::Rows(event, operation))
             }
             Kind::Payload => {
@@ -266,6 +278,7 @@ impl<T> Assembler<T> {
 
     fn begin(&mut self, header: Header, start: u64) {
         self.start_offset = start;
+        self.anchored = true;
         let resume = self.resume.take();
         let end = resume.as_ref().map(|inside| End::Commit { xid: inside.xid });
         self.open = Some(Open {
@@ -277,7 +290,18 @@ impl<T> Assembler<T> {
             end,
             resume,
             emitted: false,
+            begun: false,
         });
+    }
+
+    fn begin_if_closed(&mut self, event: &Event, start: u64) {
+        if self.open.is_none() {
+            let committed_at = i64::from(event.header().timestamp()) * 1000;
+            self.begin(
+                Header { server_id: event.header().server_id(), committed_at, ..Header::default() },
+                start,
+            );
+        }
     }
 
     fn begin_at_gtid(
@@ -292,16 +316,14 @@ impl<T> Assembler<T> {
             return Err(BinlogError::IncompletePayload(self.place()));
         }
         self.drop_unfinished();
+        let begun = matches!(gtid, Some(Gtid::MariaDb { .. })) && !standalone;
         let seconds = i64::from(event.header().timestamp()) * 1000;
         let committed_at = if committed_at > 0 { (committed_at / 1000) as i64 } else { seconds };
         self.begin(
             Header { gtid, server_id: event.header().server_id(), thread_id: None, committed_at },
             start,
         );
-        if standalone {
-            // The statement that follows closes it.
-            self.open_mut().end = None;
-        }
+        self.open_mut().begun = begun;
         Ok(Step::None)
     }
 
@@ -326,11 +348,9 @@ impl<T> Assembler<T> {
     ) -> Result<Step<T>, BinlogError> {
         match statement(&text) {
             Statement::Begin => {
-                if self.open.is_none() {
-                    let header = Header { server_id: event.header().server_id(), ..Header::default() };
-                    self.begin(header, start);
-                }
+                self.begin_if_closed(event, start);
                 let open = self.open_mut();
+                open.begun = true;
                 open.header.thread_id = Some(thread);
                 if open.header.committed_at == 0 {
                     open.header.committed_at = i64::from(event.header().timestamp()) * 1000;
@@ -345,10 +365,7 @@ impl<T> Assembler<T> {
                 mend: "it is not supported yet; start behind it with mysql.start",
             }),
             Statement::Other => {
-                let inside_rows = self
-                    .open
-                    .as_ref()
-                    .is_some_and(|open| open.next_index > 0 || open.header.thread_id.is_some());
+                let inside_rows = self.open.as_ref().is_some_and(|open| open.begun || open.next_index > 0);
                 if !inside_rows {
                     self.pass();
                 }
@@ -385,7 +402,7 @@ impl<T> Assembler<T> {
                 return Err(BinlogError::Diverged { server, place });
             }
             skip_rows = resume.row;
-            open.emitted = resume.xoffset > 0;
+            open.emitted = true;
         }
         open.digest = chain(digest_before, rows);
         let Some(table) = table else { return Ok(Step::None) };
@@ -395,7 +412,7 @@ impl<T> Assembler<T> {
         open.held_bytes += rows.len();
         open.held.push(HeldRows { event, table, operation, index, digest_before, skip_rows, offset });
         match open.end {
-            Some(End::Commit { xid }) => Ok(Self::stream(open, xid)),
+            Some(End::Commit { xid }) => Ok(self.stream(xid)),
             None if open.held_bytes > held_limit => Ok(Step::FindEnd),
             _ => Ok(Step::None),
         }
@@ -406,7 +423,7 @@ impl<T> Assembler<T> {
         let open = self.open_mut();
         open.end = Some(end);
         match end {
-            End::Commit { xid } => Self::stream(open, xid),
+            End::Commit { xid } => self.stream(xid),
             End::Rollback => {
                 open.held.clear();
                 Step::None
@@ -415,15 +432,17 @@ impl<T> Assembler<T> {
     }
 
     /// Everything but the last event: its last row may be the transaction's.
-    fn stream(open: &mut Open<T>, xid: Option<u64>) -> Step<T> {
-        if open.held.len() < 2 {
+    fn stream(&mut self, xid: Option<u64>) -> Step<T> {
+        if self.open.as_ref().is_none_or(|open| open.held.len() < 2 || open.held_bytes < STREAM_BYTES) {
             return Step::None;
         }
+        let start = Some(self.position());
+        let open = self.open_mut();
         let keep = open.held.split_off(open.held.len() - 1);
         let rows = std::mem::replace(&mut open.held, keep);
         open.held_bytes = 0;
         open.emitted = true;
-        Step::Emit { rows, header: open.header.clone(), xid, last: false }
+        Step::Emit { rows, header: open.header.clone(), xid, start, last: false }
     }
 
     fn finish(&mut self, end: End) -> Result<Step<T>, BinlogError> {
@@ -432,13 +451,16 @@ impl<T> Assembler<T> {
         let rows = std::mem::take(&mut open.held);
         let header = open.header.clone();
         let unmet = open.resume.is_some();
+        // A small transaction is never cut, which saves the price of its start's GTID set.
+        let cut = open.emitted || open.held_bytes >= STREAM_BYTES;
         if unmet {
             // The end of the transaction came before the place inside it.
             return Err(BinlogError::Diverged { server: self.server.clone(), place: self.place() });
         }
+        let start = cut.then(|| self.position());
         self.pass();
         Ok(match end {
-            End::Commit { xid } if !rows.is_empty() => Step::Emit { rows, header, xid, last: true },
+            End::Commit { xid } if !rows.is_empty() => Step::Emit { rows, header, xid, start, last: true },
             _ => Step::None,
         })
     }

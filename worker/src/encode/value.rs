@@ -35,11 +35,11 @@ pub fn value(
 ) -> Result<(), EncodeError> {
     let damaged = || EncodeError::Damaged { table: table(), column: column.name.clone() };
     match &column.kind {
-        ColumnKind::Integer { width, unsigned: true } => unsigned(out, bytes, *width),
+        ColumnKind::Integer { unsigned: true, .. } => text::integer(out, little_endian(bytes)),
         ColumnKind::Integer { width, unsigned: false } => signed(out, bytes, *width),
         ColumnKind::Float => number::float(out, f32::from_le_bytes(bytes.try_into().map_err(|_| damaged())?)),
         ColumnKind::Double => {
-            number::double(out, f64::from_le_bytes(bytes.try_into().map_err(|_| damaged())?))
+            number::double(out, f64::from_le_bytes(bytes.try_into().map_err(|_| damaged())?));
         }
         ColumnKind::Decimal { precision, scale } => {
             number::decimal(out, bytes, *precision, *scale).ok_or_else(damaged)?;
@@ -65,7 +65,9 @@ pub fn value(
             out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
             out.push(b'"');
         }
-        ColumnKind::Json { .. } => jsonb::json(out, bytes).ok_or_else(damaged)?,
+        ColumnKind::Json { .. } => {
+            jsonb::json(out, bytes).ok_or_else(damaged)?;
+        }
         ColumnKind::JsonText { charset, .. } => {
             let decoded = charset.decode(bytes).ok_or_else(|| unsupported(column, table))?;
             out.extend_from_slice(decoded.as_bytes());
@@ -83,10 +85,6 @@ fn unsupported(column: &Column, table: &dyn Fn() -> String) -> EncodeError {
         _ => "a form".into(),
     };
     EncodeError::Unsupported { table: table(), column: column.name.clone(), what }
-}
-
-fn unsigned(out: &mut Vec<u8>, bytes: &[u8], _width: u8) {
-    text::integer(out, little_endian(bytes));
 }
 
 fn signed(out: &mut Vec<u8>, bytes: &[u8], width: u8) {

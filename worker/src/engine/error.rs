@@ -1,0 +1,70 @@
+//! Why a run of a shard ended, and what is done about it: the one table of reactions.
+
+use thiserror::Error;
+
+use crate::coordination::ProofError;
+use crate::encode::EncodeError;
+use crate::filter::FilterError;
+use crate::sink::SinkError;
+use crate::source::SourceError;
+
+/// Why a run ended.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The sink.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// A row that cannot be printed.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The filter.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// A thread of the pipeline died.
+    #[error("a thread of the pipeline ended unexpectedly: {0}")]
+    Thread(String),
+}
+
+/// What is done about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// It can heal by itself: start over after a pause.
+    Retry,
+    /// This member cannot reach MySQL or Kafka: start over, and let another member try after some attempts.
+    Unreachable,
+    /// It cannot heal by itself: say so and wait for a change.
+    Halt,
+    /// A successor owns the shard.
+    Relinquish,
+}
+
+impl EngineError {
+    /// The reaction to this error.
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Source(error) => match error {
+                SourceError::Connect { .. } | SourceError::Silent(_) => Disposition::Unreachable,
+                SourceError::Failed { .. } | SourceError::Ended | SourceError::Credentials { .. } => {
+                    Disposition::Retry
+                }
+                SourceError::Superseded(_) => Disposition::Relinquish,
+                SourceError::Denied { .. } | SourceError::Unfit { .. } => Disposition::Retry,
+                SourceError::PositionLost { .. }
+                | SourceError::SchemaUncertain { .. }
+                | SourceError::Binlog(_) => Disposition::Halt,
+            },
+            Self::Sink(error) => match error {
+                SinkError::Fenced | SinkError::NotProved(ProofError::Lost) => Disposition::Relinquish,
+                SinkError::NotProved(ProofError::Unreachable(_)) => Disposition::Retry,
+                SinkError::Failed { .. } => Disposition::Unreachable,
+                SinkError::Unfit { .. } => Disposition::Retry,
+                SinkError::Io { .. } => Disposition::Halt,
+            },
+            Self::Encode(_) | Self::Filter(_) => Disposition::Halt,
+            Self::Thread(_) => Disposition::Retry,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Runs a shard: takes the sink over, opens the binlog, moves rows from one to the other until told to stop.
+//!
+//! ```text
+//! source::dump ─batches▶ pump (thread): binlog::Assembler + encode ─chunks▶ committer (thread): sink::Writer
+//!   (async, reads)           tables: filter, catalog                          window: when to close
+//! ```
+//! Both queues are bounded: a slow sink stops the reading of the binlog socket, and nothing grows.
+
+pub mod committer;
+pub mod error;
+pub mod pump;
+pub mod run;
+pub mod status;
+pub mod tables;
+pub mod window;

@@ -1,0 +1,424 @@
+//! A shard's life at its owner: take over, stream, start over after what heals, stop when told.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use maxwell_protocol::filter::Filter;
+use maxwell_protocol::id::Epoch;
+use maxwell_protocol::member::{ShardReport, ShardState};
+use maxwell_protocol::position::{Position, PositionMirror, PositionRecord};
+use maxwell_protocol::settings::{Commit, Settings};
+use mysql_async::Conn;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::committer::{self, RecordBase};
+use super::error::{Disposition, EngineError};
+use super::pump::{Pump, PumpEnd, PumpParts};
+use super::status::{Committed, Observer};
+use super::tables::Tables;
+use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
+use crate::encode::message::Style;
+use crate::filter::TableFilter;
+use crate::sink::{Sink, SinkError, TakenOver, Writer};
+use crate::source::SourceError;
+use crate::source::connect::connect;
+use crate::source::dump::{Batch, Dump, Identity};
+use crate::source::preflight::{ServerInfo, inspect};
+use crate::source::scan::SideDump;
+use crate::source::start::{OpenBy, check_position, first_position};
+
+/// Batches between the dump and the pump, chunks between the pump and the committer.
+const QUEUED_BATCHES: usize = 16;
+const QUEUED_CHUNKS: usize = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const MIRROR_INTERVAL: Duration = Duration::from_secs(2);
+/// How long the end of a run may wait for ZooKeeper or the dump's connection.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Runs shards with these settings.
+pub struct Engine {
+    settings: Settings,
+    filter: TableFilter,
+    style: Style,
+    sink: Arc<dyn Sink>,
+    observer: Arc<dyn Observer>,
+}
+
+/// How a run ended without an error.
+enum Stopped {
+    Drained,
+    Lost,
+}
+
+impl Engine {
+    /// Fails if the filter cannot be compiled.
+    pub fn new(
+        settings: Settings,
+        sink: Arc<dyn Sink>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, EngineError> {
+        let filter = TableFilter::compile(&Filter::parse(&settings.filter).unwrap_or_default())?;
+        let style = Style::new(&settings.output, settings.kafka.as_ref());
+        Ok(Self { settings, filter, style, sink, observer })
+    }
+
+    fn longest_pause(&self) -> Duration {
+        Duration::from_millis(u64::from(self.settings.failover.retry_interval_milliseconds))
+    }
+
+    async fn inspect_source(&self) -> Result<(Conn, ServerInfo), EngineError> {
+        let opened = async {
+            let mut conn = connect(&self.settings.mysql).await?;
+            let server = inspect(&mut conn, &self.settings.mysql).await?;
+            Ok::<_, SourceError>((conn, server))
+        }
+        .await;
+        match &opened {
+            Ok(_) => self.observer.mysql(Ok(())),
+            Err(error) => self.observer.mysql(Err(&error.to_string())),
+        }
+        Ok(opened?)
+    }
+
+    async fn take_over(&self, run: &Run<'_>) -> Result<TakenOver, EngineError> {
+        let taken = self.sink.take_over(run.context, run.ownership.as_ref()).await;
+        match &taken {
+            Err(error @ (SinkError::Failed { .. } | SinkError::Unfit { .. })) => {
+                self.observer.kafka(Err(&error.to_string()));
+            }
+            _ => self.observer.kafka(Ok(())),
+        }
+        Ok(taken?)
+    }
+
+    /// One run, from take-over to the end.
+    async fn stream(&self, run: &Run<'_>) -> Result<Stopped, EngineError> {
+        let (taken, (mut conn, server)) = tokio::try_join!(self.take_over(run), self.inspect_source())?;
+        let (position, base, writer) = self.resume(run, taken, &mut conn, &server).await?;
+        let by = check_position(&mut conn, &server, &position).await?;
+        let inside = position.inside.is_some();
+        let position = match by {
+            OpenBy::File => position,
+            OpenBy::Gtid => {
+                Position { server: server.id.clone(), file: String::new(), offset: 4, ..position }
+            }
+        };
+        let dump = self.open(run, conn, &server, &position, by).await?;
+        self.observer.resumed(inside);
+        run.report(ShardState::Streaming, base.epoch, "");
+        tracing::info!(
+            epoch = base.epoch.0,
+            file = position.file,
+            offset = position.offset,
+            gtid_set = position.gtid_set,
+            inside,
+            "streaming"
+        );
+        let side = SideDump { settings: self.settings.mysql.clone(), server: server.clone(), by };
+        let tables = Tables::new(self.filter.clone(), self.style.clone(), side.clone(), Handle::current());
+        let parts = PumpParts {
+            position,
+            tables,
+            style: self.style.clone(),
+            side,
+            runtime: Handle::current(),
+            max_rows: self.commit().max_rows,
+            gtid: server.gtid,
+        };
+        self.pipeline(run, dump, parts, writer, base).await
+    }
+
+    fn commit(&self) -> Commit {
+        self.settings.kafka.as_ref().map(|kafka| kafka.commit).unwrap_or_default()
+    }
+
+    /// The place to go on from. A first position is committed before anything else, so that a crash cannot choose
+    /// another one.
+    async fn resume(
+        &self,
+        run: &Run<'_>,
+        taken: TakenOver,
+        conn: &mut Conn,
+        server: &ServerInfo,
+    ) -> Result<(Position, RecordBase, Box<dyn Writer>), EngineError> {
+        let TakenOver { mut writer, last } = taken;
+        let generation = run.context.generation;
+        if let Some(last) = last {
+            let PositionRecord { position, epoch, sequence, source_time, .. } = last;
+            return Ok((
+                position,
+                RecordBase { epoch: epoch.next(), sequence, generation, source_time },
+                writer,
+            ));
+        }
+        let position = first_position(conn, server, &self.settings.mysql).await?;
+        let mut base = RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0 };
+        let record = base.next(position.clone(), 0);
+        run.progress.send_replace(Some(record.clone()));
+        let writer = tokio::task::spawn_blocking(move || writer.commit(&record).map(|()| writer))
+            .await
+            .map_err(|error| EngineError::Thread(error.to_string()))??;
+        Ok((position, base, writer))
+    }
+
+    async fn open(
+        &self,
+        run: &Run<'_>,
+        conn: Conn,
+        server: &ServerInfo,
+        position: &Position,
+        by: OpenBy,
+    ) -> Result<Dump, EngineError> {
+        let ShardContext { cluster, shard, number, .. } = run.context;
+        let mysql = &self.settings.mysql;
+        let identity = Identity {
+            server_id: cluster.server_id(shard, mysql.server_id_base, *number),
+            uuid: cluster.replica_uuid(shard),
+        };
+        let dump = Dump::open(conn, server, identity, position, by, mysql.heartbeat_seconds, true).await?;
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("after-dump");
+        Ok(dump)
+    }
+
+    async fn pipeline(
+        &self,
+        run: &Run<'_>,
+        mut dump: Dump,
+        parts: PumpParts,
+        writer: Box<dyn Writer>,
+        base: RecordBase,
+    ) -> Result<Stopped, EngineError> {
+        let epoch = base.epoch;
+        let (batch_tx, batch_rx) = mpsc::channel(QUEUED_BATCHES);
+        let (chunk_tx, chunk_rx) = crossbeam_channel::bounded(QUEUED_CHUNKS);
+        let pump = tokio::task::spawn_blocking(move || pump(Pump::new(parts, chunk_tx), batch_rx));
+        let watcher = Watcher { observer: Arc::clone(&self.observer), progress: run.progress.clone() };
+        let limits = self.commit();
+        let committer =
+            tokio::task::spawn_blocking(move || committer::run(writer, &chunk_rx, limits, base, &watcher));
+        let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), epoch));
+        let read = read(&mut dump, batch_tx, run).await;
+        if tokio::time::timeout(FAREWELL, dump.close()).await.is_err() {
+            tracing::debug!("the old dump's connection did not close in time");
+        }
+        let ended = join(read, pump, committer).await;
+        mirror.abort();
+        run.farewell().await;
+        ended
+    }
+
+    async fn settle(&self, run: &Run<'_>, error: &EngineError, attempt: u32) -> Option<ShardEnd> {
+        let disposition = error.disposition();
+        let text = error.to_string();
+        if disposition == Disposition::Relinquish {
+            tracing::warn!(error = text, "a successor owns the shard");
+            self.observer.fenced();
+            return Some(ShardEnd::Relinquished { reason: text });
+        }
+        let halted = disposition == Disposition::Halt;
+        run.report(if halted { ShardState::Halted } else { ShardState::Retrying }, Epoch(0), &text);
+        tracing::error!(error = text, halted, "the shard does not stream");
+        let pause = (FIRST_PAUSE * 2u32.saturating_pow(attempt.min(16))).min(self.longest_pause());
+        tokio::select! {
+            () = run.stop.cancelled() => return Some(ShardEnd::Drained),
+            () = run.ownership.lost() => return Some(lost()),
+            () = tokio::time::sleep(pause), if !halted => {}
+        }
+        (disposition == Disposition::Unreachable).then_some(ShardEnd::Unreachable { reason: text })
+    }
+}
+
+fn lost() -> ShardEnd {
+    ShardEnd::Relinquished { reason: "the shard's lock is gone".into() }
+}
+
+#[async_trait]
+impl ShardHost for Engine {
+    async fn run(
+        &self,
+        context: ShardContext,
+        ownership: Arc<dyn Ownership>,
+        stop: CancellationToken,
+    ) -> ShardEnd {
+        let run = Run { context: &context, ownership, stop, progress: watch::Sender::new(None) };
+        let mut attempt = 0;
+        loop {
+            run.report(ShardState::TakingOver, Epoch(0), "");
+            let before = run.sequence();
+            let ended = tokio::select! {
+                ended = self.stream(&run) => ended,
+                // Not taken over yet, or stuck in it: nothing to drain.
+                () = run.stop_before_streaming() => Ok(Stopped::Drained),
+            };
+            match ended {
+                Ok(Stopped::Drained) => return ShardEnd::Drained,
+                Ok(Stopped::Lost) => return lost(),
+                Err(error) => {
+                    attempt = if run.sequence() > before { 0 } else { attempt + 1 };
+                    if let Some(end) = self.settle(&run, &error, attempt).await {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a run's parts share.
+struct Run<'a> {
+    context: &'a ShardContext,
+    ownership: Arc<dyn Ownership>,
+    stop: CancellationToken,
+    /// The last committed record of this run.
+    progress: watch::Sender<Option<PositionRecord>>,
+}
+
+impl Run<'_> {
+    fn report(&self, state: ShardState, epoch: Epoch, error: &str) {
+        self.ownership.report(ShardReport {
+            state,
+            epoch,
+            lag_milliseconds: 0,
+            last_error: error.to_owned(),
+        });
+    }
+
+    fn sequence(&self) -> u64 {
+        self.progress.borrow().as_ref().map_or(0, |record| record.sequence)
+    }
+
+    /// Completes when the run shall stop and has had its time to drain.
+    async fn stop_before_streaming(&self) {
+        self.stop.cancelled().await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    }
+
+    async fn farewell(&self) {
+        let record = self.progress.borrow().clone();
+        if let Some(record) = record {
+            let written = self.ownership.mirror(PositionMirror::from(&record));
+            if tokio::time::timeout(FAREWELL, written).await.is_err() {
+                tracing::warn!("the mirror of the position could not be written in time");
+            }
+        }
+    }
+}
+
+/// Tells the observer and the mirror.
+struct Watcher {
+    observer: Arc<dyn Observer>,
+    progress: watch::Sender<Option<PositionRecord>>,
+}
+
+impl Observer for Watcher {
+    fn committed(&self, committed: &Committed) {
+        self.progress.send_replace(Some(committed.record.clone()));
+        self.observer.committed(committed);
+    }
+
+    fn resumed(&self, inside: bool) {
+        self.observer.resumed(inside);
+    }
+
+    fn aborted(&self) {
+        self.observer.aborted();
+    }
+
+    fn fenced(&self) {
+        self.observer.fenced();
+    }
+
+    fn mysql(&self, outcome: Result<(), &str>) {
+        self.observer.mysql(outcome);
+    }
+
+    fn kafka(&self, outcome: Result<(), &str>) {
+        self.observer.kafka(outcome);
+    }
+}
+
+/// Moves batches until told to stop, the pipeline goes down or the source fails.
+async fn read(
+    dump: &mut Dump,
+    batches: mpsc::Sender<Batch>,
+    run: &Run<'_>,
+) -> Result<Stopped, Option<EngineError>> {
+    loop {
+        let step = async {
+            let permit = batches.reserve().await.map_err(|_| None)?;
+            tokio::select! {
+                read = dump.next() => match read {
+                    Ok(Some(batch)) => { permit.send(batch); Ok(()) }
+                    Ok(None) => Err(Some(EngineError::from(SourceError::Ended))),
+                    Err(error) => Err(Some(error.into())),
+                },
+                // The other end hung up: its thread knows why.
+                () = batches.closed() => Err(None),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = run.stop.cancelled() => return Ok(Stopped::Drained),
+            () = run.ownership.lost() => return Ok(Stopped::Lost),
+            stepped = step => stepped?,
+        }
+    }
+}
+
+fn pump(mut pump: Pump, mut batches: mpsc::Receiver<Batch>) -> Result<(), PumpEnd> {
+    while let Some(batch) = batches.blocking_recv() {
+        pump.push(batch)?;
+    }
+    pump.finish()
+}
+
+/// Waits for both threads. The committer's word counts most, then the pump's: they know why the reader was stopped.
+async fn join(
+    read: Result<Stopped, Option<EngineError>>,
+    pump: JoinHandle<Result<(), PumpEnd>>,
+    committer: JoinHandle<Result<(), SinkError>>,
+) -> Result<Stopped, EngineError> {
+    let died = |error: tokio::task::JoinError| EngineError::Thread(error.to_string());
+    let pumped = pump.await.map_err(died)?;
+    committer.await.map_err(died)??;
+    match (pumped, read) {
+        (Err(PumpEnd::Failed(error)), _) | (_, Err(Some(error))) => Err(error),
+        (_, Ok(stopped)) => Ok(stopped),
+        (_, Err(None)) => Err(EngineError::Thread("the pipeline closed without a reason".into())),
+    }
+}
+
+/// Keeps the mirror and the report fresh.
+async fn mirror(
+    ownership: Arc<dyn Ownership>,
+    mut progress: watch::Receiver<Option<PositionRecord>>,
+    epoch: Epoch,
+) {
+    let mut tick = tokio::time::interval(MIRROR_INTERVAL);
+    loop {
+        tick.tick().await;
+        let Some(record) = progress.borrow_and_update().clone() else { continue };
+        let lag_milliseconds = lag(&record);
+        ownership.report(ShardReport {
+            state: ShardState::Streaming,
+            epoch,
+            lag_milliseconds,
+            last_error: String::new(),
+        });
+        ownership.mirror(PositionMirror::from(&record)).await;
+        if progress.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Milliseconds between the commit at the source and now; the clocks are the source's and ours.
+fn lag(record: &PositionRecord) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+    if record.source_time == 0 { 0 } else { u64::try_from(now - record.source_time).unwrap_or(0) }
+}

@@ -1,0 +1,34 @@
+//! What a shard's run tells the rest of the process.
+
+use maxwell_protocol::position::PositionRecord;
+
+/// A committed step of a shard.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The record that committed.
+    pub record: PositionRecord,
+    /// Rows in it.
+    pub rows: u64,
+    /// Bytes of keys and values in it.
+    pub bytes: u64,
+    /// MySQL transactions finished in it.
+    pub transactions: u64,
+    /// Whether the source had nothing more behind it.
+    pub drained: bool,
+}
+
+/// Receives what happens, for metrics and reports. Called on the pipeline's threads: returns at once.
+pub trait Observer: Send + Sync + 'static {
+    /// A transaction was committed.
+    fn committed(&self, committed: &Committed);
+    /// A run began at a stored position; `inside` if that is in the middle of a MySQL transaction.
+    fn resumed(&self, inside: bool);
+    /// Rows that were produced but not committed were dropped: their Kafka transaction gets aborted.
+    fn aborted(&self);
+    /// A successor fenced this owner.
+    fn fenced(&self);
+    /// Whether MySQL answered, with what it said if not.
+    fn mysql(&self, outcome: Result<(), &str>);
+    /// Whether Kafka answered, with what was said if not.
+    fn kafka(&self, outcome: Result<(), &str>);
+}

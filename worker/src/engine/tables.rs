@@ -1,0 +1,115 @@
+//! Which tables pass, and how their rows read: one entry per table id, made anew when its TABLE_MAP changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use maxwell_protocol::position::Position;
+use mysql_common::binlog::events::{Event, TableMapEvent};
+use tokio::runtime::Handle;
+
+use super::error::EngineError;
+use crate::binlog::BinlogError;
+use crate::binlog::event::table_id;
+use crate::binlog::table::{Table, from_catalog, from_full, is_self_describing};
+use crate::encode::message::{Style, TableEncoder};
+use crate::filter::TableFilter;
+use crate::source::connect::connect;
+use crate::source::scan::SideDump;
+use crate::source::{SourceError, capture};
+
+struct Entry {
+    map: Vec<u8>,
+    /// `None` when the filter drops the table.
+    encoder: Option<Arc<TableEncoder>>,
+}
+
+/// The tables that the dump has shown so far.
+pub struct Tables {
+    entries: HashMap<u64, Entry>,
+    filter: TableFilter,
+    style: Style,
+    side: SideDump,
+    runtime: Handle,
+}
+
+impl Tables {
+    /// Knows nothing yet. `runtime` is where side connections are driven.
+    pub fn new(filter: TableFilter, style: Style, side: SideDump, runtime: Handle) -> Self {
+        Self { entries: HashMap::new(), filter, style, side, runtime }
+    }
+
+    /// Takes a TABLE_MAP in. `position` is the start of the transaction that it is in.
+    pub fn map(&mut self, event: &Event, position: &dyn Fn() -> Position) -> Result<(), EngineError> {
+        let id = table_id(event.data()).map_err(SourceError::from)?;
+        if self.entries.get(&id).is_some_and(|entry| entry.map == event.data()) {
+            return Ok(());
+        }
+        let map: TableMapEvent<'_> =
+            event.read_event().map_err(|_| SourceError::from(BinlogError::Damaged("TABLE_MAP")))?;
+        let (database, name) = (map.database_name(), map.table_name());
+        let encoder = if self.filter.passes(&database, &name) {
+            let table = self.describe(&map, &database, &name, position)?;
+            Some(Arc::new(TableEncoder::new(table, &self.style)))
+        } else {
+            None
+        };
+        self.entries.insert(id, Entry { map: event.data().to_vec(), encoder });
+        Ok(())
+    }
+
+    /// The table of a rows event; `None` if the filter drops it.
+    pub fn of(&self, event: &Event) -> Result<Option<Arc<TableEncoder>>, EngineError> {
+        let id = table_id(event.data()).map_err(SourceError::from)?;
+        match self.entries.get(&id) {
+            Some(entry) => Ok(entry.encoder.clone()),
+            None => Err(SourceError::from(BinlogError::UnknownTable(id)).into()),
+        }
+    }
+
+    /// A statement passed that may have changed any table.
+    pub fn forget(&mut self) {
+        self.entries.clear();
+    }
+
+    fn describe(
+        &self,
+        map: &TableMapEvent<'_>,
+        database: &str,
+        name: &str,
+        position: &dyn Fn() -> Position,
+    ) -> Result<Table, EngineError> {
+        if is_self_describing(map) {
+            let json = if self.side.server.mariadb { self.json_columns(database, name)? } else { Vec::new() };
+            return Ok(from_full(map, &json).map_err(SourceError::from)?);
+        }
+        let position = position();
+        let uncertain = |why: &str| SourceError::SchemaUncertain {
+            table: format!("{database}.{name}"),
+            place: format!("{}:{}", position.file, position.offset),
+            why: why.to_owned(),
+        };
+        let captured = self.runtime.block_on(async {
+            let mut conn = connect(&self.side.settings).await?;
+            let table = capture::table(&mut conn, self.side.server.mariadb, database, name).await?;
+            // What the table is now holds for our place only if nothing changed it in between.
+            Ok::<_, SourceError>((table, self.side.statement_on(&position, name).await?))
+        })?;
+        match captured {
+            (_, Some(statement)) => {
+                Err(uncertain(&format!("a later statement changed it: {statement}")).into())
+            }
+            (None, None) => Err(uncertain("it does not exist any more").into()),
+            (Some(catalog), None) => match from_catalog(map, &catalog).map_err(SourceError::from)? {
+                Some(table) => Ok(table),
+                None => Err(uncertain("information_schema contradicts the binlog").into()),
+            },
+        }
+    }
+
+    fn json_columns(&self, database: &str, name: &str) -> Result<Vec<String>, EngineError> {
+        Ok(self.runtime.block_on(async {
+            let mut conn = connect(&self.side.settings).await?;
+            capture::json_columns(&mut conn, database, name).await
+        })?)
+    }
+}

@@ -1,0 +1,74 @@
+//! Client configurations.
+
+use maxwell_protocol::settings::{Compression, Kafka};
+use rdkafka::ClientConfig;
+
+/// What every client shares: brokers, the user's properties.
+fn base(settings: &Kafka) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", settings.brokers.join(","))
+        .set("client.id", "maxwell")
+        .set("socket.nagle.disable", "true")
+        .set("reconnect.backoff.ms", "20")
+        .set("reconnect.backoff.max.ms", "1000");
+    for (name, value) in &settings.properties {
+        config.set(name, value);
+    }
+    config
+}
+
+fn producer(settings: &Kafka) -> ClientConfig {
+    let mut config = base(settings);
+    let compression = match settings.compression {
+        Compression::None => "none",
+        Compression::Gzip => "gzip",
+        Compression::Snappy => "snappy",
+        Compression::Lz4 => "lz4",
+        Compression::Zstd => "zstd",
+    };
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("compression.type", compression)
+        .set("delivery.report.only.error", "true")
+        // A transaction's worth; beyond it the writer waits.
+        .set("queue.buffering.max.kbytes", "32768")
+        .set("queue.buffering.max.messages", "200000");
+    if !settings.properties.contains_key("linger.ms") {
+        config.set("linger.ms", "0");
+    }
+    config
+}
+
+/// The fenced producer of one shard.
+pub(super) fn transactional(settings: &Kafka, transactional_id: &str) -> ClientConfig {
+    let mut config = producer(settings);
+    config
+        .set("transactional.id", transactional_id)
+        .set("transaction.timeout.ms", (u64::from(settings.transaction_timeout_seconds) * 1000).to_string());
+    config
+}
+
+/// The producer of rows for at-least-once delivery.
+pub(super) fn idempotent(settings: &Kafka) -> ClientConfig {
+    producer(settings)
+}
+
+/// A reader of the position topic.
+pub(super) fn reader(settings: &Kafka, committed_only: bool) -> ClientConfig {
+    let mut config = base(settings);
+    config
+        .set("group.id", "maxwell-positions")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "error")
+        .set("fetch.wait.max.ms", "10")
+        .set("isolation.level", if committed_only { "read_committed" } else { "read_uncommitted" });
+    config
+}
+
+/// For making and describing topics.
+pub(super) fn admin(settings: &Kafka) -> ClientConfig {
+    base(settings)
+}

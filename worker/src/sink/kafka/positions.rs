@@ -1,0 +1,178 @@
+//! The position topic: compacted, one partition per shard. The last committed record up to the high watermark is the
+//! truth; a reader that stops at the last stable offset could miss it.
+
+use std::time::{Duration, Instant};
+
+use maxwell_protocol::position::{PositionKey, PositionRecord};
+use maxwell_protocol::settings::Kafka;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::super::SinkError;
+use super::{classify, config};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// How far back the first look goes: a few seconds of records.
+const FIRST_LOOK: i64 = 64;
+
+/// Makes the topic if it is not there, and refuses one whose records Kafka might drop.
+pub(super) async fn ensure_topic(settings: &Kafka, topic: &str, shards: u32) -> Result<(), SinkError> {
+    let admin: AdminClient<DefaultClientContext> =
+        config::admin(settings).create().map_err(|error| classify("connect to Kafka", &error))?;
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+    let new = NewTopic::new(topic, shards as i32, TopicReplication::Fixed(-1))
+        .set("cleanup.policy", "compact")
+        .set("segment.ms", "3600000")
+        .set("segment.bytes", "16777216");
+    let results = admin
+        .create_topics([&new], &options)
+        .await
+        .map_err(|error| classify("make the position topic", &error))?;
+    for result in results {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) => {
+                return Err(SinkError::Unfit {
+                    problem: format!("the position topic {name} cannot be made: {code}"),
+                    mend: format!(
+                        "kafka-topics.sh --create --topic {name} --partitions {shards} --config cleanup.policy=compact"
+                    ),
+                });
+            }
+        }
+    }
+    verify(&admin, &options, topic).await
+}
+
+async fn verify(
+    admin: &AdminClient<DefaultClientContext>,
+    options: &AdminOptions,
+    topic: &str,
+) -> Result<(), SinkError> {
+    let described = admin
+        .describe_configs([&ResourceSpecifier::Topic(topic)], options)
+        .await
+        .map_err(|error| classify("describe the position topic", &error))?;
+    let policy = described
+        .into_iter()
+        .filter_map(Result::ok)
+        .find_map(|resource| resource.get("cleanup.policy").and_then(|entry| entry.value.clone()));
+    match policy {
+        Some(policy) if policy != "compact" => Err(SinkError::Unfit {
+            problem: format!(
+                "the position topic {topic} has cleanup.policy={policy}: Kafka would drop positions"
+            ),
+            mend: format!(
+                "kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config cleanup.policy=compact"
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What the partition holds for a key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Its last committed record.
+    Record(Box<PositionRecord>),
+    /// Nothing committed by anybody.
+    Nothing,
+    /// Only records of other clusters.
+    Foreign,
+}
+
+/// Reads the last committed record of `key`. Blocking.
+pub(super) fn last_record(
+    settings: &Kafka,
+    topic: &str,
+    partition: i32,
+    key: &PositionKey,
+) -> Result<Found, SinkError> {
+    let create = |committed| -> Result<BaseConsumer, SinkError> {
+        config::reader(settings, committed).create().map_err(|error| classify("connect to Kafka", &error))
+    };
+    let (uncommitted, committed) = (create(false)?, create(true)?);
+    let watermarks = |consumer: &BaseConsumer| {
+        consumer
+            .fetch_watermarks(topic, partition, TIMEOUT)
+            .map_err(|error| classify("read the high watermark", &error))
+    };
+    let (low, high) = watermarks(&uncommitted)?;
+    if high <= low {
+        return Ok(Found::Nothing);
+    }
+    let deadline = Instant::now() + TIMEOUT;
+    // A read_committed client answers with the last stable offset.
+    while watermarks(&committed)?.1 < high {
+        if Instant::now() > deadline {
+            return Err(SinkError::Failed {
+                doing: "read the position",
+                reason: format!(
+                    "an open transaction hides the end of {topic}-{partition}; kafka-transactions.sh find-hanging shows it"
+                ),
+            });
+        }
+    }
+    let first = (high - FIRST_LOOK).max(low);
+    match scan(&committed, topic, partition, first, high, key)? {
+        Found::Record(record) => Ok(Found::Record(record)),
+        found if first == low => Ok(found),
+        _ => scan(&committed, topic, partition, low, high, key),
+    }
+}
+
+fn scan(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partition: i32,
+    from: i64,
+    high: i64,
+    key: &PositionKey,
+) -> Result<Found, SinkError> {
+    let failed = |error: KafkaError| classify("read the position", &error);
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
+    consumer.assign(&assignment).map_err(failed)?;
+    let mut found = Found::Nothing;
+    let deadline = Instant::now() + 6 * TIMEOUT;
+    loop {
+        match consumer.poll(Duration::from_millis(500)) {
+            Some(Ok(message)) => {
+                let same = message.key().and_then(|bytes| serde_json::from_slice::<PositionKey>(bytes).ok());
+                match (same, message.payload()) {
+                    (Some(other), Some(value)) if other == *key => {
+                        let record = serde_json::from_slice(value)
+                            .map_err(|error| unreadable(topic, partition, &error))?;
+                        found = Found::Record(record);
+                    }
+                    (Some(other), _) if other.shard == key.shard && found == Found::Nothing => {
+                        found = Found::Foreign;
+                    }
+                    _ => {}
+                }
+                if message.offset() + 1 >= high {
+                    return Ok(found);
+                }
+            }
+            // The end comes at the last stable offset, which is not before `high`.
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(found),
+            Some(Err(error)) => return Err(failed(error)),
+            None if Instant::now() > deadline => {
+                let reason = format!("{topic}-{partition} could not be read up to offset {high}");
+                return Err(SinkError::Failed { doing: "read the position", reason });
+            }
+            None => {}
+        }
+    }
+}
+
+fn unreadable(topic: &str, partition: i32, error: &serde_json::Error) -> SinkError {
+    SinkError::Unfit {
+        problem: format!("the last record of {topic}-{partition} is not a position: {error}"),
+        mend: "run the version that wrote it, or name another kafka.positionTopic to start afresh".into(),
+    }
+}

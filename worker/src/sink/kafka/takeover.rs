@@ -1,0 +1,153 @@
+//! Take-over: proof, `init_transactions` in short attempts, proof, position.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use maxwell_protocol::position::PositionKey;
+use maxwell_protocol::settings::{Delivery, Kafka};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, Producer};
+
+use super::super::{Sink, SinkError, TakenOver};
+use super::positions::{Found, ensure_topic, last_record};
+use super::writer::{Deliveries, KafkaWriter};
+use super::{classify, config};
+use crate::coordination::{Ownership, ProofError, ShardContext};
+
+/// The first attempt's time; each next one gets twice as much. The client's own retry waits 500 ms while the
+/// coordinator ends the predecessor's transaction, which takes far less.
+const FIRST_ATTEMPT: Duration = Duration::from_millis(80);
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
+/// After this long without success the caller is told.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A Kafka cluster as sink.
+pub struct KafkaSink {
+    settings: Kafka,
+    position_topic: String,
+}
+
+impl KafkaSink {
+    /// For a cluster of workers named `cluster`.
+    pub fn new(settings: Kafka, cluster: &str) -> Self {
+        let position_topic =
+            settings.position_topic.clone().unwrap_or_else(|| format!("{cluster}.positions"));
+        Self { settings, position_topic }
+    }
+
+    async fn fence(
+        &self,
+        context: &ShardContext,
+        ownership: &dyn Ownership,
+    ) -> Result<BaseProducer<Deliveries>, SinkError> {
+        let id = context.cluster.transactional_id(&context.shard);
+        let begun = Instant::now();
+        let mut attempt = FIRST_ATTEMPT;
+        loop {
+            // Begun after the last failure: an owner that woke up late finds here that it is none any more.
+            ownership.prove().await?;
+            let config = config::transactional(&self.settings, &id);
+            let timeout = attempt;
+            let initialised = tokio::task::spawn_blocking(move || {
+                let producer: BaseProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
+                producer.init_transactions(timeout).map(|()| producer)
+            })
+            .await
+            .map_err(|error| SinkError::Failed {
+                doing: "initialise the producer",
+                reason: error.to_string(),
+            })?;
+            match initialised {
+                Ok(producer) => {
+                    ownership.prove().await?;
+                    return Ok(producer);
+                }
+                Err(error) if may_heal(&error) && begun.elapsed() < PATIENCE => {
+                    attempt = (attempt * 2).min(LONGEST_ATTEMPT);
+                }
+                Err(error) => return Err(classify("initialise the producer", &error)),
+            }
+        }
+    }
+}
+
+fn may_heal(error: &KafkaError) -> bool {
+    match error {
+        KafkaError::Transaction(error) => {
+            error.is_retriable()
+                || matches!(
+                    error.code(),
+                    RDKafkaErrorCode::OperationTimedOut
+                        | RDKafkaErrorCode::MessageTimedOut
+                        | RDKafkaErrorCode::RequestTimedOut
+                        | RDKafkaErrorCode::ConcurrentTransactions
+                )
+        }
+        _ => false,
+    }
+}
+
+#[async_trait]
+impl Sink for KafkaSink {
+    async fn take_over(
+        &self,
+        context: &ShardContext,
+        ownership: &dyn Ownership,
+    ) -> Result<TakenOver, SinkError> {
+        ensure_topic(&self.settings, &self.position_topic, context.shards).await?;
+        let producer = self.fence(context, ownership).await?;
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("after-init");
+        let (settings, topic) = (self.settings.clone(), self.position_topic.clone());
+        let key = PositionKey { cluster: context.cluster, shard: context.shard.clone() };
+        let partition = context.number as i32;
+        let wanted = key.clone();
+        let found = tokio::task::spawn_blocking(move || last_record(&settings, &topic, partition, &wanted))
+            .await
+            .map_err(|error| SinkError::Failed { doing: "read the position", reason: error.to_string() })??;
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("after-read");
+        let last = match found {
+            Found::Record(record) => Some(*record),
+            Found::Foreign => return Err(foreign(&self.position_topic)),
+            Found::Nothing => {
+                refuse_lost_topic(ownership, &self.position_topic).await?;
+                None
+            }
+        };
+        let rows = match self.settings.delivery {
+            Delivery::ExactlyOnce => None,
+            Delivery::AtLeastOnce => Some(
+                config::idempotent(&self.settings)
+                    .create_with_context(Deliveries::default())
+                    .map_err(|error| classify("make the producer of rows", &error))?,
+            ),
+        };
+        let writer =
+            KafkaWriter::new(producer, rows, self.position_topic.clone(), partition, &key, &self.settings)?;
+        Ok(TakenOver { writer: Box::new(writer), last })
+    }
+}
+
+fn foreign(topic: &str) -> SinkError {
+    SinkError::Unfit {
+        problem: format!("the position topic {topic} holds the positions of another cluster"),
+        mend: "name another kafka.positionTopic, or delete that topic to start afresh".into(),
+    }
+}
+
+/// "No record" counts only if the mirror has none either: otherwise the topic was lost, and `start` would lose
+/// changes in silence.
+async fn refuse_lost_topic(ownership: &dyn Ownership, topic: &str) -> Result<(), SinkError> {
+    match ownership.mirrored().await {
+        Ok(None) => Ok(()),
+        Ok(Some(mirror)) => Err(SinkError::Unfit {
+            problem: format!(
+                "the position topic {topic} is empty, but the shard was at {}:{} (GTID set '{}')",
+                mirror.binlog_file, mirror.binlog_position, mirror.gtid_set
+            ),
+            mend: "restore the topic, or set mysql.start to that position under a new zookeeper.root".into(),
+        }),
+        Err(error @ ProofError::Unreachable(_) | error @ ProofError::Lost) => Err(error.into()),
+    }
+}

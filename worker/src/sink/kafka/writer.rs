@@ -1,0 +1,237 @@
+//! One shard's producer: rows and the position in one transaction, or, at least once, rows by an idempotent producer
+//! and the position, over acknowledged rows only, by the fenced one.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use maxwell_protocol::position::{PositionKey, PositionRecord};
+use maxwell_protocol::settings::Kafka;
+use rdkafka::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::util::Timeout;
+
+use super::super::{Chunk, Record, SinkError, Writer};
+use super::classify;
+use crate::encode::key::partition;
+
+const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(1);
+
+/// Remembers the first record that was not delivered.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    failed: AtomicBool,
+    first: Mutex<Option<KafkaError>>,
+}
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "Kafka client");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+            self.failed.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl Deliveries {
+    fn check(&self) -> Result<(), SinkError> {
+        if !self.failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match self.first.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(error) => Err(classify("deliver rows", error)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// See the module.
+pub(super) struct KafkaWriter {
+    fenced: BaseProducer<Deliveries>,
+    rows: Option<BaseProducer<Deliveries>>,
+    position_topic: String,
+    position_partition: i32,
+    position_key: Vec<u8>,
+    partitions: HashMap<Arc<str>, i32>,
+    in_transaction: bool,
+    patience: Duration,
+}
+
+impl KafkaWriter {
+    pub(super) fn new(
+        fenced: BaseProducer<Deliveries>,
+        rows: Option<BaseProducer<Deliveries>>,
+        position_topic: String,
+        position_partition: i32,
+        key: &PositionKey,
+        settings: &Kafka,
+    ) -> Result<Self, SinkError> {
+        let position_key = serde_json::to_vec(key).map_err(|error| SinkError::Failed {
+            doing: "write the position's key",
+            reason: error.to_string(),
+        })?;
+        let patience = Duration::from_secs(u64::from(settings.transaction_timeout_seconds));
+        Ok(Self {
+            fenced,
+            rows,
+            position_topic,
+            position_partition,
+            position_key,
+            partitions: HashMap::new(),
+            in_transaction: false,
+            patience,
+        })
+    }
+
+    fn begin(&mut self) -> Result<(), SinkError> {
+        if !self.in_transaction {
+            self.fenced.begin_transaction().map_err(|error| classify("begin a transaction", &error))?;
+            self.in_transaction = true;
+        }
+        Ok(())
+    }
+
+    /// The topic's partition count, asked once; asking makes the topic where the brokers allow that.
+    fn partitions(&mut self, topic: &Arc<str>) -> Result<i32, SinkError> {
+        if let Some(count) = self.partitions.get(topic) {
+            return Ok(*count);
+        }
+        let deadline = Instant::now() + METADATA_TIMEOUT;
+        loop {
+            let metadata = self
+                .fenced
+                .client()
+                .fetch_metadata(Some(topic), METADATA_TIMEOUT)
+                .map_err(|error| classify("ask for the topic's partitions", &error))?;
+            let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len() as i32);
+            if count > 0 {
+                self.partitions.insert(Arc::clone(topic), count);
+                return Ok(count);
+            }
+            if Instant::now() > deadline {
+                return Err(SinkError::Unfit {
+                    problem: format!("the topic '{topic}' is not there and the brokers do not make it"),
+                    mend: format!("kafka-topics.sh --create --topic {topic}, or check the topic's name"),
+                });
+            }
+        }
+    }
+
+    fn send(&self, chunk: &Chunk, record: &Record, partition: i32, epoch: &str) -> Result<(), SinkError> {
+        let producer = self.rows.as_ref().unwrap_or(&self.fenced);
+        let mut headers = OwnedHeaders::new_with_capacity(3)
+            .insert(Header { key: "id", value: Some(chunk.id(record)) })
+            .insert(Header { key: "epoch", value: Some(epoch) });
+        if let Some(gtid) = &record.gtid {
+            headers = headers.insert(Header { key: "gtid", value: Some(gtid.as_bytes()) });
+        }
+        let mut message = BaseRecord::to(&record.topic)
+            .partition(partition)
+            .key(chunk.key(record))
+            .payload(chunk.value(record))
+            .headers(headers);
+        let deadline = Instant::now() + self.patience;
+        loop {
+            match producer.send(message) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                    if Instant::now() < deadline =>
+                {
+                    message = back;
+                    producer.poll(POLL);
+                    producer.context().check()?;
+                }
+                Err((error, _)) => return Err(too_large(chunk, record, classify("produce a row", &error))),
+            }
+        }
+    }
+
+    /// Waits until everything sent is acknowledged. The client's own flush looks only every 100 ms.
+    fn drain(&self, producer: &BaseProducer<Deliveries>) -> Result<(), SinkError> {
+        let deadline = Instant::now() + self.patience;
+        while producer.in_flight_count() > 0 {
+            producer.poll(POLL);
+            producer.context().check()?;
+            if Instant::now() > deadline {
+                let reason = format!("rows are not acknowledged within {} s", self.patience.as_secs());
+                return Err(SinkError::Failed { doing: "deliver rows", reason });
+            }
+        }
+        producer.poll(Duration::ZERO);
+        producer.context().check()
+    }
+}
+
+/// Names the row, so that the user finds it.
+fn too_large(chunk: &Chunk, record: &Record, error: SinkError) -> SinkError {
+    match error {
+        SinkError::Unfit { problem, mend } => SinkError::Unfit {
+            problem: format!(
+                "{problem}, row {} for topic {}",
+                String::from_utf8_lossy(chunk.id(record)),
+                record.topic
+            ),
+            mend,
+        },
+        other => other,
+    }
+}
+
+impl Writer for KafkaWriter {
+    fn write(&mut self, chunk: &Chunk, epoch: u64) -> Result<(), SinkError> {
+        if chunk.records.is_empty() {
+            return Ok(());
+        }
+        if self.rows.is_none() {
+            self.begin()?;
+        }
+        let epoch = epoch.to_string();
+        let mut known: Option<(Arc<str>, i32)> = None;
+        for record in &chunk.records {
+            let count = match &known {
+                Some((topic, count)) if Arc::ptr_eq(topic, &record.topic) => *count,
+                _ => self.partitions(&record.topic)?,
+            };
+            known = Some((Arc::clone(&record.topic), count));
+            self.send(chunk, record, partition(record.partition_hash, count), &epoch)?;
+        }
+        let producer = self.rows.as_ref().unwrap_or(&self.fenced);
+        producer.poll(Duration::ZERO);
+        producer.context().check()
+    }
+
+    fn commit(&mut self, record: &PositionRecord) -> Result<(), SinkError> {
+        if let Some(rows) = &self.rows {
+            self.drain(rows)?;
+        }
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("after-produce");
+        self.begin()?;
+        let value = serde_json::to_vec(record)
+            .map_err(|error| SinkError::Failed { doing: "write the position", reason: error.to_string() })?;
+        let message = BaseRecord::to(&self.position_topic)
+            .partition(self.position_partition)
+            .key(&self.position_key)
+            .payload(&value);
+        self.fenced.send(message).map_err(|(error, _)| classify("produce the position", &error))?;
+        self.drain(&self.fenced)?;
+        // Without a limit of its own: the outcome of a commit that timed out here would be unknown.
+        self.fenced.commit_transaction(Timeout::Never).map_err(|error| classify("commit", &error))?;
+        self.in_transaction = false;
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("commit-sent");
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! Where changes go. A [`Sink`] is taken over by a shard's owner, which fences the owner before; the [`Writer`] that
+//! it gets takes chunks of encoded rows and commits them together with the position.
+
+pub mod kafka;
+pub mod stdout;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use maxwell_protocol::position::{Position, PositionRecord};
+use thiserror::Error;
+
+use crate::coordination::{Ownership, ProofError, ShardContext};
+
+/// Why the sink does not take rows.
+#[derive(Debug, Error)]
+pub enum SinkError {
+    /// Another owner initialised a producer with the same identity.
+    #[error("the producer was fenced by a successor")]
+    Fenced,
+    /// Ownership could not be proved around the initialisation.
+    #[error("ownership of the shard is not proved: {0}")]
+    NotProved(#[from] ProofError),
+    /// The brokers do not answer or an operation failed; a new producer may get through.
+    #[error("{doing}: {reason}; check kafka.brokers and that the brokers run")]
+    Failed {
+        /// What was being done.
+        doing: &'static str,
+        /// What the client said.
+        reason: String,
+    },
+    /// Trying again cannot help.
+    #[error("{problem}; mend: {mend}")]
+    Unfit {
+        /// What is wrong.
+        problem: String,
+        /// The setting or command that mends it.
+        mend: String,
+    },
+    /// Output or position file.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Encoded rows on their way to the sink, and the place behind them.
+#[derive(Debug)]
+pub struct Chunk {
+    /// Keys, values and ids one after the other.
+    pub bytes: Vec<u8>,
+    /// Where each record's parts are.
+    pub records: Vec<Record>,
+    /// Everything before this place is in this chunk or an earlier one.
+    pub position: Position,
+    /// Transactions finished since the chunk before.
+    pub transactions: u64,
+    /// Commit time of the last of them, milliseconds since the epoch; 0 if unknown.
+    pub source_time: i64,
+    /// Whether the source had nothing more when the chunk was cut.
+    pub drained: bool,
+}
+
+/// One record: `key | value | id` in the chunk's bytes, each from the end of the one before.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Topic.
+    pub topic: Arc<str>,
+    /// Hash that decides the partition.
+    pub partition_hash: i32,
+    /// Start of the key.
+    pub start: u32,
+    /// End of the key.
+    pub key_end: u32,
+    /// End of the value.
+    pub value_end: u32,
+    /// End of the id, which is the same on every repeat.
+    pub id_end: u32,
+    /// GTID, if there is one.
+    pub gtid: Option<Arc<str>>,
+}
+
+impl Chunk {
+    /// The record's key.
+    pub fn key(&self, record: &Record) -> &[u8] {
+        &self.bytes[record.start as usize..record.key_end as usize]
+    }
+
+    /// The record's value.
+    pub fn value(&self, record: &Record) -> &[u8] {
+        &self.bytes[record.key_end as usize..record.value_end as usize]
+    }
+
+    /// The record's id.
+    pub fn id(&self, record: &Record) -> &[u8] {
+        &self.bytes[record.value_end as usize..record.id_end as usize]
+    }
+}
+
+/// What an owner finds when it takes a sink over.
+pub struct TakenOver {
+    /// The fenced way in.
+    pub writer: Box<dyn Writer>,
+    /// The last committed record of the shard; `None` only if there provably never was one.
+    pub last: Option<PositionRecord>,
+}
+
+/// A place that changes go to.
+#[async_trait]
+pub trait Sink: Send + Sync + 'static {
+    /// Fences the owner before and reads the last committed position, in this order: proof of ownership, fencing,
+    /// proof again, position.
+    async fn take_over(
+        &self,
+        context: &ShardContext,
+        ownership: &dyn Ownership,
+    ) -> Result<TakenOver, SinkError>;
+}
+
+/// One shard's fenced way into the sink. Blocking; lives on a thread of its own. After any error it is dropped:
+/// nothing that was not committed is visible to a `read_committed` reader then.
+pub trait Writer: Send {
+    /// Takes rows. They are not durable before [`Writer::commit`] returned.
+    fn write(&mut self, chunk: &Chunk, epoch: u64) -> Result<(), SinkError>;
+
+    /// Makes everything written since the last commit durable, together with `record`, or nothing of it.
+    fn commit(&mut self, record: &PositionRecord) -> Result<(), SinkError>;
+}

@@ -1,0 +1,112 @@
+//! Reads ahead on a side connection, with an identity of its own, to the server's head at the most.
+
+use maxwell_protocol::id::ClusterId;
+use maxwell_protocol::position::Position;
+use maxwell_protocol::settings::MySql;
+use mysql_common::binlog::events::Event;
+
+use super::SourceError;
+use super::connect::connect;
+use super::dump::{Dump, Identity};
+use super::preflight::ServerInfo;
+use super::start::OpenBy;
+use crate::binlog::event::{Kind, Statement, classify, statement};
+use crate::binlog::transaction::End;
+
+/// What a side dump needs to be opened.
+#[derive(Debug, Clone)]
+pub struct SideDump {
+    /// The source.
+    pub settings: MySql,
+    /// What it is.
+    pub server: ServerInfo,
+    /// How positions are opened on it.
+    pub by: OpenBy,
+}
+
+impl SideDump {
+    async fn open(&self, position: &Position) -> Result<Dump, SourceError> {
+        // A random cluster's identity: it can end nobody's dump and nobody ends it.
+        let nobody = ClusterId::random();
+        let shard = "side".into();
+        let identity =
+            Identity { server_id: nobody.server_id(&shard, 0, 0), uuid: nobody.replica_uuid(&shard) };
+        let conn = connect(&self.settings).await?;
+        let by = if position.offset >= 1 << 32 { OpenBy::Gtid } else { self.by };
+        Dump::open(conn, &self.server, identity, position, by, self.settings.heartbeat_seconds, false).await
+    }
+
+    /// How the transaction that starts at `position` ends: one pass over it.
+    pub async fn end_of_transaction(&self, position: &Position) -> Result<End, SourceError> {
+        let mut dump = self.open(position).await?;
+        let mut begun = false;
+        while let Some(batch) = dump.next().await? {
+            for event in &batch.events {
+                if let Some(end) = end(event, &mut begun)? {
+                    dump.close().await;
+                    return Ok(end);
+                }
+            }
+        }
+        Err(SourceError::Ended)
+    }
+
+    /// The first statement after `position` that may change `table`, up to the head of the binlog.
+    pub async fn statement_on(
+        &self,
+        position: &Position,
+        table: &str,
+    ) -> Result<Option<String>, SourceError> {
+        let mut dump = self.open(position).await?;
+        let name = table.to_lowercase();
+        while let Some(batch) = dump.next().await? {
+            for event in &batch.events {
+                let Kind::Query { statement: text, .. } = classify(event)? else { continue };
+                if statement(&text) == Statement::Other && may_change(&text, &name) {
+                    dump.close().await;
+                    return Ok(Some(text));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Statements that cannot change a table's columns are let pass; of the others, those that name it.
+fn may_change(text: &str, table: &str) -> bool {
+    let text = text.to_lowercase();
+    let first = text.split_whitespace().next().unwrap_or("");
+    !matches!(
+        first,
+        "grant" | "revoke" | "flush" | "analyze" | "optimize" | "insert" | "delete" | "update" | "truncate"
+    ) && text.contains(table)
+}
+
+fn end(event: &Event, begun: &mut bool) -> Result<Option<End>, SourceError> {
+    Ok(match classify(event)? {
+        Kind::Rows(_) => {
+            *begun = true;
+            None
+        }
+        Kind::Xid(xid) => Some(End::Commit { xid: Some(xid) }),
+        Kind::Query { statement: text, .. } if *begun => match statement(&text) {
+            Statement::Commit => Some(End::Commit { xid: None }),
+            Statement::Rollback => Some(End::Rollback),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_statements_that_can_change_the_table_count() {
+        assert!(may_change("ALTER TABLE `shop`.`Orders` ADD c INT", "orders"));
+        assert!(may_change("RENAME TABLE a TO orders", "orders"));
+        assert!(!may_change("GRANT SELECT ON orders TO x", "orders"));
+        assert!(!may_change("CREATE TABLE customers (id INT)", "orders"));
+    }
+}

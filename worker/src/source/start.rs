@@ -1,0 +1,118 @@
+//! Where reading begins: the wish of the settings as a position, and the checks of a stored one.
+
+use maxwell_protocol::gtid::GtidSet;
+use maxwell_protocol::position::Position;
+use maxwell_protocol::settings::{MySql, StartFrom};
+use mysql_async::Conn;
+
+use super::SourceError;
+use super::preflight::{Head, ServerInfo, files, head, mariadb_gtids, purged};
+
+/// Offset of a binlog file's first event.
+const FIRST_EVENT: u64 = 4;
+
+/// The position to begin at while none is stored.
+pub async fn first_position(
+    conn: &mut Conn,
+    server: &ServerInfo,
+    settings: &MySql,
+) -> Result<Position, SourceError> {
+    let wish = &settings.start;
+    match wish.from {
+        StartFrom::Latest => {
+            let Head { file, offset, gtids } = head(conn, server).await?;
+            Ok(position(server, &gtids, file, offset))
+        }
+        StartFrom::Earliest => {
+            let file = oldest(conn).await?;
+            let gtids = gtids_before(conn, server, &file).await?;
+            Ok(position(server, &gtids, file, FIRST_EVENT))
+        }
+        StartFrom::Position => {
+            let file = wish.file.clone().unwrap_or_default();
+            Ok(position(
+                server,
+                &GtidSet::default(),
+                file,
+                wish.offset.unwrap_or(FIRST_EVENT).max(FIRST_EVENT),
+            ))
+        }
+        StartFrom::Gtid => {
+            let text = wish.set.clone().unwrap_or_default();
+            let gtids = text.parse().map_err(|error| SourceError::Unfit {
+                problem: format!("mysql.start.set: {error}"),
+                mend: "write it as the server does".into(),
+            })?;
+            Ok(position(server, &gtids, String::new(), FIRST_EVENT))
+        }
+    }
+}
+
+fn position(server: &ServerInfo, gtids: &GtidSet, file: String, offset: u64) -> Position {
+    Position { server: server.id.clone(), gtid_set: gtids.to_string(), file, offset, inside: None }
+}
+
+async fn oldest(conn: &mut Conn) -> Result<String, SourceError> {
+    files(conn).await?.into_iter().next().map(|(file, _)| file).ok_or_else(|| SourceError::Unfit {
+        problem: "the server lists no binlog file".into(),
+        mend: "start it with --log-bin".into(),
+    })
+}
+
+async fn gtids_before(conn: &mut Conn, server: &ServerInfo, file: &str) -> Result<GtidSet, SourceError> {
+    if !server.gtid {
+        return Ok(GtidSet::default());
+    }
+    if server.mariadb {
+        let text = mariadb_gtids(conn, file, FIRST_EVENT).await?;
+        return text
+            .parse()
+            .map_err(|error| SourceError::Unfit { problem: format!("{error}"), mend: "report it".into() });
+    }
+    purged(conn).await
+}
+
+/// How the dump is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenBy {
+    /// File and offset: the server is the one that they belong to.
+    File,
+    /// GTID: another server, or an offset that the dump command cannot carry.
+    Gtid,
+}
+
+/// Decides how a stored position is opened on `server`, and refuses what cannot be resumed.
+pub async fn check_position(
+    conn: &mut Conn,
+    server: &ServerInfo,
+    stored: &Position,
+) -> Result<OpenBy, SourceError> {
+    let place = format!("{}:{}", stored.file, stored.offset);
+    let lost = |detail: String| SourceError::PositionLost { place: place.clone(), detail };
+    let ours: GtidSet = stored.gtid_set.parse().unwrap_or_default();
+    if server.gtid && !ours.is_empty() {
+        let now = head(conn, server).await?;
+        if !now.gtids.contains(&ours) {
+            return Err(lost(format!(
+                "it holds transactions that this server never had: ours {ours}, the server's {}",
+                now.gtids
+            )));
+        }
+    }
+    let same_server = stored.server == server.id && !stored.file.is_empty();
+    if same_server && stored.offset < 1 << 32 {
+        let files = files(conn).await?;
+        return match files.iter().find(|(name, _)| *name == stored.file) {
+            Some((_, size)) if stored.offset <= *size => Ok(OpenBy::File),
+            Some((_, size)) => Err(lost(format!("the file has only {size} bytes"))),
+            None => Err(lost("the file is purged".into())),
+        };
+    }
+    if ours.is_empty() {
+        return Err(lost(format!("it belongs to server {} and has no GTIDs", stored.server)));
+    }
+    if !server.mariadb && !ours.contains(&purged(conn).await?) {
+        return Err(lost("transactions that we lack are purged".into()));
+    }
+    Ok(OpenBy::Gtid)
+}
