@@ -1,9 +1,14 @@
 //! The worker: MySQL's binlog to Maxwell's JSON on Kafka.
+pub mod app;
 pub mod binlog;
 pub mod coordination;
 pub mod encode;
 pub mod engine;
 pub mod filter;
+pub mod http;
+pub mod metrics;
+pub mod options;
 pub mod schema;
 pub mod sink;
 pub mod source;
+pub mod telemetry;

@@ -1,3 +1,51 @@
 //! The `maxwell` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+use maxwell_worker::options::{self, Asked};
+use maxwell_worker::{app, telemetry};
+
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "help and errors are for the person at the terminal"
+)]
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let environment = std::env::vars().collect();
+    let hostname = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let hostname = hostname.trim();
+    let asked =
+        options::read(&arguments, &environment, if hostname.is_empty() { "maxwell" } else { hostname });
+    let options = match asked {
+        Ok(Asked::Run(options)) => options,
+        Ok(Asked::Help) => {
+            print!("{}", options::help());
+            return ExitCode::SUCCESS;
+        }
+        Ok(Asked::Version) => {
+            println!("maxwell {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("maxwell: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    telemetry::init(&options.settings.logging);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("maxwell: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(app::run(*options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "ended");
+            eprintln!("maxwell: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

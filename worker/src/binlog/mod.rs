@@ -7,6 +7,7 @@
 //! ```
 
 pub mod event;
+pub mod place;
 pub mod rows;
 pub mod table;
 pub mod transaction;

@@ -197,7 +197,7 @@ struct Wire<'a> {
 impl<'a> Wire<'a> {
     /// CHAR, ENUM and SET share a code; the first metadata byte tells them apart, and hides two bits of the length.
     fn of(map: &'a TableMapEvent<'_>, at: usize) -> Result<Self, BinlogError> {
-        let kind = match map.get_column_type(at) {
+        let kind = match map.get_raw_column_type(at) {
             Ok(Some(kind)) => kind,
             Ok(None) => return Err(BinlogError::Damaged("TABLE_MAP")),
             Err(error) => {

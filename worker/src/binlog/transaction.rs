@@ -20,6 +20,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::BinlogError;
 use super::event::{Kind, Operation, Statement, classify, statement};
+use super::place::Place;
 
 /// Rows of a large transaction are sent on in pieces of this size.
 const STREAM_BYTES: usize = 64 * 1024;
@@ -133,10 +134,8 @@ struct Open<T> {
 pub struct Assembler<T> {
     limits: Limits,
     server: String,
-    file: String,
-    /// End of the last event that has a place of its own, carried beyond 32 bits.
-    end_offset: u64,
-    /// Where the open transaction starts; between transactions, `end_offset`.
+    read: Place,
+    /// Where the open transaction starts; between transactions, where the last event ended.
     start_offset: u64,
     /// Whether file and offset are known to match the GTID set: after a dump was opened by GTID, only from its first
     /// transaction on, because the server skips what is in the set.
@@ -155,8 +154,7 @@ impl<T> Assembler<T> {
         Self {
             limits,
             server: position.server.clone(),
-            file: position.file.clone(),
-            end_offset: position.offset,
+            read: Place { file: position.file.clone(), offset: position.offset },
             start_offset: position.offset,
             anchored: !position.file.is_empty(),
             gtids,
@@ -173,7 +171,7 @@ impl<T> Assembler<T> {
         Position {
             server: self.server.clone(),
             gtid_set: self.gtids.as_ref().map(ToString::to_string).unwrap_or_default(),
-            file: if self.anchored { self.file.clone() } else { String::new() },
+            file: if self.anchored { self.read.file.clone() } else { String::new() },
             offset: self.start_offset,
             inside: None,
         }
@@ -196,11 +194,11 @@ impl<T> Assembler<T> {
 
     /// End of the last event, for the distance to the source's head.
     pub fn read_up_to(&self) -> (&str, u64) {
-        (&self.file, self.end_offset)
+        (&self.read.file, self.read.offset)
     }
 
     fn place(&self) -> String {
-        format!("{}:{}", self.file, self.start_offset)
+        format!("{}:{}", self.read.file, self.start_offset)
     }
 
     /// Takes an event in.
@@ -208,10 +206,6 @@ impl<T> Assembler<T> {
         let kind = classify(&event)?;
         let start = self.advance(&event, &kind);
         match kind {
-            Kind::Rotate { file, offset } => {
-                self.rotate(&event, file, offset);
-                Ok(Step::None)
-            }
             Kind::Gtid { gtid, committed_at, standalone } => {
                 self.begin_at_gtid(&event, gtid, committed_at, standalone, start)
             }
@@ -236,44 +230,20 @@ impl<T> Assembler<T> {
                 what: format!("{what} at {}", self.place()),
                 mend: "it is not supported yet; start behind it with mysql.start",
             }),
-            Kind::Heartbeat | Kind::Other => Ok(Step::None),
+            Kind::Rotate { .. } | Kind::Heartbeat | Kind::Other => Ok(Step::None),
         }
     }
 
-    /// Keeps the offsets; gives the event's own start. Events inside a compressed payload have no place.
+    /// Keeps the place; gives the event's own start. Events inside a compressed payload have no place.
     fn advance(&mut self, event: &Event, kind: &Kind) -> u64 {
-        let header = event.header();
-        const ARTIFICIAL: u16 = 0x20;
-        let placeless = header.log_pos() == 0
-            || header.flags_raw() & ARTIFICIAL != 0
-            || matches!(kind, Kind::Heartbeat | Kind::Rotate { .. })
-            || self.payload;
-        if placeless {
-            return self.end_offset;
+        if self.payload {
+            return self.read.offset;
         }
-        let low = u64::from(header.log_pos());
-        let mut end = (self.end_offset & !0xffff_ffff) | low;
-        if end < self.end_offset {
-            end += 1 << 32;
-        }
-        self.end_offset = end;
-        let start = end.saturating_sub(u64::from(header.event_size()));
+        let start = self.read.follow(event, kind);
         if self.open.is_none() && !matches!(kind, Kind::Gtid { .. } | Kind::Query { .. }) {
-            self.start_offset = end;
+            self.start_offset = self.read.offset;
         }
         start
-    }
-
-    fn rotate(&mut self, event: &Event, file: String, offset: u64) {
-        // The artificial one at a dump's start repeats where it was opened; inside a file nothing changes.
-        let moved = self.file != file || event.header().log_pos() != 0;
-        if moved {
-            self.file = file;
-            self.end_offset = offset;
-            if self.open.is_none() {
-                self.start_offset = offset;
-            }
-        }
     }
 
     fn begin(&mut self, header: Header, start: u64) {
@@ -382,7 +352,7 @@ impl<T> Assembler<T> {
         table: Option<Arc<T>>,
         row_offset: impl FnOnce(&Event, u64) -> Result<usize, BinlogError>,
     ) -> Result<Step<T>, BinlogError> {
-        let (server, place, offset) = (self.server.clone(), self.place(), self.end_offset);
+        let (server, place, offset) = (self.server.clone(), self.place(), self.read.offset);
         let held_limit = self.limits.held_bytes;
         let open = self.open_mut();
         let (index, digest_before) = (open.next_index, open.digest);
@@ -474,7 +444,7 @@ impl<T> Assembler<T> {
             self.committed_at = self.committed_at.max(open.header.committed_at);
             self.transactions += 1;
         }
-        self.start_offset = self.end_offset;
+        self.start_offset = self.read.offset;
     }
 }
 

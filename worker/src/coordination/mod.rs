@@ -3,6 +3,8 @@
 //! The seam to the engine is two traits. The coordinator calls [`ShardHost::run`] when this member holds a shard's
 //! lock; the engine proves and watches that ownership through [`Ownership`].
 
+pub mod embedded;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -179,7 +179,7 @@ impl Engine {
             server_id: cluster.server_id(shard, mysql.server_id_base, *number),
             uuid: cluster.replica_uuid(shard),
         };
-        let dump = Dump::open(conn, server, identity, position, by, mysql.heartbeat_seconds, true).await?;
+        let dump = Dump::open(conn, server, identity, position, by, mysql.heartbeat_seconds).await?;
         #[cfg(feature = "failpoints")]
         fail::fail_point!("after-dump");
         Ok(dump)

@@ -45,7 +45,7 @@ pub struct Batch {
 }
 
 impl Dump {
-    /// Opens the dump at `position` on `conn`. `follow` false ends the stream at the head instead of waiting there.
+    /// Opens the dump at `position` on `conn`.
     pub async fn open(
         mut conn: Conn,
         server: &ServerInfo,
@@ -53,7 +53,6 @@ impl Dump {
         position: &Position,
         by: OpenBy,
         heartbeat_seconds: u32,
-        follow: bool,
     ) -> Result<Self, SourceError> {
         let place = format!("{}:{}", position.file, position.offset);
         let failed = |error| SourceError::failed("open the binlog", &place, error);
@@ -62,9 +61,6 @@ impl Dump {
             conn.query_drop(statement).await.map_err(failed)?;
         }
         let mut request = BinlogStreamRequest::new(identity.server_id);
-        if !follow {
-            request = request.with_non_blocking();
-        }
         if by_gtid && !server.mariadb {
             let set: GtidSet = position.gtid_set.parse().unwrap_or_default();
             request = request.with_gtid().with_gtid_set(sids(&set));

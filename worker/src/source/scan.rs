@@ -1,4 +1,4 @@
-//! Reads ahead on a side connection, with an identity of its own, to the server's head at the most.
+//! Reads ahead on a side connection, with an identity of its own, to where the binlog ends now at the most.
 
 use maxwell_protocol::id::ClusterId;
 use maxwell_protocol::position::Position;
@@ -8,9 +8,10 @@ use mysql_common::binlog::events::Event;
 use super::SourceError;
 use super::connect::connect;
 use super::dump::{Dump, Identity};
-use super::preflight::ServerInfo;
+use super::preflight::{ServerInfo, head};
 use super::start::OpenBy;
 use crate::binlog::event::{Kind, Statement, classify, statement};
+use crate::binlog::place::Place;
 use crate::binlog::transaction::End;
 
 /// What a side dump needs to be opened.
@@ -33,7 +34,7 @@ impl SideDump {
             Identity { server_id: nobody.server_id(&shard, 0, 0), uuid: nobody.replica_uuid(&shard) };
         let conn = connect(&self.settings).await?;
         let by = if position.offset >= 1 << 32 { OpenBy::Gtid } else { self.by };
-        Dump::open(conn, &self.server, identity, position, by, self.settings.heartbeat_seconds, false).await
+        Dump::open(conn, &self.server, identity, position, by, self.settings.heartbeat_seconds).await
     }
 
     /// How the transaction that starts at `position` ends: one pass over it.
@@ -51,24 +52,38 @@ impl SideDump {
         Err(SourceError::Ended)
     }
 
-    /// The first statement after `position` that may change `table`, up to the head of the binlog.
+    /// The first statement after `position` that may change `table`, up to where the binlog ends now.
     pub async fn statement_on(
         &self,
         position: &Position,
         table: &str,
     ) -> Result<Option<String>, SourceError> {
+        let mut conn = connect(&self.settings).await?;
+        let head = head(&mut conn, &self.server).await?;
+        let head = Place { file: head.file, offset: head.offset };
+        let mut place = Place { file: position.file.clone(), offset: position.offset };
+        if place.has_reached(&head) {
+            return Ok(None);
+        }
         let mut dump = self.open(position).await?;
         let name = table.to_lowercase();
         while let Some(batch) = dump.next().await? {
             for event in &batch.events {
-                let Kind::Query { statement: text, .. } = classify(event)? else { continue };
-                if statement(&text) == Statement::Other && may_change(&text, &name) {
-                    dump.close().await;
+                let kind = classify(event)?;
+                place.follow(event, &kind);
+                if let Kind::Query { statement: text, .. } = kind
+                    && statement(&text) == Statement::Other
+                    && may_change(&text, &name)
+                {
                     return Ok(Some(text));
+                }
+                if place.has_reached(&head) {
+                    dump.close().await;
+                    return Ok(None);
                 }
             }
         }
-        Ok(None)
+        Err(SourceError::Ended)
     }
 }
 

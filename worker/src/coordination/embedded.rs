@@ -1,0 +1,71 @@
+//! The lone worker: no ZooKeeper, no peers. It owns its shard for as long as it runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use maxwell_protocol::id::{ClusterId, Incarnation, MemberId, SINGLE_SHARD, ShardId};
+use maxwell_protocol::member::ShardReport;
+use maxwell_protocol::position::PositionMirror;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Ownership, ProofError, ShardContext, ShardEnd, ShardHost};
+
+/// Ownership that nobody else can have.
+struct Alone {
+    report: watch::Sender<ShardReport>,
+}
+
+#[async_trait]
+impl Ownership for Alone {
+    async fn prove(&self) -> Result<(), ProofError> {
+        Ok(())
+    }
+
+    async fn lost(&self) {
+        std::future::pending::<()>().await;
+    }
+
+    fn report(&self, report: ShardReport) {
+        self.report.send_replace(report);
+    }
+
+    async fn mirror(&self, _: PositionMirror) {}
+
+    async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError> {
+        Ok(None)
+    }
+}
+
+/// Runs the only shard until `shutdown`. An owner that gives up on what it cannot reach starts over: nobody else can.
+pub async fn run(
+    host: Arc<dyn ShardHost>,
+    cluster: ClusterId,
+    member: MemberId,
+    report: watch::Sender<ShardReport>,
+    shutdown: CancellationToken,
+) -> ShardEnd {
+    let context = ShardContext {
+        cluster,
+        member,
+        incarnation: Incarnation::random(),
+        shard: ShardId::from(SINGLE_SHARD),
+        number: 0,
+        shards: 1,
+        generation: 1,
+    };
+    let ownership: Arc<dyn Ownership> = Arc::new(Alone { report });
+    loop {
+        let ended = host.run(context.clone(), Arc::clone(&ownership), shutdown.clone()).await;
+        match ended {
+            ShardEnd::Unreachable { reason } => tracing::warn!(reason, "trying again"),
+            ended => return ended,
+        }
+        // The host has waited already; this only keeps a host that does not from spinning.
+        tokio::select! {
+            () = shutdown.cancelled() => return ShardEnd::Drained,
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+        }
+    }
+}

@@ -1,0 +1,112 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn ask(line: &str) -> Result<Asked, OptionError> {
+    let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    read(&arguments, &BTreeMap::new(), "here")
+}
+
+fn options(line: &str) -> Options {
+    match ask(line) {
+        Ok(Asked::Run(options)) => *options,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_first_thing_a_newcomer_types() {
+    let options = options("--producer=stdout --host=db --user=maxwell --password=secret");
+    assert_eq!(options.settings.mysql.host, "db");
+    assert_eq!(options.settings.producer, Producer::Stdout);
+    assert!(!format!("{options:?}").contains("secret"));
+}
+
+#[test]
+fn maxwells_own_names() {
+    let options = options(
+        "--producer kafka --kafka.bootstrap.servers a:1,b:2 --kafka_topic x --kafka.linger.ms=7 \
+         --producer_partition_by primary_key --kafka_partition_hash murmur3 --output_nulls false --gtid_mode \
+         --init_position binlog.000003:4711 --filter exclude:*.*",
+    );
+    let kafka = options.settings.kafka.unwrap();
+    assert_eq!(kafka.brokers, ["a:1", "b:2"]);
+    assert_eq!(kafka.properties["linger.ms"], "7");
+    assert_eq!(kafka.partition_by, maxwell_protocol::settings::PartitionBy::PrimaryKey);
+    assert!(!options.settings.output.nulls);
+    assert_eq!(options.settings.mysql.start.offset, Some(4711));
+}
+
+#[test]
+fn a_cluster_on_plain_hosts() {
+    let options = options(
+        "--ha --zookeeper_hosts z1:2181,z2:2181 --zookeeper_root /maxwell/a --member_id m1 --member_priority 5 \
+         --producer kafka --kafka.bootstrap.servers k:9092",
+    );
+    assert_eq!(options.settings.zookeeper.unwrap().root, "/maxwell/a");
+    assert_eq!((options.process.member_id.as_str(), options.process.member_priority), ("m1", 5));
+}
+
+#[test]
+fn errors_name_what_is_wrong_and_the_mend() {
+    for (line, words) in [
+        ("--hots db", "did you mean 'host'?"),
+        ("--javascript f.js", "use filter"),
+        ("--kinesis_stream s", "only the kafka and stdout producers"),
+        ("--port x", "'x' is not a number"),
+        ("--host", "needs a value"),
+        ("db", "options begin with --"),
+        ("--producer=kafka", "name some brokers"),
+        ("--ha --producer kafka --kafka.bootstrap.servers k:9092", "zookeeper.hosts"),
+        ("--ha --zookeeper_hosts z:1", "cannot be shared between members"),
+        ("--producer=kafka --kafka.bootstrap.servers k:1 --kafka.acks=1", "acks=1"),
+        ("--filter=nonsense", "include, exclude or blacklist"),
+        ("--settings /nowhere.yaml", "/nowhere.yaml"),
+    ] {
+        let error = ask(line).unwrap_err().to_string();
+        assert!(error.contains(words), "{line}: {error}");
+    }
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.properties");
+    let text = "# a comment\nhost=file\nuser : someone\nha.heartbeat.interval=3000   # milliseconds\npassword=a\\=b\\\n  c\n";
+    std::fs::write(&path, text).unwrap();
+    let arguments = ["--config".to_owned(), path.display().to_string(), "--port=1".to_owned()];
+    let environment = BTreeMap::from([("MAXWELL_HOST".to_owned(), "env".to_owned())]);
+    let Asked::Run(options) = read(&arguments, &environment, "here").unwrap() else { panic!("run") };
+    let mysql = &options.settings.mysql;
+    assert_eq!((mysql.host.as_str(), mysql.user.as_str(), mysql.port), ("env", "someone", 1));
+    assert_eq!(mysql.password.0, "a=bc");
+    assert_eq!(options.settings.failover.heartbeat_interval_milliseconds, 3000);
+}
+
+#[test]
+fn a_settings_document_is_a_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("settings.yaml");
+    std::fs::write(&path, "mysql: {host: db}\nkafka: {brokers: ['k:9092'], commit: {maxRows: 5}}\n").unwrap();
+    let options = options(&format!("--settings {} --kafka_topic t", path.display()));
+    let kafka = options.settings.kafka.unwrap();
+    assert_eq!((kafka.topic.as_str(), kafka.commit.max_rows), ("t", 5));
+}
+
+#[test]
+fn help_names_every_option() {
+    assert_eq!(ask("--help").unwrap(), Asked::Help);
+    assert!(help().contains("--producer_partition_columns=COLUMN,…"));
+}
+
+proptest! {
+    #[test]
+    fn no_command_line_panics(arguments in prop::collection::vec("(--)?[a-z_.=%{}:,0-9]{0,20}", 0..6)) {
+        let _ = read(&arguments, &BTreeMap::new(), "here");
+    }
+
+    #[test]
+    fn no_properties_file_panics(text in "\\PC{0,200}") {
+        properties::parse(&text);
+    }
+}
