@@ -1,1 +1,9 @@
-//! tests
+//! Checks of the whole: real servers, real worker processes, a `read_committed` consumer, and what it saw held
+//! against what was written. Uses public interfaces only.
+
+pub mod chaos;
+pub mod consumer;
+pub mod history;
+pub mod lab;
+pub mod worker;
+pub mod writer;

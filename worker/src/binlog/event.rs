@@ -1,6 +1,7 @@
 //! What an event is, from its type and body. Row data stays in the event.
 
 use mysql_common::binlog::events::{AnonymousGtidEvent, Event, GtidEvent};
+use mysql_common::proto::MySerialize;
 use uuid::Uuid;
 
 use super::BinlogError;
@@ -83,7 +84,7 @@ pub fn classify(event: &Event) -> Result<Kind, BinlogError> {
     let body = event.data();
     Ok(match header.event_type_raw() {
         2 => query(body)?,
-        4 => rotate(body)?,
+        4 => rotate(without_checksum(event))?,
         16 => Kind::Xid(u64::from_le_bytes(fixed(body, 0, "XID")?)),
         19 => Kind::TableMap,
         23 | 30 => Kind::Rows(Operation::Insert),
@@ -136,6 +137,19 @@ fn mariadb_gtid(body: &[u8], server: u32) -> Result<Kind, BinlogError> {
         committed_at: 0,
         standalone: flags & MARIADB_STANDALONE != 0,
     })
+}
+
+/// The body of a ROTATE event. MariaDB's first one, which comes before the event that announces checksums, has one
+/// all the same: whatever ends in its own CRC-32 is taken to.
+fn without_checksum(event: &Event) -> &[u8] {
+    let body = event.data();
+    let Some((name, checksum)) = body.split_last_chunk::<4>() else { return body };
+    let mut header = Vec::new();
+    event.header().serialize(&mut header);
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&header);
+    hasher.update(name);
+    if hasher.finalize() == u32::from_le_bytes(*checksum) { name } else { body }
 }
 
 fn rotate(body: &[u8]) -> Result<Kind, BinlogError> {

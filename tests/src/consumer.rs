@@ -1,0 +1,97 @@
+//! A `read_committed` consumer of a whole topic, on a thread of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+
+use crate::history::Message;
+use crate::lab::BROKER;
+
+/// What the consumer saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Changes, in the order of each partition.
+    pub messages: Vec<Message>,
+    /// When each heartbeat row came.
+    pub beats: Vec<Instant>,
+}
+
+/// A running consumer.
+pub struct Running {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<anyhow::Result<Seen>>,
+}
+
+/// Starts consuming `topic` from its beginning. Its first record may be on its way only.
+pub fn start(topic: &str) -> anyhow::Result<Running> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", BROKER)
+        .set("group.id", "maxwell-tests")
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("fetch.wait.max.ms", "5")
+        .create()?;
+    let partitions = partitions(&consumer, topic)?;
+    let mut assignment = TopicPartitionList::new();
+    for partition in 0..partitions {
+        assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
+    }
+    consumer.assign(&assignment)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = Arc::clone(&stop);
+    let thread = std::thread::spawn(move || consume(&consumer, &stopping));
+    Ok(Running { stop, thread })
+}
+
+fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
+        let count = metadata.topics().first().context("no metadata")?.partitions().len();
+        if count > 0 {
+            return Ok(count as i32);
+        }
+        anyhow::ensure!(Instant::now() < deadline, "the topic {topic} is not there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+impl Running {
+    /// Ends when the topic is read to its end, and gives what was seen.
+    pub fn finish(self) -> anyhow::Result<Seen> {
+        self.stop.store(true, Ordering::Release);
+        self.thread.join().map_err(|_| anyhow::anyhow!("the consumer panicked"))?
+    }
+}
+
+/// How long a topic must stay silent, once told to stop, to count as read to its end.
+const QUIET: Duration = Duration::from_secs(3);
+
+fn consume(consumer: &BaseConsumer, stop: &AtomicBool) -> anyhow::Result<Seen> {
+    let mut seen = Seen::default();
+    let mut last = Instant::now();
+    loop {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(message) => {
+                let message = message?;
+                last = Instant::now();
+                let text = message.payload().context("a message without a value")?;
+                let change: Message = serde_json::from_slice(text)
+                    .with_context(|| format!("not a change: {}", String::from_utf8_lossy(text)))?;
+                if change.table == "beat" {
+                    seen.beats.push(last);
+                } else {
+                    seen.messages.push(change);
+                }
+            }
+            None if stop.load(Ordering::Acquire) && last.elapsed() > QUIET => return Ok(seen),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What was written held against what was seen. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// A row's identity: table and primary key.
+pub type Key = (String, i64);
+
+/// A change of a row: its type and the value that it left, which no other change has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// `insert`, `update` or `delete`.
+    pub kind: String,
+    /// The value.
+    pub value: i64,
+}
+
+/// What was committed, per key in order.
+#[derive(Debug, Clone, Default)]
+pub struct Expected {
+    /// Changes per key.
+    pub changes: BTreeMap<Key, Vec<Change>>,
+    /// Rows in all.
+    pub rows: u64,
+}
+
+impl Expected {
+    /// A committed change.
+    pub fn push(&mut self, key: Key, kind: &str, value: i64) {
+        self.changes.entry(key).or_default().push(Change { kind: kind.into(), value });
+        self.rows += 1;
+    }
+}
+
+/// A message, as far as it is checked.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Message {
+    /// Table.
+    pub table: String,
+    /// Type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Transaction.
+    pub xid: Option<u64>,
+    /// Rows before it.
+    pub xoffset: Option<u64>,
+    /// Whether it is the last.
+    #[serde(default)]
+    pub commit: bool,
+    /// Columns.
+    pub data: Row,
+}
+
+/// The columns that every table of the writer has.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Row {
+    /// Primary key.
+    pub id: i64,
+    /// The change's value.
+    pub v: i64,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Changes that were not seen.
+    pub lost: u64,
+    /// Changes that were seen again.
+    pub repeated: u64,
+    /// Keys whose changes came in another order, or changes that nobody made.
+    pub out_of_order: u64,
+    /// Transactions without exactly one commit or with gaps in their offsets.
+    pub torn: u64,
+    /// The first few findings in words.
+    pub examples: Vec<String>,
+}
+
+impl Verdict {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        (self.lost, self.repeated, self.out_of_order, self.torn) == (0, 0, 0, 0)
+    }
+
+    fn example(&mut self, text: String) {
+        if self.examples.len() < 10 {
+            self.examples.push(text);
+        }
+    }
+}
+
+/// Holds `seen`, in the order of each key's partition, against `expected`.
+pub fn check(expected: &Expected, seen: &[Message]) -> Verdict {
+    let mut verdict = Verdict::default();
+    let mut per_key: BTreeMap<Key, Vec<Change>> = BTreeMap::new();
+    for message in seen {
+        let key = (message.table.clone(), message.data.id);
+        per_key.entry(key).or_default().push(Change { kind: message.kind.clone(), value: message.data.v });
+    }
+    for (key, wanted) in &expected.changes {
+        compare(&mut verdict, key, wanted, per_key.remove(key).unwrap_or_default());
+    }
+    for (key, changes) in per_key {
+        verdict.out_of_order += 1;
+        verdict.example(format!("{key:?}: nobody made {changes:?}"));
+    }
+    transactions(&mut verdict, seen);
+    verdict
+}
+
+fn compare(verdict: &mut Verdict, key: &Key, wanted: &[Change], mut got: Vec<Change>) {
+    if got == wanted {
+        return;
+    }
+    let mut known = Vec::new();
+    got.retain(|change| {
+        let again = known.contains(change);
+        if again {
+            verdict.repeated += 1;
+            verdict.example(format!("{key:?}: {change:?} came again"));
+        }
+        known.push(change.clone());
+        !again
+    });
+    for change in wanted.iter().filter(|change| !got.contains(change)) {
+        verdict.lost += 1;
+        verdict.example(format!("{key:?}: {change:?} was not seen"));
+    }
+    let kept: Vec<&Change> = wanted.iter().filter(|change| got.contains(change)).collect();
+    if kept != got.iter().collect::<Vec<_>>() {
+        verdict.out_of_order += 1;
+        verdict.example(format!("{key:?}: wanted {wanted:?}, got {got:?}"));
+    }
+}
+
+/// Every transaction's rows are numbered without a gap and end with one commit.
+fn transactions(verdict: &mut Verdict, seen: &[Message]) {
+    let mut by_xid: BTreeMap<u64, (Vec<u64>, u64)> = BTreeMap::new();
+    for message in seen {
+        let Some(xid) = message.xid else {
+            verdict.torn += 1;
+            continue;
+        };
+        let (offsets, commits) = by_xid.entry(xid).or_default();
+        offsets.extend(message.xoffset);
+        *commits += u64::from(message.commit);
+    }
+    for (xid, (mut offsets, commits)) in by_xid {
+        offsets.sort_unstable();
+        if commits != 1 || offsets.iter().copied().ne(0..offsets.len() as u64) {
+            verdict.torn += 1;
+            verdict.example(format!("transaction {xid}: {commits} commits, {} offsets", offsets.len()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(id: i64, kind: &str, v: i64, xid: u64, xoffset: Option<u64>) -> Message {
+        let commit = xoffset.is_none();
+        Message { table: "t".into(), kind: kind.into(), xid: Some(xid), xoffset, commit, data: Row { id, v } }
+    }
+
+    fn history() -> (Expected, Vec<Message>) {
+        let mut expected = Expected::default();
+        for (id, kind, value) in [(1, "insert", 10), (1, "update", 11), (2, "insert", 12), (1, "delete", 11)]
+        {
+            expected.push(("t".into(), id), kind, value);
+        }
+        let seen = vec![
+            message(1, "insert", 10, 5, Some(0)),
+            message(1, "update", 11, 5, None),
+            message(2, "insert", 12, 6, None),
+            message(1, "delete", 11, 7, None),
+        ];
+        (expected, seen)
+    }
+
+    #[test]
+    fn the_truth_is_clean() {
+        let (expected, seen) = history();
+        assert!(check(&expected, &seen).is_clean());
+    }
+
+    #[test]
+    fn planted_faults_are_found() {
+        let (expected, seen) = history();
+        let mut lossy = seen.clone();
+        lossy.remove(1);
+        let verdict = check(&expected, &lossy);
+        assert_eq!((verdict.lost, verdict.torn), (1, 1));
+        let mut repeated = seen.clone();
+        repeated.push(seen[2].clone());
+        assert_eq!(check(&expected, &repeated).repeated, 1);
+        let mut swapped = seen.clone();
+        swapped.swap(0, 1);
+        assert_eq!(check(&expected, &swapped).out_of_order, 1);
+        let mut foreign = seen;
+        foreign.push(message(9, "insert", 99, 8, None));
+        assert_eq!(check(&expected, &foreign).out_of_order, 1);
+    }
+}

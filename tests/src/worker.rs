@@ -1,0 +1,117 @@
+//! Worker processes of the tests.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::lab::{BROKER, Server};
+
+/// How a worker is started.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Its name in logs.
+    pub name: String,
+    /// Options.
+    pub arguments: Vec<String>,
+    /// Failpoints, in the syntax of the `fail` crate; empty for none.
+    pub failpoints: String,
+    /// Its HTTP port.
+    pub port: u16,
+}
+
+impl Spec {
+    /// A worker that streams `server` to `topic`; `cluster` names its positions.
+    pub fn kafka(server: Server, cluster: &str, topic: &str, name: &str, port: u16) -> Self {
+        let arguments = [
+            "--producer=kafka".to_owned(),
+            format!("--kafka.bootstrap.servers={BROKER}"),
+            format!("--kafka_topic={topic}"),
+            "--producer_partition_by=primary_key".to_owned(),
+            format!("--cluster={cluster}"),
+            format!("--host={}", server.address),
+            "--user=maxwell".to_owned(),
+            format!("--http_port={port}"),
+            format!("--member_id={name}"),
+        ];
+        Self { name: name.into(), arguments: arguments.to_vec(), failpoints: String::new(), port }
+    }
+}
+
+/// A running worker; killed when dropped.
+pub struct Worker {
+    child: Child,
+    /// What it was started with.
+    pub spec: Spec,
+}
+
+/// The binary: `MAXWELL_BIN`, which the Makefile sets.
+fn binary() -> anyhow::Result<PathBuf> {
+    std::env::var_os("MAXWELL_BIN").map(PathBuf::from).context("MAXWELL_BIN names the maxwell binary to test")
+}
+
+impl Worker {
+    /// Starts one. Its log goes to a file in the folder for temporary files.
+    pub fn start(spec: &Spec) -> anyhow::Result<Self> {
+        let log = std::env::temp_dir().join(format!("maxwell-tests-{}.log", spec.name));
+        let log = std::fs::File::options().create(true).append(true).open(log)?;
+        let child = Command::new(binary()?)
+            .args(&spec.arguments)
+            .env("MAXWELL_PASSWORD", "maxwell")
+            .env("FAILPOINTS", &spec.failpoints)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()?;
+        Ok(Self { child, spec: spec.clone() })
+    }
+
+    /// Sends a signal by its name, for example `KILL`.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status()?;
+        anyhow::ensure!(sent.success(), "{} is gone already", self.spec.name);
+        Ok(())
+    }
+
+    /// Kills it and waits for its end.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// A metric's value; `None` while the worker does not answer.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let answer = reqwest::get(format!("http://127.0.0.1:{}/metrics", self.spec.port)).await.ok()?;
+        let text = answer.text().await.ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
+    /// Waits until `/readyz` says so.
+    pub async fn ready(&self, patience: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let answer = reqwest::get(format!("http://127.0.0.1:{}/readyz", self.spec.port)).await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            anyhow::ensure!(Instant::now() < deadline, "{} is not ready after {patience:?}", self.spec.name);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Already ended is fine; a worker must not outlive the test.
+        if self.child.kill().is_ok() {
+            let _status = self.child.wait();
+        }
+    }
+}
