@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{MemberId, ShardId};
+use crate::id::{Incarnation, MemberId, ShardId};
 
 /// How many entries are kept.
 pub const KEPT: usize = 32;
@@ -17,6 +17,27 @@ pub struct History {
     /// The last entries, newest last.
     #[serde(default)]
     pub entries: Vec<Transition>,
+    /// Why the last owner went, as long as its successor has not resumed. Written together with the deletion of its
+    /// locks, by itself or by the peer that found it gone; absent when its session merely ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departure: Option<Departure>,
+}
+
+/// An owner's end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Departure {
+    /// The member that went.
+    pub member: MemberId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// What ended it.
+    pub trigger: Trigger,
+    /// When its locks were deleted, milliseconds since the epoch.
+    pub time: i64,
+    /// From its last sign of life to the deletion.
+    #[serde(default)]
+    pub detection_milliseconds: u64,
 }
 
 impl History {

@@ -2,6 +2,29 @@
 
 use crate::id::{MemberId, ShardId};
 
+/// What a path below the root stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// `cluster/leader`.
+    Leader,
+    /// `cluster/members/<id>`.
+    Member(MemberId),
+    /// `cluster/roster/<id>`.
+    Roster(MemberId),
+    /// `cluster/layout`.
+    Layout,
+    /// `cluster/history`.
+    History,
+    /// `cluster/position/<shard>`.
+    Position(ShardId),
+    /// `shards/<shard>`.
+    Assignment(ShardId),
+    /// `locks/leader-election/<name>`.
+    LeaderLock(String),
+    /// `locks/shards/<shard>/<name>`.
+    ShardLock(ShardId, String),
+}
+
 /// Builds the paths below one cluster's root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
@@ -113,6 +136,24 @@ impl Tree {
         self.below(&format!("locks/shards/{shard}"))
     }
 
+    /// What `path` stands for; `None` for directories and for what is not of this tree.
+    pub fn node(&self, path: &str) -> Option<Node> {
+        let below = path.strip_prefix(&self.root)?.strip_prefix('/')?;
+        let segments: Vec<&str> = below.split('/').collect();
+        Some(match segments[..] {
+            ["cluster", "leader"] => Node::Leader,
+            ["cluster", "layout"] => Node::Layout,
+            ["cluster", "history"] => Node::History,
+            ["cluster", "members", id] => Node::Member(id.into()),
+            ["cluster", "roster", id] => Node::Roster(id.into()),
+            ["cluster", "position", shard] => Node::Position(shard.into()),
+            ["shards", shard] => Node::Assignment(shard.into()),
+            ["locks", "leader-election", name] => Node::LeaderLock(name.to_owned()),
+            ["locks", "shards", shard, name] => Node::ShardLock(shard.into(), name.to_owned()),
+            _ => return None,
+        })
+    }
+
     /// Every persistent directory, parents first: what a worker creates before it joins.
     pub fn directories(&self) -> Vec<String> {
         let mut directories: Vec<String> = self
@@ -143,6 +184,20 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_told_from_what_it_stands_for() {
+        let tree = Tree::new("/m");
+        let shard = ShardId::from("0");
+        assert_eq!(tree.node(&tree.leader()), Some(Node::Leader));
+        assert_eq!(tree.node(&tree.member(&"a".into())), Some(Node::Member("a".into())));
+        assert_eq!(tree.node(&tree.position(&shard)), Some(Node::Position(shard.clone())));
+        assert_eq!(tree.node(&tree.shard(&shard)), Some(Node::Assignment(shard.clone())));
+        let lock = format!("{}/x-1", tree.shard_locks(&shard));
+        assert_eq!(tree.node(&lock), Some(Node::ShardLock(shard, "x-1".into())));
+        assert_eq!(tree.node(&tree.members()), None);
+        assert_eq!(tree.node("/other/cluster/leader"), None);
+    }
 
     #[test]
     fn directories_come_parents_first() {

@@ -3,16 +3,43 @@
 //! The seam to the engine is two traits. The coordinator calls [`ShardHost::run`] when this member holds a shard's
 //! lock; the engine proves and watches that ownership through [`Ownership`].
 
+mod assign;
+mod config;
+mod departure;
+mod election;
 pub mod embedded;
+mod error;
+mod lead;
+mod life;
+mod lock;
+mod membership;
+mod observed;
+mod observer;
+mod ownership;
+mod probe;
+mod session;
+mod shards;
+mod store;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use maxwell_protocol::id::{ClusterId, Incarnation, MemberId, ShardId};
 use maxwell_protocol::member::ShardReport;
 use maxwell_protocol::position::PositionMirror;
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+pub use config::{CoordinatorConfig, Health, ProbeConfig, Vitals};
+pub use error::CoordinationError;
+pub use store::Link;
+
+use error::Failure;
+use life::{Beginning, live};
+use probe::Listener;
+use session::Session;
 
 /// Why ownership could not be proved.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -95,4 +122,70 @@ pub trait ShardHost: Send + Sync + 'static {
         ownership: Arc<dyn Ownership>,
         stop: CancellationToken,
     ) -> ShardEnd;
+}
+
+/// What the rest of the process sees of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// Whether this member leads.
+    pub leads: bool,
+    /// Who leads.
+    pub leader: Option<MemberId>,
+    /// The session.
+    pub link: Link,
+    /// Whether this member owns a shard.
+    pub owns: bool,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self { leads: false, leader: None, link: Link::Disconnected, owns: false }
+    }
+}
+
+/// Between two lives.
+const REBIRTH: Duration = Duration::from_millis(200);
+
+/// Takes part in a cluster until `shutdown`, through as many sessions as it takes. Fails only on what trying again
+/// cannot help.
+pub async fn run(
+    config: CoordinatorConfig,
+    host: Arc<dyn ShardHost>,
+    health: Arc<dyn Health>,
+    view: watch::Sender<View>,
+    shutdown: CancellationToken,
+) -> Result<(), CoordinationError> {
+    config.check()?;
+    let listener = Listener::bind(&config.probe).await?;
+    let verdicts = Arc::new(Mutex::default());
+    let timeout = Duration::from_millis(u64::from(config.failover.session_timeout_milliseconds));
+    loop {
+        let session = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            session = Session::open(&config.zookeeper, timeout) => session?,
+        };
+        let incarnation = Incarnation::random();
+        listener.speak_for(incarnation);
+        let beginning = Beginning {
+            config: config.clone(),
+            store: session.store().clone(),
+            incarnation,
+            probe_address: listener.address().to_owned(),
+            health: Arc::clone(&health),
+            host: Arc::clone(&host),
+            session_timeout: session.timeout(),
+            verdicts: Arc::clone(&verdicts),
+            view: view.clone(),
+        };
+        let lived = live(beginning, &shutdown).await;
+        view.send_replace(View::default());
+        session.close().await;
+        match lived {
+            Err(Failure::Fatal(error)) => return Err(error),
+            _ if shutdown.is_cancelled() => return Ok(()),
+            Ok(()) => {}
+            Err(failure) => tracing::warn!(%failure, "this life in the cluster is over, beginning another"),
+        }
+        tokio::time::sleep(REBIRTH).await;
+    }
 }

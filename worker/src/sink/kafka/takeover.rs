@@ -1,10 +1,12 @@
 //! Take-over: proof, `init_transactions` in short attempts, proof, position.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use maxwell_protocol::position::PositionKey;
 use maxwell_protocol::settings::{Delivery, Kafka};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 
@@ -20,11 +22,14 @@ const FIRST_ATTEMPT: Duration = Duration::from_millis(80);
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
 /// After this long without success the caller is told.
 const PATIENCE: Duration = Duration::from_secs(30);
+const CHECK: Duration = Duration::from_secs(2);
 
 /// A Kafka cluster as sink.
 pub struct KafkaSink {
     settings: Kafka,
     position_topic: String,
+    /// Asked whether the brokers answer; kept, so that the question costs no connection.
+    watcher: OnceLock<BaseConsumer>,
 }
 
 impl KafkaSink {
@@ -32,7 +37,21 @@ impl KafkaSink {
     pub fn new(settings: Kafka, cluster: &str) -> Self {
         let position_topic =
             settings.position_topic.clone().unwrap_or_else(|| format!("{cluster}.positions"));
-        Self { settings, position_topic }
+        Self { settings, position_topic, watcher: OnceLock::new() }
+    }
+
+    /// Whether the brokers answer. Blocking, for at most two seconds.
+    pub fn check(&self) -> Result<(), SinkError> {
+        let failed = |error: &KafkaError| classify("reach Kafka", error);
+        let watcher = match self.watcher.get() {
+            Some(watcher) => watcher,
+            None => {
+                let made = config::reader(&self.settings, false).create().map_err(|error| failed(&error))?;
+                self.watcher.get_or_init(|| made)
+            }
+        };
+        let asked = watcher.fetch_metadata(Some(&self.position_topic), CHECK);
+        asked.map(drop).map_err(|error| failed(&error))
     }
 
     async fn fence(

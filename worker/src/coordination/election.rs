@@ -1,0 +1,123 @@
+//! Who may lead, and who goes first. Pure.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use maxwell_protocol::id::{Incarnation, MemberId};
+use maxwell_protocol::member::{MemberRecord, MemberState};
+
+use super::observed::Observed;
+
+/// Each rank waits this much longer than the one before: enough for the fitter member to be seen with the lock.
+const STEP: Duration = Duration::from_millis(150);
+
+/// The place of `incarnation` among the candidates, 0 first; `None` if it is not one.
+///
+/// Those that do not reach MySQL or Kafka come last, then priority decides, then age, then the name. Completeness of
+/// position does not tell candidates apart: the position is the cluster's, not a member's, so every one is equally
+/// complete.
+pub(super) fn rank(observed: &Observed, incarnation: Incarnation, failover: bool) -> Option<u32> {
+    let mut candidates: Vec<&MemberRecord> =
+        observed.members.values().filter(|member| stands(observed, member, failover)).collect();
+    candidates.sort_by_key(|member| {
+        (cut_off(member), Reverse(member.priority), member.started_at, member.id.clone())
+    });
+    let place = candidates.iter().position(|member| member.incarnation == incarnation)?;
+    u32::try_from(place).ok()
+}
+
+/// How long the candidate of this rank waits after the lead became vacant.
+pub(super) fn delay(rank: u32) -> Duration {
+    STEP * rank
+}
+
+/// A member runs for the lead unless it drains or is parked. Without automatic failover only the member that owns the
+/// shards does, or anybody while there is none.
+fn stands(observed: &Observed, member: &MemberRecord, failover: bool) -> bool {
+    let parked = observed.roster.get(&member.id).is_some_and(|entry| entry.parked);
+    let allowed = failover || owners(observed).all(|owner| *owner == member.id);
+    member.state == MemberState::Running && !parked && allowed
+}
+
+fn owners(observed: &Observed) -> impl Iterator<Item = &MemberId> {
+    observed.assignments.values().map(|assignment| &assignment.member)
+}
+
+fn cut_off(member: &MemberRecord) -> bool {
+    member.mysql.reachable == Some(false) || member.kafka.reachable == Some(false)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use maxwell_protocol::assignment::{Assignment, AssignmentReason};
+    use maxwell_protocol::id::Epoch;
+    use maxwell_protocol::member::{Connection, RosterRecord};
+
+    use super::*;
+
+    pub(in crate::coordination) fn member(id: &str, priority: i32, started_at: i64) -> MemberRecord {
+        MemberRecord {
+            id: id.into(),
+            incarnation: Incarnation::random(),
+            address: String::new(),
+            probe_address: String::new(),
+            version: String::new(),
+            priority,
+            started_at,
+            state: MemberState::Running,
+            cpu_percent: 0.0,
+            memory_bytes: 0,
+            rows_per_second: 0.0,
+            shards: std::collections::BTreeMap::new(),
+            mysql: Connection::default(),
+            kafka: Connection::default(),
+        }
+    }
+
+    fn observed(members: &[MemberRecord]) -> Observed {
+        let members = members.iter().map(|one| (one.id.clone(), one.clone())).collect();
+        Observed { members, ..Observed::default() }
+    }
+
+    fn order(observed: &Observed, failover: bool) -> Vec<String> {
+        let mut ranked: Vec<(u32, String)> = observed
+            .members
+            .values()
+            .filter_map(|one| Some((rank(observed, one.incarnation, failover)?, one.id.0.clone())))
+            .collect();
+        ranked.sort();
+        ranked.into_iter().map(|(_, id)| id).collect()
+    }
+
+    #[test]
+    fn priority_then_age_then_name() {
+        let members = [member("a", 0, 5), member("b", 10, 9), member("c", 0, 3), member("d", 0, 3)];
+        assert_eq!(order(&observed(&members), true), ["b", "c", "d", "a"]);
+    }
+
+    #[test]
+    fn who_is_cut_off_comes_last() {
+        let mut first = member("a", 10, 1);
+        first.kafka.reachable = Some(false);
+        assert_eq!(order(&observed(&[first, member("b", 0, 2)]), true), ["b", "a"]);
+    }
+
+    #[test]
+    fn draining_and_parked_members_do_not_stand() {
+        let mut draining = member("a", 0, 1);
+        draining.state = MemberState::Draining;
+        let mut all = observed(&[draining, member("b", 0, 2), member("c", 0, 3)]);
+        all.roster.insert("b".into(), RosterRecord { parked: true });
+        assert_eq!(order(&all, true), ["c"]);
+    }
+
+    #[test]
+    fn without_failover_only_the_owner_stands() {
+        let mut all = observed(&[member("a", 0, 1), member("b", 0, 2)]);
+        assert_eq!(order(&all, false), ["a", "b"]);
+        let reason = AssignmentReason::Initial;
+        let assignment = Assignment { member: "b".into(), leader_epoch: Epoch(1), reason };
+        all.assignments.insert("0".into(), assignment);
+        assert_eq!(order(&all, false), ["b"]);
+    }
+}

@@ -1,0 +1,112 @@
+//! A held shard lock, as the engine is given it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use maxwell_protocol::id::ShardId;
+use maxwell_protocol::member::ShardReport;
+use maxwell_protocol::position::PositionMirror;
+use zookeeper_client::CreateMode;
+
+use super::error::Failure;
+use super::lock::Lock;
+use super::membership::Membership;
+use super::observer::Observation;
+use super::store::{Change, Link, Store, encode};
+use super::{Ownership, ProofError};
+
+/// How long ZooKeeper may take to prove ownership.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// See the module.
+pub(super) struct HeldShard {
+    pub(super) shard: ShardId,
+    pub(super) lock: Arc<Lock>,
+    pub(super) store: Store,
+    pub(super) observation: Observation,
+    pub(super) membership: Arc<Membership>,
+    /// Without a fence at the sink ownership ends this long after ZooKeeper's last answer.
+    pub(super) unfenced_limit: Option<Duration>,
+    /// Told when the shard streams for the first time under this lock.
+    pub(super) streaming: tokio::sync::watch::Sender<bool>,
+}
+
+impl HeldShard {
+    async fn in_time<T>(&self, asked: impl Future<Output = Result<T, Failure>>) -> Result<T, ProofError> {
+        let unreachable = |what: String| ProofError::Unreachable(what);
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(Failure::Conflict | Failure::Expired)) => Err(ProofError::Lost),
+            Ok(Err(failure)) => Err(unreachable(failure.to_string())),
+            Err(_) => Err(unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    /// Completes when ZooKeeper has been silent for longer than an unfenced owner may go on.
+    async fn silent_too_long(&self) {
+        let Some(limit) = self.unfenced_limit else { return std::future::pending().await };
+        let mut link = self.store.link();
+        loop {
+            if link.wait_for(|link| *link == Link::Disconnected).await.is_err() {
+                return;
+            }
+            let back = tokio::time::timeout(limit, link.wait_for(|link| *link == Link::Connected)).await;
+            if !matches!(back, Ok(Ok(_))) {
+                return;
+            }
+        }
+    }
+
+    async fn write_mirror(&self, mirror: &PositionMirror) -> Result<(), Failure> {
+        let path = self.store.tree().position(&self.shard);
+        let data = encode(mirror);
+        let held = Change::Check(self.lock.path().to_owned());
+        let change = match self.store.read::<PositionMirror>(&path).await? {
+            Some((newer, _)) if newer.epoch > mirror.epoch => return Ok(()),
+            Some((_, version)) => Change::Set(path, data.clone(), Some(version)),
+            None if self.store.bytes(&path).await?.is_some() => Change::Set(path, data.clone(), None),
+            None => Change::Create(path, data.clone(), CreateMode::Persistent),
+        };
+        // With one shard the oldest position is this one.
+        let oldest = Change::Set(self.store.tree().positions(), data, None);
+        self.store.commit(&[held, change, oldest]).await
+    }
+}
+
+#[async_trait]
+impl Ownership for HeldShard {
+    /// A multi-operation goes through the quorum; the lock's name is never used again, so that its node stands for
+    /// this very ownership.
+    async fn prove(&self) -> Result<(), ProofError> {
+        let held = [Change::Check(self.lock.path().to_owned())];
+        self.in_time(self.store.commit(&held)).await
+    }
+
+    async fn lost(&self) {
+        tokio::select! {
+            () = self.lock.gone(&self.store, self.observation.clone()) => {}
+            () = self.store.expired() => {}
+            () = self.silent_too_long() => {}
+        }
+    }
+
+    fn report(&self, report: ShardReport) {
+        if report.state == maxwell_protocol::member::ShardState::Streaming {
+            self.streaming.send_replace(true);
+        }
+        self.membership.report(&self.shard, report);
+    }
+
+    async fn mirror(&self, mirror: PositionMirror) {
+        if let Err(error) = self.in_time(self.write_mirror(&mirror)).await {
+            tracing::warn!(shard = %self.shard, %error, "the mirror of the position could not be written");
+        }
+    }
+
+    async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError> {
+        let path = self.store.tree().position(&self.shard);
+        let found = self.in_time(self.store.read::<PositionMirror>(&path)).await?;
+        Ok(found.map(|(mirror, _)| mirror))
+    }
+}

@@ -1,0 +1,90 @@
+//! One attempt to reach a process and hear its incarnation.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use maxwell_protocol::id::Incarnation;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+/// A process that does not answer within this time is silent.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// An incarnation as text, and the end of the line.
+const LINE: usize = 33;
+
+/// What an attempt showed.
+#[derive(Debug)]
+pub(in crate::coordination) enum Answer {
+    /// Nobody listens there.
+    Refused,
+    /// This incarnation answered; the connection can be held.
+    From(Incarnation, TcpStream),
+    /// The connection was accepted and ended before an answer, as by a process that is just ending.
+    Ended,
+    /// Nothing that would show anything: no answer in time, no way to the host, or not one of ours.
+    Silent,
+}
+
+/// Asks who is at `address`.
+pub(in crate::coordination) async fn ask(address: &str) -> Answer {
+    tokio::time::timeout(PATIENCE, attempt(address)).await.unwrap_or(Answer::Silent)
+}
+
+async fn attempt(address: &str) -> Answer {
+    let mut stream = match TcpStream::connect(address).await {
+        Ok(stream) => stream,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Answer::Refused,
+        Err(error) => {
+            tracing::debug!(address, %error, "probe without an answer");
+            return Answer::Silent;
+        }
+    };
+    tune(&stream);
+    let mut line = [0; LINE];
+    match stream.read_exact(&mut line).await {
+        Ok(_) => parse(&line).map_or(Answer::Silent, |incarnation| Answer::From(incarnation, stream)),
+        Err(error) if ended(&error) => Answer::Ended,
+        Err(_) => Answer::Silent,
+    }
+}
+
+fn parse(line: &[u8]) -> Option<Incarnation> {
+    let text = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
+    uuid::Uuid::try_parse(text).ok().map(Incarnation)
+}
+
+/// Whether the other side's kernel ended the connection, which it does when the process ends. A time-out is not that.
+pub(super) fn ended(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+    )
+}
+
+/// Small packets at once; an end that never arrived is found by keepalive.
+pub(super) fn tune(stream: &TcpStream) {
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_secs(5)).with_interval(Duration::from_secs(2));
+    let tuned = stream.set_nodelay(true).and_then(|()| SockRef::from(stream).set_tcp_keepalive(&keepalive));
+    if let Err(error) = tuned {
+        tracing::debug!(%error, "cannot tune a probe connection");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_an_incarnation() {
+        let incarnation = Incarnation::random();
+        let line = format!("{incarnation}\n");
+        assert_eq!(line.len(), LINE);
+        assert_eq!(parse(line.as_bytes()), Some(incarnation));
+        assert_eq!(parse(b"HTTP/1.1 400 Bad Request\r\n......."), None);
+    }
+}

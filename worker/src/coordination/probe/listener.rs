@@ -1,0 +1,100 @@
+//! The side that is probed: says its incarnation and keeps the connection open.
+
+use std::net::SocketAddr;
+
+use maxwell_protocol::id::Incarnation;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::ask::tune;
+use crate::coordination::config::ProbeConfig;
+use crate::coordination::error::CoordinationError;
+
+/// More peers than this are turned away.
+const CONNECTIONS: usize = 1024;
+
+/// Listens for as long as the process lives: a socket that closes is what peers take for its death.
+pub(in crate::coordination) struct Listener {
+    address: String,
+    incarnation: watch::Sender<Incarnation>,
+    _tasks: JoinSet<()>,
+}
+
+impl Listener {
+    /// Starts to listen.
+    pub(in crate::coordination) async fn bind(config: &ProbeConfig) -> Result<Self, CoordinationError> {
+        let failed = |source| CoordinationError::Listen { address: config.listen, source };
+        let socket = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let port = socket.local_addr().map_err(failed)?.port();
+        let (incarnation, current) = watch::channel(Incarnation::random());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(socket, current));
+        Ok(Self { address: advertised(&config.advertise, port), incarnation, _tasks: tasks })
+    }
+
+    /// Where peers reach it.
+    pub(in crate::coordination) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Begins to answer as `incarnation`.
+    pub(in crate::coordination) fn speak_for(&self, incarnation: Incarnation) {
+        self.incarnation.send_replace(incarnation);
+    }
+}
+
+/// `host:port`, with the brackets that an IPv6 address needs.
+fn advertised(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+async fn accept(socket: TcpListener, incarnation: watch::Receiver<Incarnation>) {
+    let mut peers = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = socket.accept() => match accepted {
+                Ok((stream, peer)) if peers.len() < CONNECTIONS => {
+                    peers.spawn(answer(stream, peer, *incarnation.borrow()));
+                }
+                Ok((_, peer)) => tracing::warn!(%peer, "too many probe connections, turned away"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a probe connection");
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+            },
+            Some(_) = peers.join_next() => {}
+        }
+    }
+}
+
+async fn answer(mut stream: TcpStream, peer: SocketAddr, incarnation: Incarnation) {
+    tune(&stream);
+    let line = format!("{incarnation}\n");
+    let mut discarded = [0; 64];
+    let held = async {
+        stream.write_all(line.as_bytes()).await?;
+        while stream.read(&mut discarded).await? > 0 {}
+        Ok::<(), std::io::Error>(())
+    };
+    if let Err(error) = held.await {
+        tracing::debug!(%peer, %error, "probe connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv6_addresses_get_brackets() {
+        assert_eq!(advertised("10.0.0.1", 9091), "10.0.0.1:9091");
+        assert_eq!(advertised("fd00::1", 9091), "[fd00::1]:9091");
+        assert_eq!(advertised("[fd00::1]", 9091), "[fd00::1]:9091");
+    }
+}

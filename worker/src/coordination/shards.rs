@@ -1,0 +1,190 @@
+//! The shards that are assigned to this member: lock, run, release.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use maxwell_protocol::assignment::Layout;
+use maxwell_protocol::history::{Phases, Transition, Trigger};
+use maxwell_protocol::id::ShardId;
+use maxwell_protocol::settings::Delivery;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::assign::shards;
+use super::error::Failure;
+use super::life::{Life, now};
+use super::lock::Lock;
+use super::ownership::HeldShard;
+use super::store::{Change, encode};
+use super::{ShardContext, ShardEnd};
+
+/// After a shard was given up it is not taken back for this long: whoever took it goes first.
+const REST: Duration = Duration::from_secs(1);
+
+/// Runs every shard of the layout while it is assigned to this member, until `stop`.
+pub(super) async fn run_shards(life: Life, stop: CancellationToken) {
+    let mut observation = life.observation.clone();
+    let layout = tokio::select! {
+        () = stop.cancelled() => return,
+        found = observation.wait_for(|observed| observed.layout.is_some()) => match found {
+            Ok(observed) => observed.layout.clone().unwrap_or_default(),
+            Err(_) => return,
+        },
+    };
+    let mut running = JoinSet::new();
+    for (shard, number) in shards(&layout) {
+        running.spawn(run_shard(life.clone(), layout.clone(), shard, number, stop.clone()));
+    }
+    while running.join_next().await.is_some() {}
+}
+
+async fn run_shard(life: Life, layout: Layout, shard: ShardId, number: u32, stop: CancellationToken) {
+    loop {
+        let turn = tokio::select! {
+            () = stop.cancelled() => return,
+            turn = my_turn(&life, &shard) => turn,
+        };
+        let Ok((lock, entered)) = turn else {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = life.store.expired() => return,
+                () = tokio::time::sleep(Duration::from_millis(100)) => continue,
+            }
+        };
+        let ended = run_held(&life, &layout, &shard, number, (&lock, entered), &stop).await;
+        life.membership.withdraw(&shard);
+        if let Err(failure) = lock.leave(&life.store).await {
+            tracing::warn!(%shard, %failure, "the shard's lock could not be released");
+        }
+        match ended {
+            ShardEnd::Drained if stop.is_cancelled() => return,
+            ShardEnd::Drained => {}
+            ShardEnd::Relinquished { reason } => {
+                tracing::warn!(%shard, reason, "gave the shard up");
+                life.step_down.notify_waiters();
+                tokio::time::sleep(REST).await;
+            }
+            ShardEnd::Unreachable { reason } => {
+                let another = life.observation.borrow().another_can(&life.config.member);
+                tracing::warn!(%shard, reason, another, "cannot stream the shard");
+                if another {
+                    life.step_down.notify_waiters();
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        }
+    }
+}
+
+/// Waits until the shard is assigned to this member and its lock is held; since when it was waited for.
+async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, i64), Failure> {
+    let mut observation = life.observation.clone();
+    let assigned = |life: &Life, observed: &super::observed::Observed| {
+        observed.assignments.get(shard).is_some_and(|assignment| assignment.member == life.config.member)
+            && observed.leader.as_ref().is_some_and(|leader| leader.incarnation == life.incarnation)
+    };
+    observation.wait_for(|observed| assigned(life, observed)).await.map_err(|_| Failure::Expired)?;
+    let lock = Lock::enter(&life.store, life.store.tree().shard_locks(shard), &life.lock_record()).await?;
+    let held = tokio::select! {
+        held = lock.held(&life.store, life.observation.clone()) => held,
+        // The assignment went elsewhere while another one still held the lock.
+        moved = observation.wait_for(|observed| !assigned(life, observed)) => {
+            moved.map(drop).map_err(|_| Failure::Expired).and(Err(Failure::Conflict))
+        }
+    };
+    match held {
+        Ok(()) => Ok((Arc::new(lock), now())),
+        Err(failure) => {
+            lock.leave(&life.store).await?;
+            Err(failure)
+        }
+    }
+}
+
+async fn run_held(
+    life: &Life,
+    layout: &Layout,
+    shard: &ShardId,
+    number: u32,
+    (lock, entered): (&Arc<Lock>, i64),
+    stop: &CancellationToken,
+) -> ShardEnd {
+    let context = ShardContext {
+        cluster: life.cluster,
+        member: life.config.member.clone(),
+        incarnation: life.incarnation,
+        shard: shard.clone(),
+        number,
+        shards: layout.shards,
+        generation: layout.generation,
+    };
+    let (streaming, streams) = watch::channel(false);
+    let unfenced = life.config.delivery == Delivery::AtLeastOnce;
+    let ownership = Arc::new(HeldShard {
+        shard: shard.clone(),
+        lock: Arc::clone(lock),
+        store: life.store.clone(),
+        observation: life.observation.clone(),
+        membership: Arc::clone(&life.membership),
+        unfenced_limit: unfenced.then_some(life.session_timeout / 2),
+        streaming,
+    });
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!("after-lock");
+    let noted = note_resumption(life, shard, entered, streams);
+    let run = life.host.run(context, ownership, stop.clone());
+    tokio::pin!(run);
+    tokio::select! {
+        ended = &mut run => ended,
+        () = noted => run.await,
+    }
+}
+
+/// Records the change of owner once the shard streams.
+async fn note_resumption(life: &Life, shard: &ShardId, entered: i64, mut streams: watch::Receiver<bool>) {
+    if streams.wait_for(|streams| *streams).await.is_err() {
+        return;
+    }
+    let resumed = now();
+    let path = life.store.tree().history();
+    loop {
+        let Ok(Some((mut history, version))) =
+            life.store.read::<maxwell_protocol::history::History>(&path).await
+        else {
+            return;
+        };
+        let departure = history.departure.take();
+        let before =
+            history.entries.iter().rev().find(|entry| entry.shard == *shard).map(|entry| entry.to.clone());
+        let elapsed = |from: i64, to: i64| u64::try_from(to - from).unwrap_or(0);
+        let phases = Phases {
+            detection_milliseconds: departure
+                .as_ref()
+                .map_or(0, |departure| departure.detection_milliseconds),
+            election_milliseconds: departure.as_ref().map_or(0, |departure| elapsed(departure.time, entered)),
+            sync_milliseconds: elapsed(entered, resumed),
+            resume_milliseconds: 0,
+        };
+        let trigger = match (&departure, &before) {
+            (Some(departure), _) => departure.trigger,
+            (None, Some(_)) => Trigger::SessionExpired,
+            (None, None) => Trigger::FirstStart,
+        };
+        let from = departure.map(|departure| departure.member).or(before);
+        let to = life.config.member.clone();
+        history.record(Transition {
+            time: resumed,
+            shard: shard.clone(),
+            from,
+            to,
+            trigger,
+            gap_milliseconds: None,
+            phases,
+        });
+        match life.store.commit(&[Change::Set(path.clone(), encode(&history), Some(version))]).await {
+            Err(Failure::Conflict) => {}
+            _ => return,
+        }
+    }
+}
