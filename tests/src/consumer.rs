@@ -1,5 +1,6 @@
-//! A `read_committed` consumer of a whole topic, on a thread of its own.
+//! A consumer of a whole topic, on a thread of its own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use crate::history::Message;
@@ -18,8 +20,19 @@ use crate::lab::BROKER;
 pub struct Seen {
     /// Changes, in the order of each partition.
     pub messages: Vec<Message>,
-    /// When each heartbeat row came.
-    pub beats: Vec<Instant>,
+    /// When each heartbeat row came, and its id.
+    pub beats: Vec<(Instant, i64)>,
+    /// Partition and offset of every record, with the epoch that it bears.
+    pub places: HashMap<(i32, i64), u64>,
+}
+
+/// What a consumer sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Committed Kafka transactions only.
+    Committed,
+    /// Everything that was produced.
+    Uncommitted,
 }
 
 /// A running consumer.
@@ -29,11 +42,12 @@ pub struct Running {
 }
 
 /// Starts consuming `topic` from its beginning. Its first record may be on its way only.
-pub fn start(topic: &str) -> anyhow::Result<Running> {
+pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
+    let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", BROKER)
         .set("group.id", "maxwell-tests")
-        .set("isolation.level", "read_committed")
+        .set("isolation.level", level)
         .set("enable.auto.commit", "false")
         .set("fetch.wait.max.ms", "5")
         .create()?;
@@ -84,8 +98,9 @@ fn consume(consumer: &BaseConsumer, stop: &AtomicBool) -> anyhow::Result<Seen> {
                 let text = message.payload().context("a message without a value")?;
                 let change: Message = serde_json::from_slice(text)
                     .with_context(|| format!("not a change: {}", String::from_utf8_lossy(text)))?;
+                seen.places.insert((message.partition(), message.offset()), epoch(&message)?);
                 if change.table == "beat" {
-                    seen.beats.push(last);
+                    seen.beats.push((last, change.data.id));
                 } else {
                     seen.messages.push(change);
                 }
@@ -94,4 +109,10 @@ fn consume(consumer: &BaseConsumer, stop: &AtomicBool) -> anyhow::Result<Seen> {
             None => {}
         }
     }
+}
+
+fn epoch(message: &BorrowedMessage<'_>) -> anyhow::Result<u64> {
+    let headers = message.headers().context("a message without headers")?;
+    let epoch = headers.iter().find(|header| header.key == "epoch").and_then(|header| header.value);
+    Ok(std::str::from_utf8(epoch.context("a message without an epoch")?)?.parse()?)
 }

@@ -1,9 +1,11 @@
 //! Checks of the whole: real servers, real worker processes, a `read_committed` consumer, and what it saw held
 //! against what was written. Uses public interfaces only.
 
+pub mod bench;
 pub mod chaos;
 pub mod consumer;
 pub mod history;
 pub mod lab;
+pub mod large;
 pub mod worker;
 pub mod writer;

@@ -1,8 +1,12 @@
 //! `maxwell-tests`: the long checks, with a report each.
 
 use clap::{Parser, Subcommand};
-use maxwell_tests::chaos::{Plan, Report, kill_and_restart};
-use maxwell_tests::lab::SERVERS;
+use maxwell_protocol::settings::Delivery;
+use maxwell_tests::chaos::cluster::Shape;
+use maxwell_tests::chaos::fault::{Fault, mix};
+use maxwell_tests::chaos::report::{Minimums, summary};
+use maxwell_tests::chaos::{Plan, round};
+use maxwell_tests::lab::{SERVERS, Server};
 
 /// The long checks against the lab.
 #[derive(Parser)]
@@ -13,75 +17,109 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    /// Kills workers under load and checks every change.
-    Chaos {
-        /// Row changes in all.
-        #[arg(long, default_value_t = 200_000)]
-        changes: u64,
-        /// Kills in all.
-        #[arg(long, default_value_t = 20)]
-        kills: u32,
-        /// Seed of the load.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
+    /// Kills, ends and freezes workers under load and checks every change.
+    Chaos(Chaos),
+    /// Streams one MySQL transaction that is larger than any buffer.
+    Large {
+        /// Rows of the transaction.
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: usize,
+        /// Mebibytes that the worker may take at the most.
+        #[arg(long, default_value_t = 128)]
+        memory: u64,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+        servers: Vec<String>,
     },
+    /// Measures the throughput from MySQL to Kafka beside MySQL's own reader.
+    Bench {
+        /// How often.
+        #[arg(long, default_value_t = 3)]
+        runs: usize,
+    },
+}
+
+#[derive(Parser)]
+struct Chaos {
+    /// Row changes in all.
+    #[arg(long, default_value_t = 200_000)]
+    changes: u64,
+    /// How often every failpoint is hit, on every server.
+    #[arg(long, default_value_t = 1)]
+    times: usize,
+    /// Freezes, on every server.
+    #[arg(long, default_value_t = 2)]
+    freezes: usize,
+    /// ZooKeeper session timeout in milliseconds.
+    #[arg(long, default_value_t = 15_000)]
+    session: u32,
+    /// Runs that must have gone on inside a MySQL transaction, and Kafka transactions that must have been aborted.
+    #[arg(long, default_value_t = 5)]
+    least: u64,
+    /// Seed of the load.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The lab's names of the servers to take.
+    #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
+    servers: Vec<String>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let What::Chaos { changes, kills, seed } = Arguments::parse().what;
-    let share = Plan { changes: changes / 4, kills: kills.div_ceil(4), seed };
-    let mut reports = Vec::new();
-    for server in SERVERS {
-        let report = kill_and_restart(server, share).await?;
-        print(&report);
-        reports.push(report);
-    }
-    summary(&reports)
-}
-
-#[expect(clippy::print_stdout, reason = "the report is the output")]
-fn print(report: &Report) {
-    let mut gaps = report.gaps.clone();
-    gaps.sort_unstable();
-    let at = |part: usize| {
-        gaps.get((gaps.len() * part / 100).min(gaps.len().saturating_sub(1))).copied().unwrap_or(0)
-    };
-    println!(
-        "{:<8} {:>7} changes {:>3} kills  lost {} repeated {} out of order {} torn {}  resumed inside {}  gap {} / {} / {} ms",
-        report.server,
-        report.changes,
-        report.faults,
-        report.lost,
-        report.repeated,
-        report.out_of_order,
-        report.torn,
-        report.resumed_inside_transaction,
-        at(50),
-        at(95),
-        at(100),
-    );
-    for example in &report.examples {
-        println!("    {example}");
+    match Arguments::parse().what {
+        What::Chaos(asked) => chaos(&asked).await,
+        What::Large { rows, memory, servers } => {
+            for server in named(&servers)? {
+                let outcome = maxwell_tests::large::large(server, rows).await?;
+                line(&outcome)?;
+                anyhow::ensure!(outcome.peak_mib < memory, "more than {memory} MiB");
+            }
+            Ok(())
+        }
+        What::Bench { runs } => line(&maxwell_tests::bench::bench(runs).await?),
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the report is the output")]
-fn summary(reports: &[Report]) -> anyhow::Result<()> {
-    let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
-    let mut gaps: Vec<u64> = reports.iter().flat_map(|report| report.gaps.iter().copied()).collect();
-    gaps.sort_unstable();
-    let at = |part: usize| {
-        gaps.get((gaps.len() * part / 100).min(gaps.len().saturating_sub(1))).copied().unwrap_or(0)
-    };
-    let line = serde_json::json!({
-        "changes": sum(|r| r.changes), "lost": sum(|r| r.lost), "repeated": sum(|r| r.repeated),
-        "out_of_order": sum(|r| r.out_of_order), "torn": sum(|r| r.torn), "faults": sum(|r| u64::from(r.faults)),
-        "resumed_inside_transaction": sum(|r| r.resumed_inside_transaction),
-        "gaps": {"kill_and_restart": {"median": at(50), "p95": at(95), "worst": at(100)}},
-    });
-    println!("{line}");
-    anyhow::ensure!(reports.iter().all(Report::is_clean), "the history is not clean");
-    anyhow::ensure!(sum(|r| r.resumed_inside_transaction) > 0, "no run resumed inside a transaction");
+fn line(outcome: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(outcome)?);
     Ok(())
+}
+
+fn named(names: &[String]) -> anyhow::Result<Vec<Server>> {
+    names
+        .iter()
+        .map(|name| {
+            let found = SERVERS.into_iter().find(|server| server.name == *name);
+            found.ok_or_else(|| anyhow::anyhow!("there is no server '{name}' in the lab"))
+        })
+        .collect()
+}
+
+async fn chaos(asked: &Chaos) -> anyhow::Result<()> {
+    let servers = named(&asked.servers)?;
+    let mut reports = Vec::new();
+    for server in &servers {
+        for plan in plans(asked, servers.len() as u64) {
+            let report = round(*server, &plan).await?;
+            report.print();
+            reports.push(report);
+        }
+    }
+    let least = asked.least;
+    let minimums =
+        Minimums { changes: asked.changes, resumed_inside_transaction: least, aborted_transactions: least };
+    summary(&reports, minimums)
+}
+
+/// The rounds of one server: a lone worker, a cluster of three, and that at least once.
+fn plans(asked: &Chaos, servers: u64) -> [Plan; 3] {
+    let shape = |members, delivery| Shape { members, session: asked.session, delivery, commit_rows: 300 };
+    let share = asked.changes / servers;
+    let plan = |part, faults, shape| Plan { changes: share / 10 * part, faults, shape, seed: asked.seed };
+    [
+        plan(2, vec![Fault::KillAlone; asked.times.max(1)], shape(1, Delivery::ExactlyOnce)),
+        plan(7, mix(asked.times, asked.freezes), shape(3, Delivery::ExactlyOnce)),
+        plan(2, vec![Fault::KillAlone; asked.times.max(1)], shape(1, Delivery::AtLeastOnce)),
+    ]
 }

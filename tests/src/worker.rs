@@ -15,8 +15,6 @@ pub struct Spec {
     pub name: String,
     /// Options.
     pub arguments: Vec<String>,
-    /// Failpoints, in the syntax of the `fail` crate; empty for none.
-    pub failpoints: String,
     /// Its HTTP port.
     pub port: u16,
 }
@@ -35,7 +33,7 @@ impl Spec {
             format!("--http_port={port}"),
             format!("--member_id={name}"),
         ];
-        Self { name: name.into(), arguments: arguments.to_vec(), failpoints: String::new(), port }
+        Self { name: name.into(), arguments: arguments.to_vec(), port }
     }
 }
 
@@ -59,7 +57,6 @@ impl Worker {
         let child = Command::new(binary()?)
             .args(&spec.arguments)
             .env("MAXWELL_PASSWORD", "maxwell")
-            .env("FAILPOINTS", &spec.failpoints)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -74,9 +71,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Kills it and waits for its end.
-    pub fn kill(mut self) -> anyhow::Result<()> {
-        self.child.kill()?;
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> anyhow::Result<()> {
         self.child.wait()?;
         Ok(())
     }
@@ -84,6 +85,27 @@ impl Worker {
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Arms a failpoint: the process ends `after` milliseconds after it next comes by it.
+    pub async fn arm(&self, name: &str, after: u64) -> anyhow::Result<()> {
+        let url = format!("http://127.0.0.1:{}/failpoint?name={name}&after={after}", self.spec.port);
+        let answer = reqwest::Client::new().put(url).send().await?;
+        anyhow::ensure!(
+            answer.status().is_success(),
+            "the worker has no failpoints ({}): build it with --features maxwell-worker/failpoints",
+            answer.status()
+        );
+        Ok(())
+    }
+
+    /// Takes that back; a worker that is gone needs no disarming.
+    pub async fn disarm(&self, name: &str) -> anyhow::Result<()> {
+        let url = format!("http://127.0.0.1:{}/failpoint?name={name}", self.spec.port);
+        match reqwest::Client::new().delete(url).send().await {
+            Err(error) if !error.is_connect() && !error.is_request() => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// A metric's value; `None` while the worker does not answer.

@@ -55,6 +55,15 @@ impl Writer {
     /// One transaction of `rows` changes; every twentieth small one is rolled back.
     pub async fn transaction(&mut self, rows: usize) -> anyhow::Result<()> {
         let rolled_back = rows < 20 && self.random.random_range(0..20) == 0;
+        self.run(rows, rolled_back).await
+    }
+
+    /// A transaction of `rows` changes that is rolled back.
+    pub async fn rolled_back(&mut self, rows: usize) -> anyhow::Result<()> {
+        self.run(rows, true).await
+    }
+
+    async fn run(&mut self, rows: usize, rolled_back: bool) -> anyhow::Result<()> {
         let before = self.live.clone_if(rolled_back);
         self.conn.query_drop("BEGIN").await?;
         let mut steps = Vec::with_capacity(rows);

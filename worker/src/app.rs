@@ -2,29 +2,26 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use maxwell_protocol::id::{ClusterId, MemberId};
 use maxwell_protocol::member::{ShardReport, ShardState};
-use maxwell_protocol::settings::{MySql, Producer};
+use maxwell_protocol::settings::Producer;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::coordination::{
-    self, CoordinatorConfig, Health, Link, ProbeConfig, ShardEnd, ShardHost, View, Vitals, embedded,
-};
+use crate::coordination::{self, CoordinatorConfig, Link, ProbeConfig, ShardEnd, ShardHost, View, embedded};
 use crate::engine::run::Engine;
 use crate::engine::status::Observer;
 use crate::http::{self, Readiness};
-use crate::metrics::{Metrics, memory};
+use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::sink::Sink;
 use crate::sink::kafka::KafkaSink;
 use crate::sink::stdout::StdoutSink;
-use crate::source::connect::connect;
+use crate::vitals::VitalSigns;
 
 /// Runs the worker until it is told to stop.
 pub async fn run(options: Options) -> anyhow::Result<()> {
@@ -48,8 +45,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let engine: Arc<dyn ShardHost> = Arc::new(engine);
     let ended = match (&options.settings.zookeeper, kafka) {
         (Some(_), Some(kafka)) => {
-            let vitals = Arc::new(VitalSigns { metrics, mysql: options.settings.mysql.clone(), kafka });
-            together(&options, engine, vitals, readiness_tx, shutdown).await
+            let vitals =
+                Arc::new(VitalSigns::new(Arc::clone(&metrics), options.settings.mysql.clone(), kafka));
+            together(&options, engine, (metrics, vitals), readiness_tx, shutdown).await
         }
         _ => alone(&options, engine, readiness_tx, shutdown).await,
     };
@@ -75,7 +73,7 @@ fn sink(options: &Options) -> anyhow::Result<Sinks> {
 async fn together(
     options: &Options,
     engine: Arc<dyn ShardHost>,
-    vitals: Arc<VitalSigns>,
+    (metrics, vitals): (Arc<Metrics>, Arc<VitalSigns>),
     readiness: watch::Sender<Readiness>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -92,8 +90,8 @@ async fn together(
         config.priority = process.member_priority;
     }
     let (view_tx, view) = watch::channel(View::default());
-    tokio::spawn(show(view, Arc::clone(&vitals.metrics), readiness));
-    let watching = tokio::spawn(watch_vitals(Arc::clone(&vitals)));
+    tokio::spawn(show(view, metrics, readiness));
+    let watching = tokio::spawn(Arc::clone(&vitals).watch());
     let ended = coordination::run(config, engine, vitals, view_tx, shutdown).await;
     watching.abort();
     Ok(ended?)
@@ -105,48 +103,13 @@ async fn show(mut view: watch::Receiver<View>, metrics: Arc<Metrics>, readiness:
         let view = view.borrow_and_update().clone();
         metrics.set_leader(view.leads);
         metrics.set_zookeeper(view.link == Link::Connected);
+        metrics.set_failovers(view.failovers);
         if !view.owns {
             metrics.set_epoch(0);
         }
         let joined = view.leader.is_some();
         let _before =
             readiness.send_replace(if joined { Ok(()) } else { Err("no leader is known yet".into()) });
-    }
-}
-
-/// What the coordinator asks of this member's health.
-struct VitalSigns {
-    metrics: Arc<Metrics>,
-    mysql: MySql,
-    kafka: Arc<KafkaSink>,
-}
-
-impl Health for VitalSigns {
-    fn vitals(&self) -> Vitals {
-        let connections = self.metrics.connections();
-        let (memory_bytes, _) = memory();
-        Vitals { mysql: connections.mysql, kafka: connections.kafka, memory_bytes, ..Vitals::default() }
-    }
-}
-
-/// How often MySQL and Kafka are asked whether they answer.
-const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Asks MySQL and Kafka, whether this member owns a shard or not: a standby must know that it can take over.
-async fn watch_vitals(vitals: Arc<VitalSigns>) {
-    let mut tick = tokio::time::interval(CHECK_INTERVAL);
-    loop {
-        tick.tick().await;
-        let mysql = match connect(&vitals.mysql).await {
-            Ok(conn) => conn.disconnect().await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        vitals.metrics.mysql(mysql.as_ref().map(drop).map_err(String::as_str));
-        let kafka = Arc::clone(&vitals.kafka);
-        let asked =
-            tokio::task::spawn_blocking(move || kafka.check().map_err(|error| error.to_string())).await;
-        let asked = asked.unwrap_or_else(|error| Err(error.to_string()));
-        vitals.metrics.kafka(asked.as_ref().map(drop).map_err(String::as_str));
     }
 }
 

@@ -53,6 +53,9 @@ pub async fn serve(
         .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
         .with_state(Shared { metrics, readiness });
+    #[cfg(feature = "failpoints")]
+    let router = router
+        .route("/failpoint", axum::routing::put(crate::failpoint::arm).delete(crate::failpoint::disarm));
     tokio::spawn(async move {
         let stopped = async move { shutdown.cancelled().await };
         if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {

@@ -4,6 +4,8 @@ pub mod binlog;
 pub mod coordination;
 pub mod encode;
 pub mod engine;
+#[cfg(feature = "failpoints")]
+mod failpoint;
 pub mod filter;
 pub mod http;
 pub mod metrics;
@@ -12,3 +14,4 @@ pub mod schema;
 pub mod sink;
 pub mod source;
 pub mod telemetry;
+pub mod vitals;

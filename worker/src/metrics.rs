@@ -1,9 +1,10 @@
 //! Every metric, by name. Names are an interface: rules, dashboards and documents use them.
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use maxwell_protocol::id::Epoch;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -25,6 +26,7 @@ pub struct Metrics {
     resumed_inside: Counter,
     fenced: Counter,
     failovers: Counter,
+    failovers_of_session: AtomicU64,
     sync_delay: FloatGauge,
     publish_delay: FloatGauge,
     leader: IntegerGauge,
@@ -100,6 +102,7 @@ impl Default for Metrics {
             resumed_inside,
             fenced,
             failovers,
+            failovers_of_session: AtomicU64::new(0),
             sync_delay,
             publish_delay,
             last: Mutex::default(),
@@ -139,9 +142,11 @@ impl Metrics {
         self.zookeeper_up.set(i64::from(connected));
     }
 
-    /// A shard was taken over from another member.
-    pub fn count_failover(&self) {
-        self.failovers.inc();
+    /// How many shards this session has taken over from members that failed.
+    pub fn set_failovers(&self, of_session: u64) {
+        let before = self.failovers_of_session.swap(of_session, Ordering::Relaxed);
+        // A new session counts from zero again.
+        self.failovers.inc_by(if of_session >= before { of_session - before } else { of_session });
     }
 
     /// What MySQL and Kafka last said.
@@ -164,6 +169,13 @@ pub fn memory() -> (u64, u64) {
     let status = procfs::process::Process::myself().and_then(|process| process.status());
     let Ok(status) = status else { return (0, 0) };
     (status.vmrss.unwrap_or(0) * 1024, status.vmhwm.unwrap_or(0) * 1024)
+}
+
+/// CPU time that this process has used; zero where the system does not tell.
+pub fn cpu_time() -> Duration {
+    let stat = procfs::process::Process::myself().and_then(|process| process.stat());
+    let ticks = stat.map_or(0, |stat| stat.utime + stat.stime);
+    Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64)
 }
 
 fn outcome(
@@ -190,7 +202,8 @@ impl Observer for Metrics {
         }
     }
 
-    fn resumed(&self, inside: bool) {
+    fn resumed(&self, epoch: Epoch, inside: bool) {
+        self.set_epoch(epoch.0);
         self.resumed_inside.inc_by(u64::from(inside));
     }
 

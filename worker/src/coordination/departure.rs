@@ -41,14 +41,16 @@ pub(super) async fn erase(
 /// nodes are the departed incarnation's too; without it nothing of the leader's is touched.
 fn erasure(tree: &Tree, observed: &Observed, departed: &Departure) -> Vec<Change> {
     let gone = departed.incarnation;
+    let mut changes = Vec::new();
+    // First: whoever sees the lock vanish shall not count the departed among the candidates any more.
+    if observed.members.get(&departed.member).is_some_and(|member| member.incarnation == gone) {
+        changes.push(Change::Delete(tree.member(&departed.member), None));
+    }
     let locks = observed.locks_of(tree, gone);
-    let mut changes: Vec<Change> = locks.iter().map(|path| Change::Delete(path.clone(), None)).collect();
+    changes.extend(locks.iter().map(|path| Change::Delete(path.clone(), None)));
     let led = observed.leader.as_ref().is_some_and(|leader| leader.incarnation == gone);
     if led && observed.leader_locks.of(gone).next().is_some() {
         changes.push(Change::Delete(tree.leader(), None));
-    }
-    if observed.members.get(&departed.member).is_some_and(|member| member.incarnation == gone) {
-        changes.push(Change::Delete(tree.member(&departed.member), None));
     }
     if held_any(observed, departed)
         && let Some((history, version)) = &observed.history

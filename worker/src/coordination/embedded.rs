@@ -10,7 +10,7 @@ use maxwell_protocol::position::PositionMirror;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ownership, ProofError, ShardContext, ShardEnd, ShardHost};
+use super::{Ownership, ProofError, Resumption, ShardContext, ShardEnd, ShardHost};
 
 /// Ownership that nobody else can have.
 struct Alone {
@@ -32,6 +32,8 @@ impl Ownership for Alone {
     }
 
     async fn mirror(&self, _: PositionMirror) {}
+
+    fn resumed(&self, _: Resumption) {}
 
     async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError> {
         Ok(None)

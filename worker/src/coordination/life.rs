@@ -255,6 +255,7 @@ impl Life {
                 leader: leader.map(|leader| leader.id),
                 link: link_now,
                 owns: self.membership.owns(),
+                failovers: self.membership.failovers(),
             });
             tokio::select! {
                 changed = observation.changed() => if changed.is_err() { return },

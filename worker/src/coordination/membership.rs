@@ -1,5 +1,6 @@
 //! This member's record: written at every heartbeat, and at once when something changed that others act on.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,11 +21,12 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Membership {
     record: Mutex<MemberRecord>,
     urgent: Notify,
+    failovers: AtomicU64,
 }
 
 impl Membership {
     pub(super) fn new(record: MemberRecord) -> Self {
-        Self { record: Mutex::new(record), urgent: Notify::new() }
+        Self { record: Mutex::new(record), urgent: Notify::new(), failovers: AtomicU64::new(0) }
     }
 
     fn lock(&self) -> MutexGuard<'_, MemberRecord> {
@@ -34,6 +36,16 @@ impl Membership {
     /// Whether this member owns a shard.
     pub(super) fn owns(&self) -> bool {
         !self.lock().shards.is_empty()
+    }
+
+    /// Counts a shard that was taken over from a member that failed.
+    pub(super) fn count_failover(&self) {
+        self.failovers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were.
+    pub(super) fn failovers(&self) -> u64 {
+        self.failovers.load(Ordering::Relaxed)
     }
 
     /// Changes what the member is doing.

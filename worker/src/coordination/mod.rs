@@ -17,6 +17,7 @@ mod observed;
 mod observer;
 mod ownership;
 mod probe;
+mod resumption;
 mod session;
 mod shards;
 mod store;
@@ -52,6 +53,15 @@ pub enum ProofError {
     Unreachable(String),
 }
 
+/// The first commit of a run, from which the gap of a change of owner is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumption {
+    /// When the record that the run goes on from was written, milliseconds since the epoch.
+    pub before: Option<i64>,
+    /// Whether rows were committed, and not only a position.
+    pub rows: bool,
+}
+
 /// A held shard lock, as the engine sees it.
 #[async_trait]
 pub trait Ownership: Send + Sync + 'static {
@@ -69,6 +79,9 @@ pub trait Ownership: Send + Sync + 'static {
 
     /// Writes the mirror of the position, unless a newer epoch's is there. Best effort: a failure is logged.
     async fn mirror(&self, mirror: PositionMirror);
+
+    /// The first commit of a run. Called on the pipeline's thread: returns at once.
+    fn resumed(&self, resumption: Resumption);
 
     /// What the mirror says, for the check that "no record on the topic" is not a lost topic.
     async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError>;
@@ -135,11 +148,13 @@ pub struct View {
     pub link: Link,
     /// Whether this member owns a shard.
     pub owns: bool,
+    /// How many shards this life has taken over from a member that failed.
+    pub failovers: u64,
 }
 
 impl Default for View {
     fn default() -> Self {
-        Self { leads: false, leader: None, link: Link::Disconnected, owns: false }
+        Self { leads: false, leader: None, link: Link::Disconnected, owns: false, failovers: 0 }
     }
 }
 

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use maxwell_protocol::id::ShardId;
-use maxwell_protocol::member::ShardReport;
+use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::PositionMirror;
+use tokio::sync::watch;
 use zookeeper_client::CreateMode;
 
 use super::error::Failure;
 use super::lock::Lock;
 use super::membership::Membership;
 use super::observer::Observation;
+use super::resumption::Steps;
 use super::store::{Change, Link, Store, encode};
-use super::{Ownership, ProofError};
+use super::{Ownership, ProofError, Resumption};
 
 /// How long ZooKeeper may take to prove ownership.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,8 +30,8 @@ pub(super) struct HeldShard {
     pub(super) membership: Arc<Membership>,
     /// Without a fence at the sink ownership ends this long after ZooKeeper's last answer.
     pub(super) unfenced_limit: Option<Duration>,
-    /// Told when the shard streams for the first time under this lock.
-    pub(super) streaming: tokio::sync::watch::Sender<bool>,
+    /// Told when the shard streams, and commits, for the first time under this lock.
+    pub(super) steps: watch::Sender<Steps>,
 }
 
 impl HeldShard {
@@ -92,8 +94,8 @@ impl Ownership for HeldShard {
     }
 
     fn report(&self, report: ShardReport) {
-        if report.state == maxwell_protocol::member::ShardState::Streaming {
-            self.streaming.send_replace(true);
+        if report.state == ShardState::Streaming {
+            self.steps.send_if_modified(Steps::streams);
         }
         self.membership.report(&self.shard, report);
     }
@@ -102,6 +104,10 @@ impl Ownership for HeldShard {
         if let Err(error) = self.in_time(self.write_mirror(&mirror)).await {
             tracing::warn!(shard = %self.shard, %error, "the mirror of the position could not be written");
         }
+    }
+
+    fn resumed(&self, resumption: Resumption) {
+        self.steps.send_if_modified(|steps| steps.committed(resumption));
     }
 
     async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError> {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use maxwell_protocol::assignment::Layout;
-use maxwell_protocol::history::{Phases, Transition, Trigger};
 use maxwell_protocol::id::ShardId;
 use maxwell_protocol::settings::Delivery;
 use tokio::sync::watch;
@@ -16,7 +15,7 @@ use super::error::Failure;
 use super::life::{Life, now};
 use super::lock::Lock;
 use super::ownership::HeldShard;
-use super::store::{Change, encode};
+use super::resumption::{Steps, note_resumption};
 use super::{ShardContext, ShardEnd};
 
 /// After a shard was given up it is not taken back for this long: whoever took it goes first.
@@ -119,7 +118,7 @@ async fn run_held(
         shards: layout.shards,
         generation: layout.generation,
     };
-    let (streaming, streams) = watch::channel(false);
+    let (steps, stepped) = watch::channel(Steps::default());
     let unfenced = life.config.delivery == Delivery::AtLeastOnce;
     let ownership = Arc::new(HeldShard {
         shard: shard.clone(),
@@ -128,63 +127,15 @@ async fn run_held(
         observation: life.observation.clone(),
         membership: Arc::clone(&life.membership),
         unfenced_limit: unfenced.then_some(life.session_timeout / 2),
-        streaming,
+        steps,
     });
     #[cfg(feature = "failpoints")]
     fail::fail_point!("after-lock");
-    let noted = note_resumption(life, shard, entered, streams);
+    let noted = note_resumption(life, shard, entered, stepped);
     let run = life.host.run(context, ownership, stop.clone());
     tokio::pin!(run);
     tokio::select! {
         ended = &mut run => ended,
         () = noted => run.await,
-    }
-}
-
-/// Records the change of owner once the shard streams.
-async fn note_resumption(life: &Life, shard: &ShardId, entered: i64, mut streams: watch::Receiver<bool>) {
-    if streams.wait_for(|streams| *streams).await.is_err() {
-        return;
-    }
-    let resumed = now();
-    let path = life.store.tree().history();
-    loop {
-        let Ok(Some((mut history, version))) =
-            life.store.read::<maxwell_protocol::history::History>(&path).await
-        else {
-            return;
-        };
-        let departure = history.departure.take();
-        let before =
-            history.entries.iter().rev().find(|entry| entry.shard == *shard).map(|entry| entry.to.clone());
-        let elapsed = |from: i64, to: i64| u64::try_from(to - from).unwrap_or(0);
-        let phases = Phases {
-            detection_milliseconds: departure
-                .as_ref()
-                .map_or(0, |departure| departure.detection_milliseconds),
-            election_milliseconds: departure.as_ref().map_or(0, |departure| elapsed(departure.time, entered)),
-            sync_milliseconds: elapsed(entered, resumed),
-            resume_milliseconds: 0,
-        };
-        let trigger = match (&departure, &before) {
-            (Some(departure), _) => departure.trigger,
-            (None, Some(_)) => Trigger::SessionExpired,
-            (None, None) => Trigger::FirstStart,
-        };
-        let from = departure.map(|departure| departure.member).or(before);
-        let to = life.config.member.clone();
-        history.record(Transition {
-            time: resumed,
-            shard: shard.clone(),
-            from,
-            to,
-            trigger,
-            gap_milliseconds: None,
-            phases,
-        });
-        match life.store.commit(&[Change::Set(path.clone(), encode(&history), Some(version))]).await {
-            Err(Failure::Conflict) => {}
-            _ => return,
-        }
     }
 }

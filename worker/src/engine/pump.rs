@@ -60,6 +60,7 @@ pub struct Pump {
     /// The place behind the last encoded row of the open transaction, once one left.
     inside: Option<Position>,
     sent: Position,
+    sent_drained: bool,
     sent_transactions: u64,
     silent_batches: u32,
 }
@@ -114,6 +115,7 @@ impl Pump {
             // Until the transaction is met again, the place is where reading was resumed.
             inside: parts.position.inside.is_some().then(|| parts.position.clone()),
             sent: parts.position,
+            sent_drained: false,
             sent_transactions: 0,
             silent_batches: 0,
         }
@@ -274,7 +276,8 @@ impl Pump {
     fn flush(&mut self, drained: bool) -> Result<(), Closed> {
         self.silent_batches = 0;
         let position = self.inside.clone().unwrap_or_else(|| self.assembler.position());
-        if self.records.is_empty() && position == self.sent {
+        let news = position != self.sent || (drained && !self.sent_drained);
+        if self.records.is_empty() && !news {
             return Ok(());
         }
         let transactions = self.assembler.transactions();
@@ -287,6 +290,7 @@ impl Pump {
             drained,
         };
         self.sent = position;
+        self.sent_drained = drained;
         self.sent_transactions = transactions;
         self.chunks.send(chunk).map_err(|_| Closed)
     }

@@ -1,7 +1,8 @@
 //! A shard's life at its owner: take over, stream, start over after what heals, stop when told.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use maxwell_protocol::filter::Filter;
@@ -20,7 +21,7 @@ use super::error::{Disposition, EngineError};
 use super::pump::{Pump, PumpEnd, PumpParts};
 use super::status::{Committed, Observer};
 use super::tables::Tables;
-use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
+use crate::coordination::{Ownership, Resumption, ShardContext, ShardEnd, ShardHost};
 use crate::encode::message::Style;
 use crate::filter::TableFilter;
 use crate::sink::{Sink, SinkError, TakenOver, Writer};
@@ -97,9 +98,12 @@ impl Engine {
 
     /// One run, from take-over to the end.
     async fn stream(&self, run: &Run<'_>) -> Result<Stopped, EngineError> {
+        let begun = Instant::now();
         let (taken, (mut conn, server)) = tokio::try_join!(self.take_over(run), self.inspect_source())?;
+        let taken_over = begun.elapsed();
         let (position, base, writer) = self.resume(run, taken, &mut conn, &server).await?;
         let by = check_position(&mut conn, &server, &position).await?;
+        let checked = begun.elapsed();
         let inside = position.inside.is_some();
         let position = match by {
             OpenBy::File => position,
@@ -108,7 +112,7 @@ impl Engine {
             }
         };
         let dump = self.open(run, conn, &server, &position, by).await?;
-        self.observer.resumed(inside);
+        self.observer.resumed(base.epoch, inside);
         run.report(ShardState::Streaming, base.epoch, "");
         tracing::info!(
             epoch = base.epoch.0,
@@ -116,6 +120,9 @@ impl Engine {
             offset = position.offset,
             gtid_set = position.gtid_set,
             inside,
+            taken_over_milliseconds = taken_over.as_millis() as u64,
+            checked_milliseconds = (checked - taken_over).as_millis() as u64,
+            opened_milliseconds = (begun.elapsed() - checked).as_millis() as u64,
             "streaming"
         );
         let side = SideDump { settings: self.settings.mysql.clone(), server: server.clone(), by };
@@ -145,7 +152,8 @@ impl Engine {
         conn: &mut Conn,
         server: &ServerInfo,
     ) -> Result<(Position, RecordBase, Box<dyn Writer>), EngineError> {
-        let TakenOver { mut writer, last } = taken;
+        let TakenOver { mut writer, last, last_at } = taken;
+        run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
         let generation = run.context.generation;
         if let Some(last) = last {
             let PositionRecord { position, epoch, sequence, source_time, .. } = last;
@@ -197,7 +205,13 @@ impl Engine {
         let (batch_tx, batch_rx) = mpsc::channel(QUEUED_BATCHES);
         let (chunk_tx, chunk_rx) = crossbeam_channel::bounded(QUEUED_CHUNKS);
         let pump = tokio::task::spawn_blocking(move || pump(Pump::new(parts, chunk_tx), batch_rx));
-        let watcher = Watcher { observer: Arc::clone(&self.observer), progress: run.progress.clone() };
+        let watcher = Watcher {
+            observer: Arc::clone(&self.observer),
+            progress: run.progress.clone(),
+            ownership: Arc::clone(&run.ownership),
+            before: Some(run.before.load(Ordering::Relaxed)).filter(|before| *before > 0),
+            resumed: AtomicBool::new(false),
+        };
         let limits = self.commit();
         let committer =
             tokio::task::spawn_blocking(move || committer::run(writer, &chunk_rx, limits, base, &watcher));
@@ -245,7 +259,13 @@ impl ShardHost for Engine {
         ownership: Arc<dyn Ownership>,
         stop: CancellationToken,
     ) -> ShardEnd {
-        let run = Run { context: &context, ownership, stop, progress: watch::Sender::new(None) };
+        let run = Run {
+            context: &context,
+            ownership,
+            stop,
+            progress: watch::Sender::new(None),
+            before: AtomicI64::new(0),
+        };
         let mut attempt = 0;
         loop {
             run.report(ShardState::TakingOver, Epoch(0), "");
@@ -276,6 +296,8 @@ struct Run<'a> {
     stop: CancellationToken,
     /// The last committed record of this run.
     progress: watch::Sender<Option<PositionRecord>>,
+    /// When the record that the run goes on from was written, milliseconds since the epoch; 0 without one.
+    before: AtomicI64,
 }
 
 impl Run<'_> {
@@ -309,20 +331,26 @@ impl Run<'_> {
     }
 }
 
-/// Tells the observer and the mirror.
+/// Tells the observer, the mirror and, once, the owner's lock.
 struct Watcher {
     observer: Arc<dyn Observer>,
     progress: watch::Sender<Option<PositionRecord>>,
+    ownership: Arc<dyn Ownership>,
+    before: Option<i64>,
+    resumed: AtomicBool,
 }
 
 impl Observer for Watcher {
     fn committed(&self, committed: &Committed) {
         self.progress.send_replace(Some(committed.record.clone()));
+        if !self.resumed.swap(true, Ordering::Relaxed) {
+            self.ownership.resumed(Resumption { before: self.before, rows: committed.rows > 0 });
+        }
         self.observer.committed(committed);
     }
 
-    fn resumed(&self, inside: bool) {
-        self.observer.resumed(inside);
+    fn resumed(&self, epoch: Epoch, inside: bool) {
+        self.observer.resumed(epoch, inside);
     }
 
     fn aborted(&self) {

@@ -1,5 +1,6 @@
 //! What a shard's run tells the rest of the process.
 
+use maxwell_protocol::id::Epoch;
 use maxwell_protocol::position::PositionRecord;
 
 /// A committed step of a shard.
@@ -21,8 +22,8 @@ pub struct Committed {
 pub trait Observer: Send + Sync + 'static {
     /// A transaction was committed.
     fn committed(&self, committed: &Committed);
-    /// A run began at a stored position; `inside` if that is in the middle of a MySQL transaction.
-    fn resumed(&self, inside: bool);
+    /// A run began under `epoch`; `inside` if its position is in the middle of a MySQL transaction.
+    fn resumed(&self, epoch: Epoch, inside: bool);
     /// Rows that were produced but not committed were dropped: their Kafka transaction gets aborted.
     fn aborted(&self);
     /// A successor fenced this owner.

@@ -107,6 +107,8 @@ pub struct TakenOver {
     pub writer: Box<dyn Writer>,
     /// The last committed record of the shard; `None` only if there provably never was one.
     pub last: Option<PositionRecord>,
+    /// When that was written, milliseconds since the epoch, as the writer's clock said.
+    pub last_at: Option<i64>,
 }
 
 /// A place that changes go to.

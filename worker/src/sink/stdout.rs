@@ -21,7 +21,11 @@ pub struct StdoutSink {
 impl Sink for StdoutSink {
     async fn take_over(&self, _: &ShardContext, _: &dyn Ownership) -> Result<TakenOver, SinkError> {
         let last = load(&self.state_file)?;
-        Ok(TakenOver { writer: Box::new(StdoutWriter { state_file: self.state_file.clone() }), last })
+        Ok(TakenOver {
+            writer: Box::new(StdoutWriter { state_file: self.state_file.clone() }),
+            last,
+            last_at: None,
+        })
     }
 }
 

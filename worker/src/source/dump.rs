@@ -33,6 +33,8 @@ pub struct Dump {
     stream: BinlogStream,
     place: String,
     silence: Duration,
+    /// Whether the last batch was cut before it was known whether more was waiting.
+    cut: bool,
 }
 
 /// Events read together.
@@ -69,7 +71,7 @@ impl Dump {
         }
         let stream = conn.get_binlog_stream(request).await.map_err(failed)?;
         let silence = Duration::from_secs(u64::from(heartbeat_seconds.max(1)) * 3);
-        Ok(Self { stream, place, silence })
+        Ok(Self { stream, place, silence, cut: false })
     }
 
     /// Waits for events and takes what is there, up to a bound. Cancel safe between batches only: what was read is
@@ -80,7 +82,7 @@ impl Dump {
         while bytes < BATCH_BYTES && batch.events.len() < BATCH_EVENTS {
             let read = match self.stream.next().now_or_never() {
                 Some(read) => read,
-                None if !batch.events.is_empty() => {
+                None if !batch.events.is_empty() || self.cut => {
                     batch.drained = true;
                     break;
                 }
@@ -98,6 +100,7 @@ impl Dump {
                 None => break,
             }
         }
+        self.cut = !batch.drained;
         Ok(Some(batch))
     }
 

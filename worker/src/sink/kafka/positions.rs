@@ -77,8 +77,8 @@ async fn verify(
 /// What the partition holds for a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Its last committed record.
-    Record(Box<PositionRecord>),
+    /// Its last committed record, and when it was produced, milliseconds since the epoch.
+    Record(Box<PositionRecord>, Option<i64>),
     /// Nothing committed by anybody.
     Nothing,
     /// Only records of other clusters.
@@ -119,7 +119,7 @@ pub(super) fn last_record(
     }
     let first = (high - FIRST_LOOK).max(low);
     match scan(&committed, topic, partition, first, high, key)? {
-        Found::Record(record) => Ok(Found::Record(record)),
+        found @ Found::Record(..) => Ok(found),
         found if first == low => Ok(found),
         _ => scan(&committed, topic, partition, low, high, key),
     }
@@ -147,7 +147,7 @@ fn scan(
                     (Some(other), Some(value)) if other == *key => {
                         let record = serde_json::from_slice(value)
                             .map_err(|error| unreadable(topic, partition, &error))?;
-                        found = Found::Record(record);
+                        found = Found::Record(record, message.timestamp().to_millis());
                     }
                     (Some(other), _) if other.shard == key.shard && found == Found::Nothing => {
                         found = Found::Foreign;

@@ -10,6 +10,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 
+use tokio::sync::OnceCell;
+
 use super::super::{Sink, SinkError, TakenOver};
 use super::positions::{Found, ensure_topic, last_record};
 use super::writer::{Deliveries, KafkaWriter};
@@ -30,6 +32,8 @@ pub struct KafkaSink {
     position_topic: String,
     /// Asked whether the brokers answer; kept, so that the question costs no connection.
     watcher: OnceLock<BaseConsumer>,
+    /// Set once the position topic is known to be there and fit.
+    topic: OnceCell<()>,
 }
 
 impl KafkaSink {
@@ -37,7 +41,13 @@ impl KafkaSink {
     pub fn new(settings: Kafka, cluster: &str) -> Self {
         let position_topic =
             settings.position_topic.clone().unwrap_or_else(|| format!("{cluster}.positions"));
-        Self { settings, position_topic, watcher: OnceLock::new() }
+        Self { settings, position_topic, watcher: OnceLock::new(), topic: OnceCell::new() }
+    }
+
+    /// Makes and checks the position topic, once. A standby does it before it is needed.
+    pub async fn prepare(&self, shards: u32) -> Result<(), SinkError> {
+        let made = self.topic.get_or_try_init(|| ensure_topic(&self.settings, &self.position_topic, shards));
+        made.await.map(drop)
     }
 
     /// Whether the brokers answer. Blocking, for at most two seconds.
@@ -78,10 +88,12 @@ impl KafkaSink {
             })?;
             match initialised {
                 Ok(producer) => {
+                    tracing::debug!(?attempt, elapsed = ?begun.elapsed(), "the producer is initialised");
                     ownership.prove().await?;
                     return Ok(producer);
                 }
                 Err(error) if may_heal(&error) && begun.elapsed() < PATIENCE => {
+                    tracing::debug!(%error, ?attempt, elapsed = ?begun.elapsed(), "the producer is not initialised yet");
                     attempt = (attempt * 2).min(LONGEST_ATTEMPT);
                 }
                 Err(error) => return Err(classify("initialise the producer", &error)),
@@ -113,7 +125,7 @@ impl Sink for KafkaSink {
         context: &ShardContext,
         ownership: &dyn Ownership,
     ) -> Result<TakenOver, SinkError> {
-        ensure_topic(&self.settings, &self.position_topic, context.shards).await?;
+        self.prepare(context.shards).await?;
         let producer = self.fence(context, ownership).await?;
         #[cfg(feature = "failpoints")]
         fail::fail_point!("after-init");
@@ -121,17 +133,19 @@ impl Sink for KafkaSink {
         let key = PositionKey { cluster: context.cluster, shard: context.shard.clone() };
         let partition = context.number as i32;
         let wanted = key.clone();
+        let reading = Instant::now();
         let found = tokio::task::spawn_blocking(move || last_record(&settings, &topic, partition, &wanted))
             .await
             .map_err(|error| SinkError::Failed { doing: "read the position", reason: error.to_string() })??;
+        tracing::debug!(elapsed = ?reading.elapsed(), "the position is read");
         #[cfg(feature = "failpoints")]
         fail::fail_point!("after-read");
-        let last = match found {
-            Found::Record(record) => Some(*record),
+        let (last, last_at) = match found {
+            Found::Record(record, at) => (Some(*record), at),
             Found::Foreign => return Err(foreign(&self.position_topic)),
             Found::Nothing => {
                 refuse_lost_topic(ownership, &self.position_topic).await?;
-                None
+                (None, None)
             }
         };
         let rows = match self.settings.delivery {
@@ -144,7 +158,7 @@ impl Sink for KafkaSink {
         };
         let writer =
             KafkaWriter::new(producer, rows, self.position_topic.clone(), partition, &key, &self.settings)?;
-        Ok(TakenOver { writer: Box::new(writer), last })
+        Ok(TakenOver { writer: Box::new(writer), last, last_at })
     }
 }
 

@@ -191,6 +191,27 @@ fn too_large(chunk: &Chunk, record: &Record, error: SinkError) -> SinkError {
 
 impl Writer for KafkaWriter {
     fn write(&mut self, chunk: &Chunk, epoch: u64) -> Result<(), SinkError> {
+        self.send_all(chunk, epoch).map_err(|error| self.cause(error))
+    }
+
+    fn commit(&mut self, record: &PositionRecord) -> Result<(), SinkError> {
+        self.commit_with(record).map_err(|error| self.cause(error))
+    }
+}
+
+impl KafkaWriter {
+    /// A fenced producer purges its queue, and each row reports that before the cause.
+    fn cause(&self, error: SinkError) -> SinkError {
+        match self.fenced.client().fatal_error() {
+            Some((code, _)) => match classify("write", &KafkaError::Global(code)) {
+                SinkError::Fenced => SinkError::Fenced,
+                _ => error,
+            },
+            None => error,
+        }
+    }
+
+    fn send_all(&mut self, chunk: &Chunk, epoch: u64) -> Result<(), SinkError> {
         if chunk.records.is_empty() {
             return Ok(());
         }
@@ -212,7 +233,7 @@ impl Writer for KafkaWriter {
         producer.context().check()
     }
 
-    fn commit(&mut self, record: &PositionRecord) -> Result<(), SinkError> {
+    fn commit_with(&mut self, record: &PositionRecord) -> Result<(), SinkError> {
         if let Some(rows) = &self.rows {
             self.drain(rows)?;
         }
@@ -227,11 +248,13 @@ impl Writer for KafkaWriter {
             .payload(&value);
         self.fenced.send(message).map_err(|(error, _)| classify("produce the position", &error))?;
         self.drain(&self.fenced)?;
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("commit-begun");
         // Without a limit of its own: the outcome of a commit that timed out here would be unknown.
         self.fenced.commit_transaction(Timeout::Never).map_err(|error| classify("commit", &error))?;
         self.in_transaction = false;
         #[cfg(feature = "failpoints")]
-        fail::fail_point!("commit-sent");
+        fail::fail_point!("commit-answered");
         Ok(())
     }
 }

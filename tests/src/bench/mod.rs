@@ -1,0 +1,147 @@
+//! Throughput: one binlog of a million rows, a worker that starts at its beginning, and MySQL's own reader beside it.
+//!
+//! A run is timed from the start of the process until `maxwell_rows_total`, which counts committed rows only, has
+//! reached the workload's rows; the worker's connections, its take-over and its first position are in that time. Then
+//! a `read_committed` consumer counts what is in Kafka, so that a fast wrong answer does not pass. `mysqlbinlog` reads
+//! the same file before each run. Figures are medians of all runs but for the memory, which is the highest peak.
+
+mod load;
+pub(crate) mod process;
+mod reference;
+mod verify;
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::lab::{SERVERS, Server, unique};
+use crate::worker::{Spec, Worker};
+use load::Workload;
+use process::Usage;
+
+/// Partitions of the topic.
+const PARTITIONS: i32 = 4;
+/// How long a run may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often the worker is asked how far it is: often enough for the clock, seldom enough not to be felt.
+const ASK: Duration = Duration::from_millis(10);
+
+/// What came of all runs.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Outcome {
+    /// Rows a second, exactly once, from MySQL to Kafka.
+    pub rows_per_second: f64,
+    /// That against the rows a second of `mysqlbinlog --read-from-remote-server --raw`.
+    pub ratio_to_mysqlbinlog: f64,
+    /// The worker's peak resident memory.
+    pub peak_mib: f64,
+    /// The worker's processor time.
+    pub cpu_seconds_per_million_rows: f64,
+}
+
+/// One run's figures.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    reference: Duration,
+    elapsed: Duration,
+    usage: Usage,
+}
+
+/// Builds the workload on MySQL 9.7, unless the server has it from before, and streams it `runs` times.
+pub async fn bench(runs: usize) -> anyhow::Result<Outcome> {
+    let server = SERVERS.into_iter().find(|server| server.name == "mysql97").unwrap_or(SERVERS[0]);
+    let workload = load::prepare(server).await?;
+    say(&format!(
+        "{}: {} rows in {} transactions, {} MiB",
+        workload.file,
+        workload.rows,
+        workload.transactions,
+        workload.bytes >> 20
+    ));
+    let mut measured = Vec::new();
+    for number in 0..runs.max(1) {
+        let run = run(server, &workload).await?;
+        report(number + 1, &workload, &run);
+        measured.push(run);
+    }
+    Ok(outcome(&workload, &measured))
+}
+
+async fn run(server: Server, workload: &Workload) -> anyhow::Result<Run> {
+    let reference = reference::read(server, &workload.file).await?;
+    let topic = unique("bench");
+    verify::make_topic(&topic, PARTITIONS).await?;
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let mut spec = Spec::kafka(server, &topic, &topic, &topic, port);
+    spec.arguments.push(format!("--init_position={}:4", workload.file));
+    spec.arguments.push(format!("--filter=exclude: *.*, include: {}.sbtest1", load::DATABASE));
+    let begun = Instant::now();
+    let mut worker = Worker::start(&spec)?;
+    let elapsed = finished(&mut worker, workload.rows, begun).await?;
+    let usage = process::usage(worker.id())?;
+    worker.signal("TERM")?;
+    worker.wait()?;
+    let counted = topic.clone();
+    let seen = tokio::task::spawn_blocking(move || verify::count(&counted, PARTITIONS)).await??;
+    verify::delete_topics(&[&topic, &format!("{topic}.positions")]).await?;
+    anyhow::ensure!(
+        (seen.rows, seen.distinct, seen.transactions)
+            == (workload.rows, workload.rows, workload.transactions),
+        "written were {} rows in {} transactions, but a consumer sees {seen:?}",
+        workload.rows,
+        workload.transactions
+    );
+    Ok(Run { reference, elapsed, usage })
+}
+
+async fn finished(worker: &mut Worker, rows: u64, begun: Instant) -> anyhow::Result<Duration> {
+    loop {
+        let done = worker.metric("maxwell_rows_total").await.unwrap_or(0.0);
+        let elapsed = begun.elapsed();
+        if done >= rows as f64 {
+            return Ok(elapsed);
+        }
+        anyhow::ensure!(!worker.has_ended(), "the worker has ended after {done} rows, see its log");
+        anyhow::ensure!(elapsed < PATIENCE, "only {done} of {rows} rows after {elapsed:?}");
+        tokio::time::sleep(ASK).await;
+    }
+}
+
+fn outcome(workload: &Workload, runs: &[Run]) -> Outcome {
+    let rows = workload.rows as f64;
+    let rate = median(runs.iter().map(|run| rows / run.elapsed.as_secs_f64()));
+    let reference = median(runs.iter().map(|run| rows / run.reference.as_secs_f64()));
+    let cpu = median(runs.iter().map(|run| run.usage.cpu.as_secs_f64()));
+    let peak = runs.iter().map(|run| run.usage.peak_bytes).max().unwrap_or(0);
+    let round = |value: f64, places: f64| (value * places).round() / places;
+    Outcome {
+        rows_per_second: rate.round(),
+        ratio_to_mysqlbinlog: round(rate / reference, 100.0),
+        peak_mib: round(peak as f64 / f64::from(1 << 20), 10.0),
+        cpu_seconds_per_million_rows: round(cpu * 1e6 / rows, 100.0),
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn report(number: usize, workload: &Workload, run: &Run) {
+    let rate = |elapsed: Duration| workload.rows as f64 / elapsed.as_secs_f64();
+    say(&format!(
+        "run {number}: {:>7.0} rows/s ({:.2} s), mysqlbinlog {:>7.0} rows/s ({:.2} s), peak {:.1} MiB, {:.2} s of CPU",
+        rate(run.elapsed),
+        run.elapsed.as_secs_f64(),
+        rate(run.reference),
+        run.reference.as_secs_f64(),
+        run.usage.peak_bytes as f64 / f64::from(1 << 20),
+        run.usage.cpu.as_secs_f64(),
+    ));
+}
+
+#[expect(clippy::print_stdout, reason = "the report is the output")]
+fn say(text: &str) {
+    println!("{text}");
+}
