@@ -135,6 +135,9 @@ pub trait ShardHost: Send + Sync + 'static {
         ownership: Arc<dyn Ownership>,
         stop: CancellationToken,
     ) -> ShardEnd;
+
+    /// Gets ready to run a shard whose lock another member may hold: opens connections, changes nothing. Best effort.
+    async fn warm(&self, context: &ShardContext);
 }
 
 /// What the rest of the process sees of the cluster.

@@ -21,6 +21,9 @@ use super::{ShardContext, ShardEnd};
 /// After a shard was given up it is not taken back for this long: whoever took it goes first.
 const REST: Duration = Duration::from_secs(1);
 
+/// How often the host is told to be ready for a shard.
+const WARMING: Duration = Duration::from_secs(5);
+
 /// Runs every shard of the layout while it is assigned to this member, until `stop`.
 pub(super) async fn run_shards(life: Life, stop: CancellationToken) {
     let mut observation = life.observation.clone();
@@ -39,10 +42,20 @@ pub(super) async fn run_shards(life: Life, stop: CancellationToken) {
 }
 
 async fn run_shard(life: Life, layout: Layout, shard: ShardId, number: u32, stop: CancellationToken) {
+    let context = ShardContext {
+        cluster: life.cluster,
+        member: life.config.member.clone(),
+        incarnation: life.incarnation,
+        shard: shard.clone(),
+        number,
+        shards: layout.shards,
+        generation: layout.generation,
+    };
     loop {
         let turn = tokio::select! {
             () = stop.cancelled() => return,
             turn = my_turn(&life, &shard) => turn,
+            () = stay_warm(&life, &context) => return,
         };
         let Ok((lock, entered)) = turn else {
             tokio::select! {
@@ -51,7 +64,7 @@ async fn run_shard(life: Life, layout: Layout, shard: ShardId, number: u32, stop
                 () = tokio::time::sleep(Duration::from_millis(100)) => continue,
             }
         };
-        let ended = run_held(&life, &layout, &shard, number, (&lock, entered), &stop).await;
+        let ended = run_held(&life, &context, (&lock, entered), &stop).await;
         life.membership.withdraw(&shard);
         if let Err(failure) = lock.leave(&life.store).await {
             tracing::warn!(%shard, %failure, "the shard's lock could not be released");
@@ -73,6 +86,14 @@ async fn run_shard(life: Life, layout: Layout, shard: ShardId, number: u32, stop
                 }
             }
         }
+    }
+}
+
+/// Keeps the host ready for the shard, for as long as it is polled.
+async fn stay_warm(life: &Life, context: &ShardContext) {
+    loop {
+        life.host.warm(context).await;
+        tokio::time::sleep(WARMING).await;
     }
 }
 
@@ -103,21 +124,11 @@ async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, i64), Failu
 
 async fn run_held(
     life: &Life,
-    layout: &Layout,
-    shard: &ShardId,
-    number: u32,
+    context: &ShardContext,
     (lock, entered): (&Arc<Lock>, i64),
     stop: &CancellationToken,
 ) -> ShardEnd {
-    let context = ShardContext {
-        cluster: life.cluster,
-        member: life.config.member.clone(),
-        incarnation: life.incarnation,
-        shard: shard.clone(),
-        number,
-        shards: layout.shards,
-        generation: layout.generation,
-    };
+    let shard = &context.shard;
     let (steps, stepped) = watch::channel(Steps::default());
     let unfenced = life.config.delivery == Delivery::AtLeastOnce;
     let ownership = Arc::new(HeldShard {
@@ -132,7 +143,7 @@ async fn run_held(
     #[cfg(feature = "failpoints")]
     fail::fail_point!("after-lock");
     let noted = note_resumption(life, shard, entered, stepped);
-    let run = life.host.run(context, ownership, stop.clone());
+    let run = life.host.run(context.clone(), ownership, stop.clone());
     tokio::pin!(run);
     tokio::select! {
         ended = &mut run => ended,

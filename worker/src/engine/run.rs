@@ -253,6 +253,12 @@ fn lost() -> ShardEnd {
 
 #[async_trait]
 impl ShardHost for Engine {
+    async fn warm(&self, context: &ShardContext) {
+        if let Err(error) = self.sink.warm(context).await {
+            tracing::debug!(%error, "cannot get ready for the shard");
+        }
+    }
+
     async fn run(
         &self,
         context: ShardContext,

@@ -121,6 +121,9 @@ pub trait Sink: Send + Sync + 'static {
         context: &ShardContext,
         ownership: &dyn Ownership,
     ) -> Result<TakenOver, SinkError>;
+
+    /// Opens the connections that [`Sink::take_over`] will need. Fences nobody.
+    async fn warm(&self, context: &ShardContext) -> Result<(), SinkError>;
 }
 
 /// One shard's fenced way into the sink. Blocking; lives on a thread of its own. After any error it is dropped:

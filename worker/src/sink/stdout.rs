@@ -27,6 +27,10 @@ impl Sink for StdoutSink {
             last_at: None,
         })
     }
+
+    async fn warm(&self, _: &ShardContext) -> Result<(), SinkError> {
+        Ok(())
+    }
 }
 
 fn load(path: &Path) -> Result<Option<PositionRecord>, SinkError> {

@@ -1,6 +1,7 @@
 //! The position topic: compacted, one partition per shard. The last committed record up to the high watermark is the
 //! truth; a reader that stops at the last stable offset could miss it.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use maxwell_protocol::position::{PositionKey, PositionRecord};
@@ -85,29 +86,61 @@ pub(super) enum Found {
     Foreign,
 }
 
+/// The clients that read the topic, kept connected from one take-over to the next.
+pub(super) struct Readers {
+    /// Tells the high watermark.
+    uncommitted: BaseConsumer,
+    /// Tells the last stable offset, and reads. One scan at a time.
+    committed: Mutex<BaseConsumer>,
+}
+
+impl Readers {
+    /// Connects when first used.
+    pub(super) fn new(settings: &Kafka) -> Result<Self, SinkError> {
+        let create = |committed| -> Result<BaseConsumer, SinkError> {
+            config::reader(settings, committed).create().map_err(|error| classify("connect to Kafka", &error))
+        };
+        Ok(Self { uncommitted: create(false)?, committed: Mutex::new(create(true)?) })
+    }
+
+    /// Asks both ends of the topic's first partition, which keeps the connections open. Blocking.
+    pub(super) fn touch(&self, topic: &str, patience: Duration) -> Result<(), SinkError> {
+        watermarks(&self.uncommitted, topic, 0, patience)?;
+        // A scan that is under way keeps it open too.
+        match self.committed.try_lock() {
+            Ok(committed) => watermarks(&committed, topic, 0, patience).map(drop),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// The lowest offset and the end, which for a `read_committed` client is the last stable offset.
+fn watermarks(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partition: i32,
+    patience: Duration,
+) -> Result<(i64, i64), SinkError> {
+    consumer
+        .fetch_watermarks(topic, partition, patience)
+        .map_err(|error| classify("read the high watermark", &error))
+}
+
 /// Reads the last committed record of `key`. Blocking.
 pub(super) fn last_record(
-    settings: &Kafka,
+    readers: &Readers,
     topic: &str,
     partition: i32,
     key: &PositionKey,
 ) -> Result<Found, SinkError> {
-    let create = |committed| -> Result<BaseConsumer, SinkError> {
-        config::reader(settings, committed).create().map_err(|error| classify("connect to Kafka", &error))
-    };
-    let (uncommitted, committed) = (create(false)?, create(true)?);
-    let watermarks = |consumer: &BaseConsumer| {
-        consumer
-            .fetch_watermarks(topic, partition, TIMEOUT)
-            .map_err(|error| classify("read the high watermark", &error))
-    };
-    let (low, high) = watermarks(&uncommitted)?;
+    let committed = readers.committed.lock().unwrap_or_else(PoisonError::into_inner);
+    let (low, high) = watermarks(&readers.uncommitted, topic, partition, TIMEOUT)?;
     if high <= low {
         return Ok(Found::Nothing);
     }
     let deadline = Instant::now() + TIMEOUT;
     // A read_committed client answers with the last stable offset.
-    while watermarks(&committed)?.1 < high {
+    while watermarks(&committed, topic, partition, TIMEOUT)?.1 < high {
         if Instant::now() > deadline {
             return Err(SinkError::Failed {
                 doing: "read the position",
@@ -118,11 +151,15 @@ pub(super) fn last_record(
         }
     }
     let first = (high - FIRST_LOOK).max(low);
-    match scan(&committed, topic, partition, first, high, key)? {
-        found @ Found::Record(..) => Ok(found),
-        found if first == low => Ok(found),
-        _ => scan(&committed, topic, partition, low, high, key),
-    }
+    let found = match scan(&committed, topic, partition, first, high, key) {
+        Ok(Found::Nothing | Found::Foreign) if first > low => {
+            scan(&committed, topic, partition, low, high, key)
+        }
+        found => found,
+    };
+    // Whatever came of it: nothing more is fetched.
+    committed.unassign().map_err(|error| classify("read the position", &error))?;
+    found
 }
 
 fn scan(

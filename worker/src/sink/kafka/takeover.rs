@@ -1,19 +1,19 @@
 //! Take-over: proof, `init_transactions` in short attempts, proof, position.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use maxwell_protocol::position::PositionKey;
 use maxwell_protocol::settings::{Delivery, Kafka};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 
 use tokio::sync::OnceCell;
 
 use super::super::{Sink, SinkError, TakenOver};
-use super::positions::{Found, ensure_topic, last_record};
+use super::positions::{Found, Readers, ensure_topic, last_record};
 use super::writer::{Deliveries, KafkaWriter};
 use super::{classify, config};
 use crate::coordination::{Ownership, ProofError, ShardContext};
@@ -30,8 +30,10 @@ const CHECK: Duration = Duration::from_secs(2);
 pub struct KafkaSink {
     settings: Kafka,
     position_topic: String,
-    /// Asked whether the brokers answer; kept, so that the question costs no connection.
-    watcher: OnceLock<BaseConsumer>,
+    /// Kept connected, so that neither a question nor a take-over has to wait for that.
+    readers: OnceLock<Arc<Readers>>,
+    /// A producer that is connected, but not initialised, with its transactional id.
+    warm: Mutex<Option<(String, BaseProducer<Deliveries>)>>,
     /// Set once the position topic is known to be there and fit.
     topic: OnceCell<()>,
 }
@@ -41,7 +43,13 @@ impl KafkaSink {
     pub fn new(settings: Kafka, cluster: &str) -> Self {
         let position_topic =
             settings.position_topic.clone().unwrap_or_else(|| format!("{cluster}.positions"));
-        Self { settings, position_topic, watcher: OnceLock::new(), topic: OnceCell::new() }
+        Self {
+            settings,
+            position_topic,
+            readers: OnceLock::new(),
+            warm: Mutex::default(),
+            topic: OnceCell::new(),
+        }
     }
 
     /// Makes and checks the position topic, once. A standby does it before it is needed.
@@ -50,18 +58,24 @@ impl KafkaSink {
         made.await.map(drop)
     }
 
-    /// Whether the brokers answer. Blocking, for at most two seconds.
-    pub fn check(&self) -> Result<(), SinkError> {
-        let failed = |error: &KafkaError| classify("reach Kafka", error);
-        let watcher = match self.watcher.get() {
-            Some(watcher) => watcher,
+    fn readers(&self) -> Result<Arc<Readers>, SinkError> {
+        let readers = match self.readers.get() {
+            Some(readers) => readers,
             None => {
-                let made = config::reader(&self.settings, false).create().map_err(|error| failed(&error))?;
-                self.watcher.get_or_init(|| made)
+                let made = Arc::new(Readers::new(&self.settings)?);
+                self.readers.get_or_init(|| made)
             }
         };
-        let asked = watcher.fetch_metadata(Some(&self.position_topic), CHECK);
-        asked.map(drop).map_err(|error| failed(&error))
+        Ok(Arc::clone(readers))
+    }
+
+    /// Whether the brokers answer. Blocking, for a few seconds at most.
+    pub fn check(&self) -> Result<(), SinkError> {
+        self.readers()?.touch(&self.position_topic, CHECK)
+    }
+
+    fn warm_producer(&self) -> MutexGuard<'_, Option<(String, BaseProducer<Deliveries>)>> {
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn fence(
@@ -76,9 +90,13 @@ impl KafkaSink {
             // Begun after the last failure: an owner that woke up late finds here that it is none any more.
             ownership.prove().await?;
             let config = config::transactional(&self.settings, &id);
-            let timeout = attempt;
+            let warm = self.warm_producer().take().filter(|(of, _)| *of == id).map(|(_, producer)| producer);
+            let (timeout, topic) = (attempt, self.position_topic.clone());
             let initialised = tokio::task::spawn_blocking(move || {
-                let producer: BaseProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
+                let producer = match warm {
+                    Some(producer) => producer,
+                    None => connected(&config, &topic)?,
+                };
                 producer.init_transactions(timeout).map(|()| producer)
             })
             .await
@@ -100,6 +118,14 @@ impl KafkaSink {
             }
         }
     }
+}
+
+/// A producer with a connection. Without one, its initialisation would not begin at once but at the client's next
+/// look, half a second later.
+fn connected(config: &ClientConfig, topic: &str) -> Result<BaseProducer<Deliveries>, KafkaError> {
+    let producer: BaseProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
+    producer.client().fetch_metadata(Some(topic), CHECK)?;
+    Ok(producer)
 }
 
 fn may_heal(error: &KafkaError) -> bool {
@@ -129,12 +155,12 @@ impl Sink for KafkaSink {
         let producer = self.fence(context, ownership).await?;
         #[cfg(feature = "failpoints")]
         fail::fail_point!("after-init");
-        let (settings, topic) = (self.settings.clone(), self.position_topic.clone());
+        let (readers, topic) = (self.readers()?, self.position_topic.clone());
         let key = PositionKey { cluster: context.cluster, shard: context.shard.clone() };
         let partition = context.number as i32;
         let wanted = key.clone();
         let reading = Instant::now();
-        let found = tokio::task::spawn_blocking(move || last_record(&settings, &topic, partition, &wanted))
+        let found = tokio::task::spawn_blocking(move || last_record(&readers, &topic, partition, &wanted))
             .await
             .map_err(|error| SinkError::Failed { doing: "read the position", reason: error.to_string() })??;
         tracing::debug!(elapsed = ?reading.elapsed(), "the position is read");
@@ -159,6 +185,27 @@ impl Sink for KafkaSink {
         let writer =
             KafkaWriter::new(producer, rows, self.position_topic.clone(), partition, &key, &self.settings)?;
         Ok(TakenOver { writer: Box::new(writer), last, last_at })
+    }
+
+    async fn warm(&self, context: &ShardContext) -> Result<(), SinkError> {
+        self.prepare(context.shards).await?;
+        let id = context.cluster.transactional_id(&context.shard);
+        let kept = self.warm_producer().take().filter(|(of, _)| *of == id).map(|(_, producer)| producer);
+        let (config, topic) = (config::transactional(&self.settings, &id), self.position_topic.clone());
+        let connecting = tokio::task::spawn_blocking(move || match kept {
+            Some(producer) => {
+                producer.client().fetch_metadata(Some(&topic), CHECK)?;
+                Ok(producer)
+            }
+            None => connected(&config, &topic),
+        });
+        let connected = connecting.await.map_err(|error| SinkError::Failed {
+            doing: "connect the producer",
+            reason: error.to_string(),
+        })?;
+        let producer = connected.map_err(|error| classify("connect the producer", &error))?;
+        *self.warm_producer() = Some((id, producer));
+        Ok(())
     }
 }
 
