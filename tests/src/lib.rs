@@ -5,6 +5,7 @@ pub mod bench;
 pub mod chaos;
 pub mod consumer;
 pub mod history;
+pub mod kubernetes;
 pub mod lab;
 pub mod large;
 pub mod worker;

@@ -31,6 +31,12 @@ enum What {
         #[arg(long, value_delimiter = ',', default_value = "mysql80")]
         servers: Vec<String>,
     },
+    /// The whole product on the lab's Kubernetes node.
+    Kubernetes {
+        /// How often the leader's process is killed, and its pod deleted.
+        #[arg(long, default_value_t = 5)]
+        times: usize,
+    },
     /// Measures the throughput from MySQL to Kafka beside MySQL's own reader.
     Bench {
         /// How often.
@@ -76,6 +82,7 @@ async fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
+        What::Kubernetes { times } => maxwell_tests::kubernetes::kubernetes(times).await,
         What::Bench { runs } => line(&maxwell_tests::bench::bench(runs).await?),
     }
 }

@@ -94,7 +94,11 @@ async fn inflict_all(
 }
 
 /// A heartbeat row every 20 ms; how many.
-async fn beat(mut conn: mysql_async::Conn, database: String, stop: CancellationToken) -> anyhow::Result<u64> {
+pub(crate) async fn beat(
+    mut conn: mysql_async::Conn,
+    database: String,
+    stop: CancellationToken,
+) -> anyhow::Result<u64> {
     let mut tick = tokio::time::interval(Duration::from_millis(20));
     let mut id = 0;
     loop {
@@ -109,7 +113,7 @@ async fn beat(mut conn: mysql_async::Conn, database: String, stop: CancellationT
 
 /// The longest silence between two heartbeats that lies, in part, between the fault and four seconds after it; what a
 /// frozen worker's session takes longer is in it, because the silence goes on.
-fn gap(seen: &Seen, fault: Instant) -> u64 {
+pub(crate) fn gap(seen: &Seen, fault: Instant) -> u64 {
     let until = fault + SETTLE;
     let silences = seen.beats.windows(2).filter(|pair| pair[1].0 > fault && pair[0].0 < until);
     silences.map(|pair| (pair[1].0 - pair[0].0).as_millis() as u64).max().unwrap_or(0)
@@ -123,4 +127,11 @@ fn aborted(committed: &Seen, all: &Seen) -> u64 {
     epochs.sort_unstable();
     epochs.dedup();
     epochs.len() as u64
+}
+
+/// A distribution of milliseconds as reports show it.
+pub(crate) fn median_p95_worst(mut values: Vec<u64>) -> serde_json::Value {
+    values.sort_unstable();
+    let at = |part: usize| values.get((values.len() * part / 100).min(values.len().saturating_sub(1)));
+    serde_json::json!({"count": values.len(), "median": at(50), "p95": at(95), "worst": at(100)})
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use maxwell_protocol::settings::Delivery;
 use serde::Serialize;
 
-use super::Plan;
 use super::fault::Fault;
+use super::{Plan, median_p95_worst};
 use crate::consumer::Seen;
 use crate::history::Verdict;
 use crate::lab::Server;
@@ -117,14 +117,10 @@ pub fn summary(reports: &[Report], minimums: Minimums) -> anyhow::Result<()> {
     }
     println!("\n{:<20} {:>6} {:>10} {:>10} {:>10}", "fault", "count", "median ms", "95th ms", "worst ms");
     let mut figures = serde_json::Map::new();
-    for (name, mut gaps) in gaps {
-        gaps.sort_unstable();
-        let at = |part: usize| gaps[(gaps.len() * part / 100).min(gaps.len() - 1)];
-        println!("{name:<20} {:>6} {:>10} {:>10} {:>10}", gaps.len(), at(50), at(95), at(100));
-        figures.insert(
-            name,
-            serde_json::json!({"count": gaps.len(), "median": at(50), "p95": at(95), "worst": at(100)}),
-        );
+    for (name, gaps) in gaps {
+        let of = median_p95_worst(gaps);
+        println!("{name:<20} {:>6} {:>10} {:>10} {:>10}", of["count"], of["median"], of["p95"], of["worst"]);
+        figures.insert(name, of);
     }
     let (resumed, aborted) = (sum(|r| r.resumed_inside_transaction), sum(|r| r.aborted_transactions));
     let line = serde_json::json!({
