@@ -31,6 +31,12 @@ enum What {
         #[arg(long, value_delimiter = ',', default_value = "mysql80")]
         servers: Vec<String>,
     },
+    /// Starts workers with everything that can be wrong, and looks at what they say.
+    Input {
+        /// The lab's name of the server to take; its binlog is purged.
+        #[arg(long, default_value = "mysql57")]
+        server: String,
+    },
     /// The whole product on the lab's Kubernetes node.
     Kubernetes {
         /// How often the leader's process is killed, and its pod deleted.
@@ -81,6 +87,10 @@ async fn main() -> anyhow::Result<()> {
                 anyhow::ensure!(outcome.peak_mib < memory, "more than {memory} MiB");
             }
             Ok(())
+        }
+        What::Input { server } => {
+            let cases = maxwell_tests::input::input(named(&[server])?[0]).await?;
+            line(&serde_json::json!({"mistakes": cases, "named": cases}))
         }
         What::Kubernetes { times } => maxwell_tests::kubernetes::kubernetes(times).await,
         What::Bench { runs } => line(&maxwell_tests::bench::bench(runs).await?),

@@ -45,7 +45,7 @@ pub struct Worker {
 }
 
 /// The binary: `MAXWELL_BIN`, which the Makefile sets.
-fn binary() -> anyhow::Result<PathBuf> {
+pub(crate) fn binary() -> anyhow::Result<PathBuf> {
     std::env::var_os("MAXWELL_BIN").map(PathBuf::from).context("MAXWELL_BIN names the maxwell binary to test")
 }
 

@@ -124,14 +124,21 @@ async fn alone(
     let cluster = ClusterId(Uuid::new_v5(&Uuid::NAMESPACE_OID, options.settings.cluster.as_bytes()));
     let member = MemberId(options.process.member_id.clone());
     let (report, mut reports) = watch::channel(ShardReport::default());
+    let mut halted = reports.clone();
     tokio::spawn(async move {
         while reports.changed().await.is_ok() {
             let _before = readiness.send_replace(ready(&reports.borrow_and_update()));
         }
     });
-    match embedded::run(engine, cluster, member, report, shutdown).await {
-        ShardEnd::Relinquished { reason } => anyhow::bail!("another process took over: {reason}"),
-        _ => Ok(()),
+    tokio::select! {
+        ended = embedded::run(engine, cluster, member, report, shutdown) => match ended {
+            ShardEnd::Relinquished { reason } => anyhow::bail!("another process took over: {reason}"),
+            _ => Ok(()),
+        },
+        // Nobody else is there to whom it could be told, or who could mend it while this process runs.
+        Ok(report) = halted.wait_for(|report| report.state == ShardState::Halted) => {
+            anyhow::bail!("{}", report.last_error)
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The `maxwell` binary.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use maxwell_worker::options::{self, Asked};
+use maxwell_worker::options::{self, Asked, Place};
 use maxwell_worker::{app, telemetry};
 
 #[expect(
@@ -14,9 +15,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let environment = std::env::vars().collect();
     let hostname = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
-    let hostname = hostname.trim();
-    let asked =
-        options::read(&arguments, &environment, if hostname.is_empty() { "maxwell" } else { hostname });
+    let hostname = if hostname.trim().is_empty() { "maxwell" } else { hostname.trim() };
+    let place = Place { hostname, terminal: std::io::stderr().is_terminal() };
+    let asked = options::read(&arguments, &environment, &place);
     let options = match asked {
         Ok(Asked::Run(options)) => options,
         Ok(Asked::Help) => {

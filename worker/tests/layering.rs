@@ -60,7 +60,10 @@ fn a_module_uses_only_modules_above_its_own_line_in_the_table() {
     for (at, (module, uses)) in USES.iter().enumerate() {
         for used in *uses {
             let place = USES.iter().position(|(name, _)| name == used);
-            assert!(place.is_some_and(|place| place < at), "{module} is below {used}: that is a cycle");
+            assert!(
+                place.is_some_and(|place| place < at),
+                "{used} must stand before {module}, which uses it"
+            );
         }
     }
 }

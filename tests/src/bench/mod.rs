@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::lab::{SERVERS, Server, unique};
+use crate::topic;
 use crate::worker::{Spec, Worker};
 use load::Workload;
 use process::Usage;
@@ -70,7 +71,7 @@ pub async fn bench(runs: usize) -> anyhow::Result<Outcome> {
 async fn run(server: Server, workload: &Workload) -> anyhow::Result<Run> {
     let reference = reference::read(server, &workload.file).await?;
     let topic = unique("bench");
-    verify::make_topic(&topic, PARTITIONS).await?;
+    topic::make(&topic, PARTITIONS, "delete").await?;
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let mut spec = Spec::kafka(server, &topic, &topic, &topic, port);
     spec.arguments.push(format!("--init_position={}:4", workload.file));
@@ -83,7 +84,7 @@ async fn run(server: Server, workload: &Workload) -> anyhow::Result<Run> {
     worker.wait()?;
     let counted = topic.clone();
     let seen = tokio::task::spawn_blocking(move || verify::count(&counted, PARTITIONS)).await??;
-    verify::delete_topics(&[&topic, &format!("{topic}.positions")]).await?;
+    topic::delete(&[&topic, &format!("{topic}.positions")]).await?;
     anyhow::ensure!(
         (seen.rows, seen.distinct, seen.transactions)
             == (workload.rows, workload.rows, workload.transactions),

@@ -4,8 +4,6 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Context;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -31,29 +29,6 @@ pub(super) struct Counted {
 struct Change {
     #[serde(default)]
     commit: bool,
-}
-
-fn admin() -> anyhow::Result<AdminClient<DefaultClientContext>> {
-    Ok(ClientConfig::new().set("bootstrap.servers", BROKER).create()?)
-}
-
-/// Makes a topic with one replica.
-pub(super) async fn make_topic(name: &str, partitions: i32) -> anyhow::Result<()> {
-    let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-    let made = admin()?.create_topics(&[topic], &AdminOptions::new()).await?;
-    made.into_iter()
-        .next()
-        .context("no answer")?
-        .map_err(|(name, code)| anyhow::anyhow!("{name}: {code}"))?;
-    Ok(())
-}
-
-/// Deletes topics, so that one run's data does not weigh on the next.
-pub(super) async fn delete_topics(names: &[&str]) -> anyhow::Result<()> {
-    for deleted in admin()?.delete_topics(names, &AdminOptions::new()).await? {
-        deleted.map_err(|(name, code)| anyhow::anyhow!("{name}: {code}"))?;
-    }
-    Ok(())
 }
 
 /// Reads the topic from its beginning to its end.

@@ -101,6 +101,7 @@ async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result
     let mut writer = Writer::new(admin(server).await?, &topic, 1).await?;
     apply(&setup::manifest(namespace, NAME, server, &topic, "mysql", "  replicas: 3\n"))?;
     setup::until_condition(namespace, NAME, ("Ready", true, ""), PATIENCE).await?;
+    until("3 of 3 members ready", PATIENCE, || all_ready(namespace)).await?;
     shows_what_it_is(namespace)?;
     writer.transaction(1).await?;
     let consumer = consumer::start(&topic, Isolation::Committed)?;

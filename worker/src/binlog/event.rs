@@ -41,6 +41,11 @@ pub enum Kind {
         /// MariaDB: a statement on its own, no transaction follows.
         standalone: bool,
     },
+    /// `BEGIN`, as servers write it: what nearly every statement of a binlog is.
+    Begin {
+        /// The connection that ran it.
+        thread: u32,
+    },
     /// A statement.
     Query {
         /// The connection that ran it.
@@ -166,6 +171,9 @@ fn query(body: &[u8]) -> Result<Kind, BinlogError> {
     let statement_at = database_at + usize::from(database_length) + 1;
     let database = body.get(database_at..statement_at - 1).ok_or_else(damaged)?;
     let statement = body.get(statement_at..).ok_or_else(damaged)?;
+    if statement == b"BEGIN" {
+        return Ok(Kind::Begin { thread });
+    }
     Ok(Kind::Query {
         thread,
         database: String::from_utf8_lossy(database).into_owned(),
@@ -237,8 +245,11 @@ mod tests {
     fn a_query_is_cut_out_of_its_body() {
         let mut body = vec![7, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 2, 0, 9, 9];
         body.extend_from_slice(b"shop\0BEGIN");
+        assert_eq!(query(&body), Ok(Kind::Begin { thread: 7 }));
+        body.truncate(body.len() - 5);
+        body.extend_from_slice(b"begin");
         let Ok(Kind::Query { thread, database, statement }) = query(&body) else { panic!("a query") };
-        assert_eq!((thread, database.as_str(), statement.as_str()), (7, "shop", "BEGIN"));
+        assert_eq!((thread, database.as_str(), statement.as_str()), (7, "shop", "begin"));
         for cut in 0..body.len() - 5 {
             assert!(query(&body[..cut]).is_err(), "cut at {cut}");
         }

@@ -26,8 +26,15 @@ pub struct RowCursor<'a> {
     table: &'a Table,
     operation: Operation,
     at: usize,
-    before: Vec<bool>,
-    after: Vec<bool>,
+    before: Present<'a>,
+    after: Present<'a>,
+}
+
+/// Which columns an image holds: a bit each.
+#[derive(Clone, Copy, Default)]
+struct Present<'a> {
+    bits: &'a [u8],
+    count: usize,
 }
 
 impl<'a> RowCursor<'a> {
@@ -44,12 +51,10 @@ impl<'a> RowCursor<'a> {
             return Err(BinlogError::Damaged("rows (another number of columns than the table map)"));
         }
         let first = bitmap(body, &mut at, columns)?;
-        let second =
-            if operation == Operation::Update { bitmap(body, &mut at, columns)? } else { Vec::new() };
         let (before, after) = match operation {
-            Operation::Insert => (Vec::new(), first),
-            Operation::Delete => (first, Vec::new()),
-            Operation::Update => (first, second),
+            Operation::Insert => (Present::default(), first),
+            Operation::Delete => (first, Present::default()),
+            Operation::Update => (first, bitmap(body, &mut at, columns)?),
         };
         Ok(Self { body, table, operation, at, before, after })
     }
@@ -69,10 +74,10 @@ impl<'a> RowCursor<'a> {
         before.clear();
         after.clear();
         if self.operation != Operation::Insert {
-            self.at = image(self.body, self.at, self.table, &self.before, before)?;
+            self.at = image(self.body, self.at, self.table, self.before, before)?;
         }
         if self.operation != Operation::Delete {
-            self.at = image(self.body, self.at, self.table, &self.after, after)?;
+            self.at = image(self.body, self.at, self.table, self.after, after)?;
         }
         Ok(())
     }
@@ -107,29 +112,32 @@ pub fn little_endian(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
-fn bitmap(body: &[u8], at: &mut usize, columns: usize) -> Result<Vec<bool>, BinlogError> {
-    let bytes = body.get(*at..*at + columns.div_ceil(8)).ok_or(DAMAGED)?;
-    *at += bytes.len();
-    Ok((0..columns).map(|column| bytes[column / 8] & (1 << (column % 8)) != 0).collect())
+fn bit(bits: &[u8], at: usize) -> bool {
+    bits[at / 8] & (1 << (at % 8)) != 0
+}
+
+fn bitmap<'a>(body: &'a [u8], at: &mut usize, columns: usize) -> Result<Present<'a>, BinlogError> {
+    let bits = body.get(*at..*at + columns.div_ceil(8)).ok_or(DAMAGED)?;
+    *at += bits.len();
+    Ok(Present { bits, count: (0..columns).filter(|&column| bit(bits, column)).count() })
 }
 
 fn image(
     body: &[u8],
     start: usize,
     table: &Table,
-    present: &[bool],
+    present: Present<'_>,
     fields: &mut Image,
 ) -> Result<usize, BinlogError> {
-    let stored = present.iter().filter(|&&stored| stored).count();
-    let nulls = body.get(start..start + stored.div_ceil(8)).ok_or(DAMAGED)?;
+    let nulls = body.get(start..start + present.count.div_ceil(8)).ok_or(DAMAGED)?;
     let mut at = start + nulls.len();
     let mut index = 0;
-    for (column, &stored) in table.columns.iter().zip(present) {
-        if !stored {
+    for (at_column, column) in table.columns.iter().enumerate() {
+        if !bit(present.bits, at_column) {
             fields.push(Field::Absent);
             continue;
         }
-        let null = nulls[index / 8] & (1 << (index % 8)) != 0;
+        let null = bit(nulls, index);
         index += 1;
         if null {
             fields.push(Field::Null);

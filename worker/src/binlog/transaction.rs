@@ -197,6 +197,10 @@ impl<T> Assembler<T> {
         (&self.read.file, self.read.offset)
     }
 
+    fn diverged(&self) -> BinlogError {
+        BinlogError::Diverged { server: self.server.clone(), place: self.place() }
+    }
+
     fn place(&self) -> String {
         format!("{}:{}", self.read.file, self.start_offset)
     }
@@ -212,6 +216,7 @@ impl<T> Assembler<T> {
             Kind::Query { thread, database, statement } => {
                 self.on_query(&event, thread, database, statement, start)
             }
+            Kind::Begin { thread } => Ok(self.on_begin(&event, thread, start)),
             Kind::Xid(xid) => self.finish(End::Commit { xid: Some(xid) }),
             Kind::TableMap => {
                 self.begin_if_closed(&event, start);
@@ -240,7 +245,8 @@ impl<T> Assembler<T> {
             return self.read.offset;
         }
         let start = self.read.follow(event, kind);
-        if self.open.is_none() && !matches!(kind, Kind::Gtid { .. } | Kind::Query { .. }) {
+        if self.open.is_none() && !matches!(kind, Kind::Gtid { .. } | Kind::Begin { .. } | Kind::Query { .. })
+        {
             self.start_offset = self.read.offset;
         }
         start
@@ -308,6 +314,17 @@ impl<T> Assembler<T> {
         self.open.as_mut().expect("called only while a transaction is open")
     }
 
+    fn on_begin(&mut self, event: &Event, thread: u32, start: u64) -> Step<T> {
+        self.begin_if_closed(event, start);
+        let open = self.open_mut();
+        open.begun = true;
+        open.header.thread_id = Some(thread);
+        if open.header.committed_at == 0 {
+            open.header.committed_at = i64::from(event.header().timestamp()) * 1000;
+        }
+        Step::None
+    }
+
     fn on_query(
         &mut self,
         event: &Event,
@@ -317,16 +334,7 @@ impl<T> Assembler<T> {
         start: u64,
     ) -> Result<Step<T>, BinlogError> {
         match statement(&text) {
-            Statement::Begin => {
-                self.begin_if_closed(event, start);
-                let open = self.open_mut();
-                open.begun = true;
-                open.header.thread_id = Some(thread);
-                if open.header.committed_at == 0 {
-                    open.header.committed_at = i64::from(event.header().timestamp()) * 1000;
-                }
-                Ok(Step::None)
-            }
+            Statement::Begin => Ok(self.on_begin(event, thread, start)),
             Statement::Commit => self.finish(End::Commit { xid: None }),
             Statement::Rollback => self.finish(End::Rollback),
             Statement::Savepoint => Ok(Step::None),
@@ -352,7 +360,7 @@ impl<T> Assembler<T> {
         table: Option<Arc<T>>,
         row_offset: impl FnOnce(&Event, u64) -> Result<usize, BinlogError>,
     ) -> Result<Step<T>, BinlogError> {
-        let (server, place, offset) = (self.server.clone(), self.place(), self.read.offset);
+        let offset = self.read.offset;
         let held_limit = self.limits.held_bytes;
         let open = self.open_mut();
         let (index, digest_before) = (open.next_index, open.digest);
@@ -369,7 +377,7 @@ impl<T> Assembler<T> {
             let digest =
                 if resume.row > 0 { chain(digest_before, &event.data()[8..passed]) } else { digest_before };
             if digest != resume.digest {
-                return Err(BinlogError::Diverged { server, place });
+                return Err(self.diverged());
             }
             skip_rows = resume.row;
             open.emitted = true;
@@ -425,7 +433,7 @@ impl<T> Assembler<T> {
         let cut = open.emitted || open.held_bytes >= STREAM_BYTES;
         if unmet {
             // The end of the transaction came before the place inside it.
-            return Err(BinlogError::Diverged { server: self.server.clone(), place: self.place() });
+            return Err(self.diverged());
         }
         let start = cut.then(|| self.position());
         self.pass();

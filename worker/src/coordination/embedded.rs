@@ -1,7 +1,6 @@
 //! The lone worker: no ZooKeeper, no peers. It owns its shard for as long as it runs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use maxwell_protocol::id::{ClusterId, Incarnation, MemberId, SINGLE_SHARD, ShardId};
@@ -27,6 +26,10 @@ impl Ownership for Alone {
         std::future::pending::<()>().await;
     }
 
+    async fn another_can(&self) {
+        std::future::pending::<()>().await;
+    }
+
     fn report(&self, report: ShardReport) {
         self.report.send_replace(report);
     }
@@ -40,7 +43,7 @@ impl Ownership for Alone {
     }
 }
 
-/// Runs the only shard until `shutdown`. An owner that gives up on what it cannot reach starts over: nobody else can.
+/// Runs the only shard until `shutdown`.
 pub async fn run(
     host: Arc<dyn ShardHost>,
     cluster: ClusterId,
@@ -57,17 +60,5 @@ pub async fn run(
         shards: 1,
         generation: 1,
     };
-    let ownership: Arc<dyn Ownership> = Arc::new(Alone { report });
-    loop {
-        let ended = host.run(context.clone(), Arc::clone(&ownership), shutdown.clone()).await;
-        match ended {
-            ShardEnd::Unreachable { reason } => tracing::warn!(reason, "trying again"),
-            ended => return ended,
-        }
-        // The host has waited already; this only keeps a host that does not from spinning.
-        tokio::select! {
-            () = shutdown.cancelled() => return ShardEnd::Drained,
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
-        }
-    }
+    host.run(context, Arc::new(Alone { report }), shutdown).await
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use maxwell_protocol::id::{Incarnation, ShardId};
+use maxwell_protocol::id::{Incarnation, MemberId, ShardId};
 use maxwell_protocol::member::{MemberRecord, MemberState, ShardReport};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
@@ -31,6 +31,11 @@ impl Membership {
 
     fn lock(&self) -> MutexGuard<'_, MemberRecord> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This member.
+    pub(super) fn id(&self) -> MemberId {
+        self.lock().id.clone()
     }
 
     /// Whether this member owns a shard.
@@ -135,7 +140,7 @@ impl Membership {
         }
     }
 
-    fn encoded(&self) -> (maxwell_protocol::id::MemberId, Incarnation, Vec<u8>) {
+    fn encoded(&self) -> (MemberId, Incarnation, Vec<u8>) {
         let record = self.lock();
         (record.id.clone(), record.incarnation, encode(&*record))
     }

@@ -73,6 +73,9 @@ pub trait Ownership: Send + Sync + 'static {
     /// count. Cancel safe.
     async fn lost(&self);
 
+    /// Completes once another member is known to reach MySQL and Kafka. Cancel safe.
+    async fn another_can(&self);
+
     /// What goes into this member's record for the shard; written at the next heartbeat, at once when the state or
     /// epoch changed.
     fn report(&self, report: ShardReport);
@@ -116,7 +119,7 @@ pub enum ShardEnd {
         /// What showed it.
         reason: String,
     },
-    /// This member cannot reach MySQL or Kafka: another one shall try.
+    /// This member cannot reach MySQL or Kafka, and another one can.
     Unreachable {
         /// What cannot be reached, in words that name the mend.
         reason: String,

@@ -93,6 +93,15 @@ impl Ownership for HeldShard {
         }
     }
 
+    async fn another_can(&self) {
+        let mut observation = self.observation.clone();
+        let me = &self.membership.id();
+        if observation.wait_for(|observed| observed.another_can(me)).await.is_err() {
+            // The session is over, and with it the ownership.
+            std::future::pending::<()>().await;
+        }
+    }
+
     fn report(&self, report: ShardReport) {
         if report.state == ShardState::Streaming {
             self.steps.send_if_modified(Steps::streams);

@@ -72,18 +72,10 @@ async fn run_shard(life: Life, layout: Layout, shard: ShardId, number: u32, stop
         match ended {
             ShardEnd::Drained if stop.is_cancelled() => return,
             ShardEnd::Drained => {}
-            ShardEnd::Relinquished { reason } => {
+            ShardEnd::Relinquished { reason } | ShardEnd::Unreachable { reason } => {
                 tracing::warn!(%shard, reason, "gave the shard up");
                 life.step_down.notify_waiters();
                 tokio::time::sleep(REST).await;
-            }
-            ShardEnd::Unreachable { reason } => {
-                let another = life.observation.borrow().another_can(&life.config.member);
-                tracing::warn!(%shard, reason, another, "cannot stream the shard");
-                if another {
-                    life.step_down.notify_waiters();
-                    tokio::time::sleep(REST).await;
-                }
             }
         }
     }

@@ -36,7 +36,7 @@ pub fn value(
     let damaged = || EncodeError::Damaged { table: table(), column: column.name.clone() };
     match &column.kind {
         ColumnKind::Integer { unsigned: true, .. } => text::integer(out, little_endian(bytes)),
-        ColumnKind::Integer { width, unsigned: false } => signed(out, bytes, *width),
+        ColumnKind::Integer { width, unsigned: false } => text::integer(out, sign_extended(bytes, *width)),
         ColumnKind::Float => number::float(out, f32::from_le_bytes(bytes.try_into().map_err(|_| damaged())?)),
         ColumnKind::Double => {
             number::double(out, f64::from_le_bytes(bytes.try_into().map_err(|_| damaged())?));
@@ -57,8 +57,14 @@ pub fn value(
         ColumnKind::Enum { values, .. } => enumerated(out, values, little_endian(bytes), damaged)?,
         ColumnKind::Set { values, .. } => set(out, values, little_endian(bytes)),
         ColumnKind::Text { charset, .. } => {
-            let decoded = charset.decode(bytes).ok_or_else(|| unsupported(column, table))?;
-            text::string(out, &decoded);
+            // The common case first: it needs neither a copy nor the search for what to replace.
+            let valid = (*charset == Charset::Utf8).then(|| std::str::from_utf8(bytes).ok()).flatten();
+            match valid {
+                Some(valid) => text::string(out, valid),
+                None => {
+                    text::string(out, &charset.decode(bytes).ok_or_else(|| unsupported(column, table))?);
+                }
+            }
         }
         ColumnKind::Binary { .. } => {
             out.push(b'"');
@@ -87,9 +93,9 @@ fn unsupported(column: &Column, table: &dyn Fn() -> String) -> EncodeError {
     EncodeError::Unsupported { table: table(), column: column.name.clone(), what }
 }
 
-fn signed(out: &mut Vec<u8>, bytes: &[u8], width: u8) {
+fn sign_extended(bytes: &[u8], width: u8) -> i64 {
     let shift = 64 - 8 * u32::from(width);
-    text::integer(out, ((little_endian(bytes) << shift) as i64) >> shift);
+    ((little_endian(bytes) << shift) as i64) >> shift
 }
 
 fn quoted_date(out: &mut Vec<u8>, style: ValueStyle, write: impl FnOnce(&mut Vec<u8>) -> Zero) {
@@ -171,6 +177,13 @@ pub fn java_text(
                 .map(|(_, value)| value.as_str())
                 .collect();
             out.push_str(&format!("[{}]", chosen.join(", ")));
+        }
+        ColumnKind::Integer { width, unsigned } => {
+            let mut buffer = itoa::Buffer::new();
+            out.push_str(match unsigned {
+                true => buffer.format(little_endian(bytes)),
+                false => buffer.format(sign_extended(bytes, *width)),
+            });
         }
         _ => {
             let mut json = Vec::new();

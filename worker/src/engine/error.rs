@@ -33,7 +33,7 @@ pub enum EngineError {
 pub enum Disposition {
     /// It can heal by itself: start over after a pause.
     Retry,
-    /// This member cannot reach MySQL or Kafka: start over, and let another member try after some attempts.
+    /// This member cannot reach MySQL or Kafka: start over after a pause, unless another member can.
     Unreachable,
     /// It cannot heal by itself: say so and wait for a change.
     Halt,

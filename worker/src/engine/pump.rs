@@ -16,6 +16,7 @@ use crate::binlog::event::Operation;
 use crate::binlog::rows::{Image, RowCursor};
 use crate::binlog::transaction::{Assembler, Header, HeldRows, Limits, Step, chain};
 use crate::encode::message::{RowContext, Style, TableEncoder};
+use crate::encode::text::integer;
 use crate::sink::{Chunk, Record};
 use crate::source::SourceError;
 use crate::source::dump::Batch;
@@ -56,6 +57,9 @@ pub struct Pump {
     chunks: Sender<Chunk>,
     bytes: Vec<u8>,
     records: Vec<Record>,
+    topics: Vec<Arc<str>>,
+    /// Images of the row at hand, kept for their memory.
+    images: (Image, Image),
     xoffset: u64,
     /// The place behind the last encoded row of the open transaction, once one left.
     inside: Option<Position>,
@@ -110,7 +114,9 @@ impl Pump {
             chunk_records: CHUNK_RECORDS.min(parts.max_rows as usize).max(1),
             chunks,
             bytes: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
-            records: Vec::new(),
+            records: Vec::with_capacity(CHUNK_RECORDS),
+            topics: Vec::new(),
+            images: Default::default(),
             xoffset,
             // Until the transaction is met again, the place is where reading was resumed.
             inside: parts.position.inside.is_some().then(|| parts.position.clone()),
@@ -184,8 +190,8 @@ impl Pump {
         start: Option<&Position>,
         last: bool,
     ) -> Result<(), PumpEnd> {
-        let gtid: Option<Arc<str>> = header.gtid.as_ref().map(|gtid| gtid.to_string().into());
-        let (mut before, mut after) = (Image::new(), Image::new());
+        let gtid = header.gtid.as_ref().map(ToString::to_string);
+        let (mut before, mut after) = std::mem::take(&mut self.images);
         for (at, held) in rows.iter().enumerate() {
             let body = held.event.data();
             let mut cursor =
@@ -198,7 +204,7 @@ impl Pump {
                     continue;
                 }
                 let commit = last && at + 1 == rows.len() && !cursor.has_next();
-                self.encode(held, (&before, &after), header, xid, gtid.as_ref(), (row - 1, commit))?;
+                self.encode(held, (&before, &after), header, xid, gtid.as_deref(), (row - 1, commit))?;
                 self.xoffset += 1;
                 let full = self.bytes.len() >= CHUNK_BYTES || self.records.len() >= self.chunk_records;
                 if let Some(start) = start.filter(|_| full && !commit) {
@@ -207,6 +213,7 @@ impl Pump {
                 }
             }
         }
+        self.images = (before, after);
         if last {
             self.xoffset = 0;
             self.inside = None;
@@ -227,7 +234,7 @@ impl Pump {
         (before, after): (&Image, &Image),
         header: &Header,
         xid: Option<u64>,
-        gtid: Option<&Arc<str>>,
+        gtid: Option<&str>,
         (row, commit): (u64, bool),
     ) -> Result<(), PumpEnd> {
         let (file, _) = self.assembler.read_up_to();
@@ -239,7 +246,7 @@ impl Pump {
             xoffset: self.xoffset,
             commit,
             position: &position,
-            gtid: gtid.map(AsRef::as_ref),
+            gtid,
             server_id: header.server_id,
             thread_id: header.thread_id,
             push_timestamp: self.style.output.push_timestamp.then(seconds_now),
@@ -250,26 +257,44 @@ impl Pump {
             .row(&mut self.bytes, held.operation, held.event.data(), before, after, &context)
             .map_err(EngineError::from)?;
         let value_end = self.bytes.len();
+        let mut gtid_end = value_end;
         match gtid {
-            Some(gtid) => self.bytes.extend_from_slice(gtid.as_bytes()),
-            None => self
-                .bytes
-                .extend_from_slice(format!("{}/{file}:{}", self.side.server.id, held.offset).as_bytes()),
+            Some(gtid) => {
+                self.bytes.extend_from_slice(gtid.as_bytes());
+                gtid_end = self.bytes.len();
+            }
+            None => {
+                for part in [self.side.server.id.as_str(), "/", file, ":"] {
+                    self.bytes.extend_from_slice(part.as_bytes());
+                }
+                integer(&mut self.bytes, held.offset);
+            }
         }
         self.bytes.push(b'/');
-        crate::encode::text::integer(&mut self.bytes, held.index);
+        integer(&mut self.bytes, held.index);
         self.bytes.push(b'.');
-        crate::encode::text::integer(&mut self.bytes, row);
+        integer(&mut self.bytes, row);
+        let topic = self.topic(&held.table.topic);
         self.records.push(Record {
-            topic: Arc::clone(&held.table.topic),
+            topic,
             partition_hash: written.partition_hash,
             start: start as u32,
             key_end: written.key_end as u32,
             value_end: value_end as u32,
+            gtid_end: gtid_end as u32,
             id_end: self.bytes.len() as u32,
-            gtid: gtid.cloned(),
         });
         Ok(())
+    }
+
+    /// The topic's index in the chunk.
+    fn topic(&mut self, topic: &Arc<str>) -> u32 {
+        let known = self.topics.iter().rposition(|known| Arc::ptr_eq(known, topic));
+        let index = known.unwrap_or_else(|| {
+            self.topics.push(Arc::clone(topic));
+            self.topics.len() - 1
+        });
+        index as u32
     }
 
     /// Sends the chunk, or the bare position if that moved.
@@ -283,7 +308,8 @@ impl Pump {
         let transactions = self.assembler.transactions();
         let chunk = Chunk {
             bytes: std::mem::replace(&mut self.bytes, Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4)),
-            records: std::mem::take(&mut self.records),
+            records: std::mem::replace(&mut self.records, Vec::with_capacity(CHUNK_RECORDS)),
+            topics: std::mem::take(&mut self.topics),
             position: position.clone(),
             transactions: transactions - self.sent_transactions,
             source_time: self.assembler.committed_at(),

@@ -226,6 +226,7 @@ impl Engine {
         ended
     }
 
+    /// What follows from an error: the end of the run at this member, or, after a pause, another try.
     async fn settle(&self, run: &Run<'_>, error: &EngineError, attempt: u32) -> Option<ShardEnd> {
         let disposition = error.disposition();
         let text = error.to_string();
@@ -241,9 +242,12 @@ impl Engine {
         tokio::select! {
             () = run.stop.cancelled() => return Some(ShardEnd::Drained),
             () = run.ownership.lost() => return Some(lost()),
+            () = run.ownership.another_can(), if disposition == Disposition::Unreachable => {
+                return Some(ShardEnd::Unreachable { reason: text });
+            }
             () = tokio::time::sleep(pause), if !halted => {}
         }
-        (disposition == Disposition::Unreachable).then_some(ShardEnd::Unreachable { reason: text })
+        None
     }
 }
 

@@ -8,12 +8,21 @@ mod table;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use maxwell_protocol::settings::{Delivery, Kafka, MySql, Producer, Settings, ZooKeeper};
+use maxwell_protocol::settings::{Delivery, Kafka, LogFormat, Logging, MySql, Producer, Settings, ZooKeeper};
 use thiserror::Error;
 
 pub use table::help;
 
 /// Prefix of the environment variables, for example `MAXWELL_MEMBER_ID`.
+/// Where the process runs, as far as it decides about defaults.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The host's name.
+    pub hostname: &'a str,
+    /// Whether a person reads standard error.
+    pub terminal: bool,
+}
+
 const ENVIRONMENT_PREFIX: &str = "MAXWELL_";
 
 /// What concerns this process alone.
@@ -113,7 +122,9 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    fn new(hostname: &str) -> Self {
+    fn new(place: &Place<'_>) -> Self {
+        let hostname = place.hostname;
+        let format = if place.terminal { LogFormat::Text } else { LogFormat::Json };
         let mysql: MySql = serde_json::from_value(serde_json::json!({"host": "localhost"}))
             .expect("every other field has a default");
         let kafka: Kafka = serde_json::from_value(serde_json::json!({"brokers": []}))
@@ -128,7 +139,7 @@ impl Draft {
             filter: String::new(),
             output: Default::default(),
             port: 9090,
-            logging: Default::default(),
+            logging: Logging { format, ..Logging::default() },
         };
         let process = Process {
             member_id: hostname.into(),
@@ -185,7 +196,7 @@ impl Draft {
 pub fn read(
     arguments: &[String],
     environment: &BTreeMap<String, String>,
-    hostname: &str,
+    place: &Place<'_>,
 ) -> Result<Asked, OptionError> {
     let typed = split(arguments)?;
     if typed.iter().any(|(name, _)| name == "help") {
@@ -197,7 +208,7 @@ pub fn read(
     let of_file = |wanted: &str| {
         typed.iter().rev().find(|(name, _)| name == wanted).map(|(_, value)| PathBuf::from(value))
     };
-    let mut draft = Draft::new(hostname);
+    let mut draft = Draft::new(place);
     if let Some(path) = of_file("settings") {
         draft.load(&path)?;
     }

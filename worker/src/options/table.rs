@@ -180,7 +180,7 @@ const PROCESS: &[Entry] = &[
         Ok(())
     }),
     option("log_level", "LEVEL", "error, warn, info, debug or trace (info)", log_level),
-    option("log_format", "FORM", "json or text (json)", |d, v| {
+    option("log_format", "FORM", "json, or text (json; text on a terminal)", |d, v| {
         d.settings.logging.format = match v {
             "json" => LogFormat::Json,
             "text" => LogFormat::Text,

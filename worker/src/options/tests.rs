@@ -2,9 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+const HERE: Place<'_> = Place { hostname: "here", terminal: false };
+
 fn ask(line: &str) -> Result<Asked, OptionError> {
     let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-    read(&arguments, &BTreeMap::new(), "here")
+    read(&arguments, &BTreeMap::new(), &HERE)
 }
 
 fn options(line: &str) -> Options {
@@ -76,7 +78,7 @@ fn the_command_line_wins_over_the_environment_and_the_file() {
     std::fs::write(&path, text).unwrap();
     let arguments = ["--config".to_owned(), path.display().to_string(), "--port=1".to_owned()];
     let environment = BTreeMap::from([("MAXWELL_HOST".to_owned(), "env".to_owned())]);
-    let Asked::Run(options) = read(&arguments, &environment, "here").unwrap() else { panic!("run") };
+    let Asked::Run(options) = read(&arguments, &environment, &HERE).unwrap() else { panic!("run") };
     let mysql = &options.settings.mysql;
     assert_eq!((mysql.host.as_str(), mysql.user.as_str(), mysql.port), ("env", "someone", 1));
     assert_eq!(mysql.password.0, "a=bc");
@@ -102,7 +104,7 @@ fn help_names_every_option() {
 proptest! {
     #[test]
     fn no_command_line_panics(arguments in prop::collection::vec("(--)?[a-z_.=%{}:,0-9]{0,20}", 0..6)) {
-        let _ = read(&arguments, &BTreeMap::new(), "here");
+        let _ = read(&arguments, &BTreeMap::new(), &HERE);
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
     /// Where each record's parts are.
     pub records: Vec<Record>,
+    /// Topics of the records.
+    pub topics: Vec<Arc<str>>,
     /// Everything before this place is in this chunk or an earlier one.
     pub position: Position,
     /// Transactions finished since the chunk before.
@@ -65,11 +67,12 @@ pub struct Chunk {
     pub drained: bool,
 }
 
-/// One record: `key | value | id` in the chunk's bytes, each from the end of the one before.
-#[derive(Debug, Clone)]
+/// One record: `key | value | id` in the chunk's bytes, each from the end of the one before. Numbers only: there are
+/// millions of them, and a counted reference in each would travel between the processors.
+#[derive(Debug, Clone, Copy)]
 pub struct Record {
-    /// Topic.
-    pub topic: Arc<str>,
+    /// Index of the topic.
+    pub topic: u32,
     /// Hash that decides the partition.
     pub partition_hash: i32,
     /// Start of the key.
@@ -78,10 +81,10 @@ pub struct Record {
     pub key_end: u32,
     /// End of the value.
     pub value_end: u32,
+    /// End of the GTID that the id begins with; the value's end if there is none.
+    pub gtid_end: u32,
     /// End of the id, which is the same on every repeat.
     pub id_end: u32,
-    /// GTID, if there is one.
-    pub gtid: Option<Arc<str>>,
 }
 
 impl Chunk {
@@ -93,6 +96,16 @@ impl Chunk {
     /// The record's value.
     pub fn value(&self, record: &Record) -> &[u8] {
         &self.bytes[record.key_end as usize..record.value_end as usize]
+    }
+
+    /// The record's topic.
+    pub fn topic(&self, record: &Record) -> &Arc<str> {
+        &self.topics[record.topic as usize]
+    }
+
+    /// The record's GTID, if there is one.
+    pub fn gtid(&self, record: &Record) -> Option<&[u8]> {
+        Some(&self.bytes[record.value_end as usize..record.gtid_end as usize]).filter(|gtid| !gtid.is_empty())
     }
 
     /// The record's id.

@@ -19,7 +19,9 @@ use super::classify;
 use crate::encode::key::partition;
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(1);
+/// Between two looks at a queue that is to empty. The client's own waiting takes no less than a millisecond, and spins
+/// through the last one.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// Remembers the first record that was not delivered.
 #[derive(Default)]
@@ -134,43 +136,60 @@ impl KafkaWriter {
         let mut headers = OwnedHeaders::new_with_capacity(3)
             .insert(Header { key: "id", value: Some(chunk.id(record)) })
             .insert(Header { key: "epoch", value: Some(epoch) });
-        if let Some(gtid) = &record.gtid {
-            headers = headers.insert(Header { key: "gtid", value: Some(gtid.as_bytes()) });
+        if let Some(gtid) = chunk.gtid(record) {
+            headers = headers.insert(Header { key: "gtid", value: Some(gtid) });
         }
-        let mut message = BaseRecord::to(&record.topic)
+        let message = BaseRecord::to(chunk.topic(record))
             .partition(partition)
             .key(chunk.key(record))
             .payload(chunk.value(record))
             .headers(headers);
-        let deadline = Instant::now() + self.patience;
-        loop {
-            match producer.send(message) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
-                    if Instant::now() < deadline =>
-                {
-                    message = back;
-                    producer.poll(POLL);
-                    producer.context().check()?;
-                }
-                Err((error, _)) => return Err(too_large(chunk, record, classify("produce a row", &error))),
+        match producer.send(message) {
+            Ok(()) => Ok(()),
+            Err((error, back)) => {
+                self.send_again(producer, error, back).map_err(|error| too_large(chunk, record, error))
             }
         }
+    }
+
+    /// Waits for room in the client's queue.
+    fn send_again(
+        &self,
+        producer: &BaseProducer<Deliveries>,
+        mut refused: KafkaError,
+        mut message: BaseRecord<'_, [u8], [u8]>,
+    ) -> Result<(), SinkError> {
+        let deadline = Instant::now() + self.patience;
+        while refused == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)
+            && Instant::now() < deadline
+        {
+            std::thread::sleep(PAUSE);
+            producer.poll(Duration::ZERO);
+            producer.context().check()?;
+            match producer.send(message) {
+                Ok(()) => return Ok(()),
+                Err((error, back)) => (refused, message) = (error, back),
+            }
+        }
+        Err(classify("produce a row", &refused))
     }
 
     /// Waits until everything sent is acknowledged. The client's own flush looks only every 100 ms.
     fn drain(&self, producer: &BaseProducer<Deliveries>) -> Result<(), SinkError> {
         let deadline = Instant::now() + self.patience;
-        while producer.in_flight_count() > 0 {
-            producer.poll(POLL);
+        loop {
+            producer.poll(Duration::ZERO);
             producer.context().check()?;
+            // A failed delivery that was not looked at yet counts too.
+            if producer.in_flight_count() == 0 {
+                return Ok(());
+            }
             if Instant::now() > deadline {
                 let reason = format!("rows are not acknowledged within {} s", self.patience.as_secs());
                 return Err(SinkError::Failed { doing: "deliver rows", reason });
             }
+            std::thread::sleep(PAUSE);
         }
-        producer.poll(Duration::ZERO);
-        producer.context().check()
     }
 }
 
@@ -181,7 +200,7 @@ fn too_large(chunk: &Chunk, record: &Record, error: SinkError) -> SinkError {
             problem: format!(
                 "{problem}, row {} for topic {}",
                 String::from_utf8_lossy(chunk.id(record)),
-                record.topic
+                chunk.topic(record)
             ),
             mend,
         },
@@ -219,14 +238,11 @@ impl KafkaWriter {
             self.begin()?;
         }
         let epoch = epoch.to_string();
-        let mut known: Option<(Arc<str>, i32)> = None;
+        let counts =
+            chunk.topics.iter().map(|topic| self.partitions(topic)).collect::<Result<Vec<_>, _>>()?;
         for record in &chunk.records {
-            let count = match &known {
-                Some((topic, count)) if Arc::ptr_eq(topic, &record.topic) => *count,
-                _ => self.partitions(&record.topic)?,
-            };
-            known = Some((Arc::clone(&record.topic), count));
-            self.send(chunk, record, partition(record.partition_hash, count), &epoch)?;
+            let partition = partition(record.partition_hash, counts[record.topic as usize]);
+            self.send(chunk, record, partition, &epoch)?;
         }
         let producer = self.rows.as_ref().unwrap_or(&self.fenced);
         producer.poll(Duration::ZERO);
