@@ -1,37 +1,67 @@
+SHELL := /bin/bash
 # The build cache stays outside the checkout, so that a fresh clone does not build the world.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/maxwell-target
 LAB := tests/lab/lab
 SERVERS := mysql57 mysql80 mysql97 mariadb zookeeper kafka
 say = @printf '\n=== %s (%s)\n' "$(1)" "$$(date +%T)"
 
-.PHONY: help test lint unit integration chaos up down
+.PHONY: help test lint unit helm integration chaos audit generate images demo demo-down up down
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
-test: lint unit integration ## Every check
+test: lint unit helm integration ## Every check
 
 lint: ## Formatting, and clippy with warnings denied
 	$(call say,formatting)
 	cargo fmt --all --check
 	$(call say,clippy)
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(call say,no Kubernetes in the worker)
+	@tree=$$(cargo tree --locked -p maxwell-worker -e normal --prefix none) && \
+	  ! grep -E '^(kube|k8s-openapi)' <<<"$$tree"
 
 unit: ## Tests that need nothing but the toolchain
 	$(call say,unit tests)
-	cargo test --locked --workspace --lib --bins
+	cargo test --locked --workspace --lib --bins --test layering
 
-integration: ## Tests against real servers, which are started and ended
-	$(call say,worker)
-	cargo build --locked -p maxwell-worker -p maxwell-tests
+helm: ## The chart, and that deploy/operator.yaml is what it makes
+	$(LAB) install helm
+	$(call say,chart)
+	@eval "$$($(LAB) env | grep ^LAB_BIN=)" && "$$LAB_BIN/helm" lint --strict charts/*
+	@deploy/render | diff deploy/operator.yaml - || { echo 'deploy/operator.yaml is stale: run make generate' >&2; exit 1; }
+
+generate: ## Everything that is generated: the API's YAML, the plain manifests
+	cargo run --locked -p maxwell-crds --bin maxwell-crds-generate
+	$(LAB) install helm
+	deploy/render >deploy/operator.yaml.new && mv deploy/operator.yaml.new deploy/operator.yaml
+
+audit: ## Licences, banned crates and sources of the dependencies
+	cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+	cargo deny --locked check licenses bans sources
+
+images: ## The released binaries as images (see deploy/docker/build)
+	cargo build --locked --release -p maxwell-worker -p maxwell-operator
+	deploy/docker/build $(or $(IMAGE_PREFIX),localhost) $(or $(IMAGE_TAG),dev)
+
+demo: ## The whole product, step by step: on this machine, or with KUBECONFIG in that cluster (see tests/demo/demo)
+	tests/demo/demo up
+
+demo-down: ## Ends the demo
+	tests/demo/demo down
+
+integration: ## Tests against real servers and on a real node, which are started and ended
+	$(call say,building)
+	cargo build --locked -p maxwell-worker -p maxwell-tests --features maxwell-worker/failpoints
+	cp $$CARGO_TARGET_DIR/debug/maxwell $$CARGO_TARGET_DIR/debug/maxwell-failpoints
+	cargo build --locked -p maxwell-worker -p maxwell-operator
 	$(call say,servers)
-	tests/lab/with-servers "$(SERVERS)" \
-	  env MAXWELL_BIN=$$CARGO_TARGET_DIR/debug/maxwell $$CARGO_TARGET_DIR/debug/maxwell-tests chaos --changes 60000 --kills 12
+	tests/lab/with-servers "$(SERVERS) cluster" tests/suite quick
 
-chaos: ## The long version: 200,000 changes, 40 kills, with the released binary
-	cargo build --locked --release -p maxwell-worker -p maxwell-tests
-	tests/lab/with-servers "$(SERVERS)" \
-	  env MAXWELL_BIN=$$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-tests chaos --changes 200000 --kills 40
+chaos: ## 200,000 changes, workers killed, ended and frozen 60 times, with the released binary
+	cargo build --locked --release -p maxwell-worker -p maxwell-tests --features maxwell-worker/failpoints
+	cp $$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-failpoints
+	tests/lab/with-servers "$(SERVERS)" tests/suite thorough
 
 up: ## Starts the lab's servers and leaves them running
 	$(LAB) up $(SERVERS)

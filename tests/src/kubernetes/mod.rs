@@ -33,6 +33,8 @@ enum Fault {
     Kill,
     /// `kubectl delete pod` of the leader.
     Delete,
+    /// A change of the spec that replaces every pod, the leader's last.
+    Roll,
 }
 
 /// What one fault did.
@@ -125,7 +127,7 @@ async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result
     let shown = median_p95_worst(done.iter().map(|one| one.shown.as_millis() as u64).collect());
     report(&json!({
         "changes": changes, "lost": lost, "repeated": repeated, "out_of_order": out_of_order, "torn": torn,
-        "gaps": {"kill": gaps(Fault::Kill), "delete_pod": gaps(Fault::Delete)}, "leader_shown": shown,
+        "gaps": {"kill": gaps(Fault::Kill), "delete_pod": gaps(Fault::Delete), "roll": gaps(Fault::Roll)}, "leader_shown": shown,
     }));
     anyhow::ensure!(
         (lost, repeated, out_of_order, torn) == (0, 0, 0, 0),
@@ -180,21 +182,52 @@ async fn load(mut writer: Writer, stop: CancellationToken) -> anyhow::Result<Wri
 async fn inflict_all(namespace: &str, times: usize) -> anyhow::Result<Vec<Done>> {
     let watch = Watch::start(namespace, NAME)?;
     let mut done = Vec::new();
-    for fault in [Fault::Kill, Fault::Delete].repeat(times) {
+    let mut faults = [Fault::Kill, Fault::Delete].repeat(times);
+    faults.push(Fault::Roll);
+    for fault in faults {
         tokio::time::sleep(SETTLE).await;
         let before = until("3 of 3 members ready", PATIENCE, || all_ready(namespace)).await?;
-        let at = Instant::now();
+        let mut at = Instant::now();
         match fault {
             Fault::Kill => kill_process(namespace, &before)?,
             Fault::Delete => {
-                kubectl(&["-n", namespace, "delete", "pod", &before, "--wait=false"]).map(drop)?
+                kubectl(&["-n", namespace, "delete", "pod", &before, "--wait=false"])?;
             }
+            Fault::Roll => at = roll(namespace, &before).await?,
         }
         let shown = until("another leader", PATIENCE, || Ok(watch.other(&before, at))).await?;
         done.push(Done { fault, at, shown: shown - at });
     }
     tokio::time::sleep(SETTLE).await;
     Ok(done)
+}
+
+/// Changes what every pod is made from, and waits until the leader's is about to be replaced; when that was. Every
+/// other pod must be new and ready by then.
+async fn roll(namespace: &str, leader: &str) -> anyhow::Result<Instant> {
+    let patch = r#"{"spec": {"output": {"serverId": true}}}"#;
+    kubectl(&["-n", namespace, "patch", "maxwellcluster", NAME, "--type=merge", "-p", patch])?;
+    let old = get(namespace, "statefulset", NAME)?["status"]["currentRevision"].take();
+    until("the leader's pod ends", PATIENCE, || {
+        let pods = kubectl(&["-n", namespace, "get", "pods", "-o", "json"])?;
+        let pods: serde_json::Value = serde_json::from_str(&pods)?;
+        let pods = pods["items"].as_array().cloned().unwrap_or_default();
+        let stays = |pod: &serde_json::Value| {
+            pod["metadata"]["name"] == leader && !pod["metadata"]["deletionTimestamp"].is_string()
+        };
+        if pods.iter().any(stays) {
+            return Ok(None);
+        }
+        let at = Instant::now();
+        let others: Vec<_> = pods.iter().filter(|pod| pod["metadata"]["name"] != leader).collect();
+        let new = |pod: &&&serde_json::Value| pod["metadata"]["labels"]["controller-revision-hash"] != old;
+        anyhow::ensure!(
+            others.iter().filter(new).count() == 2,
+            "the leader is replaced while other pods are still old: {others:?}"
+        );
+        Ok(Some(at))
+    })
+    .await
 }
 
 /// The leader, once every pod is ready and the shard has its owner.

@@ -1,0 +1,219 @@
+//! The resource itself.
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use kube::{CustomResource, KubeSchema};
+use maxwell_protocol::settings::{Failover, Logging, Output};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::defaults;
+use super::{
+    DeletionPolicy, ImagePullPolicy, KafkaSpec, MaxwellClusterStatus, MonitoringSpec, MySqlSpec,
+    PodDisruptionBudgetSpec, PodTemplate, SecretRef, ZooKeeperSpec,
+};
+
+/// What is wished of a replica set of Maxwell's daemon.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[kube(
+    group = "maxwell-cdc.io",
+    version = "v1alpha1",
+    kind = "MaxwellCluster",
+    plural = "maxwellclusters",
+    shortname = "mxc",
+    category = "all",
+    namespaced,
+    cel,
+    derive = "PartialEq",
+    doc = "A replica set that turns the row changes of a MySQL or MariaDB server into JSON on Kafka",
+    status = "MaxwellClusterStatus",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(
+        name = "Mode",
+        type_ = "string",
+        json_path = ".spec.mode",
+        description = "How the members share the work"
+    ),
+    printcolumn(
+        name = "Leader",
+        type_ = "string",
+        json_path = ".status.leader",
+        description = "The leading member"
+    ),
+    printcolumn(
+        name = "Shards",
+        type_ = "string",
+        json_path = ".status.owned",
+        description = "Shards with a live owner, of all shards"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.ready",
+        description = "Ready pods, of those wished for"
+    ),
+    printcolumn(
+        name = "Lag",
+        type_ = "integer",
+        json_path = ".status.lagSeconds",
+        description = "Seconds that the worst shard is behind its source"
+    ),
+    printcolumn(
+        name = "Phase",
+        type_ = "string",
+        json_path = ".status.phase",
+        description = "What the cluster is doing"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name.size() <= 40").message(
+        "metadata.name may have 40 characters at most: names of pods and Services are made from it"
+    )
+)]
+#[x_kube(
+    validation = Rule::new("self.replicas >= 2 || self.unsafe.singleReplica").message(
+        "replicas: one replica has nobody to take over; ask for 2 or more, or set unsafe.singleReplica"
+    ).field_path(".replicas")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MaxwellClusterSpec {
+    /// Whether the cluster runs, or is scaled to no pods with its position kept.
+    #[serde(default)]
+    pub state: State,
+    /// How the members share the work.
+    #[serde(default)]
+    pub mode: Mode,
+    /// How many members there are: one streams, the others stand by, warm.
+    #[serde(default = "defaults::replicas")]
+    #[schemars(range(min = 1, max = 32))]
+    pub replicas: i32,
+    /// The workers' image. Default: the one that belongs to the operator's own version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub image: Option<String>,
+    /// When the image is pulled.
+    #[serde(default)]
+    pub image_pull_policy: ImagePullPolicy,
+    /// Secrets of the image's registry.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub image_pull_secrets: Vec<SecretRef>,
+    /// The source.
+    pub mysql: MySqlSpec,
+    /// The sink.
+    #[x_kube(
+        validation = Rule::new("self.partitionBy != 'Columns' || self.partitionColumns.size() > 0")
+            .message("partitionBy: Columns needs at least one of partitionColumns"),
+        validation = Rule::new(
+            "self.transactionTimeoutSeconds * 1000 >= self.commit.intervalMilliseconds * 5"
+        )
+        .message("transactionTimeoutSeconds must be at least five times commit.intervalMilliseconds")
+    )]
+    pub kafka: KafkaSpec,
+    /// Where the members meet.
+    #[x_kube(
+        validation = Rule::new(
+            "has(self.root) == has(oldSelf.root) && (!has(self.root) || self.root == oldSelf.root)"
+        )
+        .message(
+            "zookeeper.root is immutable: the cluster's identity lives there; make a new MaxwellCluster instead"
+        )
+    )]
+    pub zookeeper: ZooKeeperSpec,
+    /// Failover between members.
+    #[serde(default)]
+    #[schemars(transform = bound_failover)]
+    #[x_kube(
+        validation = Rule::new(
+            "self.sessionTimeoutMilliseconds >= self.heartbeatIntervalMilliseconds * 2"
+        )
+        .message(
+            "sessionTimeoutMilliseconds must be at least two heartbeatIntervalMilliseconds, or one late heartbeat ends the session"
+        )
+    )]
+    pub failover: Failover,
+    /// Which rows pass, in Maxwell's filter language; empty means all.
+    #[serde(default)]
+    #[schemars(length(max = 65536))]
+    pub filter: String,
+    /// What a message contains: Maxwell's output_* options with the same defaults.
+    #[serde(default)]
+    pub output: Output,
+    /// Compute resources of a worker.
+    #[serde(default = "defaults::resources")]
+    pub resources: ResourceRequirements,
+    /// A PodTemplateSpec that is merged over the generated one; the worker's container is named maxwell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
+    /// Protection against drains that would take several members at once.
+    #[serde(default)]
+    pub pod_disruption_budget: PodDisruptionBudgetSpec,
+    /// Metrics and probes.
+    #[serde(default)]
+    #[x_kube(
+        validation = Rule::new("self.port != 9091")
+            .message("monitoring.port: 9091 is where members watch each other; choose another")
+    )]
+    pub monitoring: MonitoringSpec,
+    /// How the workers log.
+    #[serde(default)]
+    pub logging: Logging,
+    /// Leave to do what validation refuses otherwise.
+    #[serde(default, rename = "unsafe")]
+    pub unsafe_: UnsafeSpec,
+    /// What becomes of the stored position when the resource is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// Whether a cluster runs.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum State {
+    /// Changes flow.
+    #[default]
+    Running,
+    /// No pods; the position stays, and the stream goes on from it later.
+    Stopped,
+}
+
+/// How the members share the work.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// One member streams everything, the others stand by.
+    #[default]
+    ActiveStandby,
+}
+
+/// Leave to do what validation refuses otherwise.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct UnsafeSpec {
+    /// Allows one replica: when it dies, changes wait until Kubernetes has started it again.
+    #[serde(default)]
+    pub single_replica: bool,
+}
+
+/// The protocol's own schema sets no bounds, and no default on what it leaves out when empty.
+fn bound_failover(schema: &mut schemars::Schema) {
+    if let Some(priorities) = schema.pointer_mut("/properties/priorities") {
+        priorities["maxProperties"] = 64.into();
+        priorities["default"] = serde_json::json!({});
+    }
+    for (name, least) in [
+        ("heartbeatIntervalMilliseconds", 100),
+        ("sessionTimeoutMilliseconds", 1000),
+        ("electionTimeoutMilliseconds", 1000),
+        ("retryIntervalMilliseconds", 100),
+    ] {
+        bound(schema, name, least);
+    }
+}
+
+/// Raises the least value of a field that the protocol's own schema leaves at 0.
+pub(super) fn bound(schema: &mut schemars::Schema, field: &str, least: u32) {
+    if let Some(field) = schema.pointer_mut(&format!("/properties/{field}")) {
+        field["minimum"] = least.into();
+    }
+}

@@ -1,0 +1,55 @@
+//! The source.
+
+use kube::KubeSchema;
+use maxwell_protocol::settings::{Flavor, GtidUse, Start};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::defaults;
+
+/// The MySQL or MariaDB server to read.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct MySqlSpec {
+    /// Host name or address.
+    #[schemars(length(min = 1, max = 253))]
+    pub host: String,
+    /// TCP port.
+    #[serde(default = "defaults::mysql_port")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: u16,
+    /// The Secret with the keys username and password.
+    pub credentials_secret_ref: SecretRef,
+    /// Which dialect the server speaks; Auto asks it.
+    #[serde(default)]
+    pub flavor: Flavor,
+    /// Whether positions carry GTIDs; Auto follows the server.
+    #[serde(default)]
+    pub gtid: GtidUse,
+    /// The server id that shard 0 shows to the source, shard n takes this plus n; 0 derives it from the cluster's
+    /// identity.
+    #[serde(default)]
+    pub server_id_base: u32,
+    /// Interval of the heartbeats asked of the server; after 3 missed the connection counts as dead.
+    #[serde(default = "defaults::mysql_heartbeat_seconds")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub heartbeat_seconds: u32,
+    /// Where to begin while no position is stored.
+    #[serde(default)]
+    #[x_kube(
+        validation = Rule::new("self.from == 'Position' ? has(self.file) && has(self.offset) : !has(self.file) && !has(self.offset)")
+            .message("start: file and offset belong to from: Position, which needs both"),
+        validation = Rule::new("(self.from == 'Gtid') == has(self.set)")
+            .message("start: set belongs to from: Gtid, which needs it")
+    )]
+    pub start: Start,
+}
+
+/// A Secret in the resource's own namespace.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}

@@ -1,0 +1,144 @@
+//! Deletion: the pods end first, then the ZooKeeper tree is removed; the rest goes with its owner. The position topic
+//! stays in Kafka. A deletion that cannot go on says why, and how to let go of the tree.
+
+mod tree;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, ResourceExt};
+use maxwell_crds::names::{FINALIZER, SKIP_CLEANUP_ANNOTATION};
+use maxwell_crds::v1alpha1::{ConditionType, MaxwellCluster};
+use serde_json::json;
+use thiserror::Error;
+
+use super::fetch::Fetched;
+use super::scale::{self, ScaleError};
+use super::status::Problem;
+use super::validate;
+
+/// Why the clean-up failed.
+#[derive(Debug, Error)]
+pub enum FinalizeError {
+    /// The pods could not be ended.
+    #[error(transparent)]
+    Scale(#[from] ScaleError),
+    /// The finalizer of a resource that is not understood could not be taken away.
+    #[error("cannot take the finalizer from {namespace}/{name}")]
+    Release {
+        /// The resource's namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Why not.
+        #[source]
+        source: kube::Error,
+    },
+}
+
+/// How far a clean-up is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing is left.
+    Done,
+    /// Pods are ending.
+    Ending,
+    /// Something is in the way.
+    Blocked(Problem),
+}
+
+/// One step of the clean-up. Safe to repeat.
+pub async fn clean_up(
+    client: &Client,
+    cluster: &MaxwellCluster,
+    fetched: &Fetched,
+) -> Result<Progress, FinalizeError> {
+    let namespace = cluster.namespace().unwrap_or_default();
+    if is_skipped(&cluster.metadata) {
+        tracing::info!(
+            namespace,
+            name = cluster.name_any(),
+            "the ZooKeeper tree is left alone, as asked for"
+        );
+        return Ok(Progress::Done);
+    }
+    if let Some(stateful_set) = &fetched.stateful_set {
+        scale::to_zero(client, &namespace, stateful_set).await?;
+    }
+    if !fetched.pods.is_empty() {
+        return Ok(Progress::Ending);
+    }
+    let target = match validate::target(cluster, &fetched.secrets) {
+        Ok(target) => target,
+        Err(problem) => return Ok(Progress::Blocked(blocked(cluster, &problem.message))),
+    };
+    match tree::remove(&target).await {
+        Ok(()) => Ok(Progress::Done),
+        Err(error) => Ok(Progress::Blocked(blocked(cluster, &tree::story(&error)))),
+    }
+}
+
+fn is_skipped(metadata: &ObjectMeta) -> bool {
+    let value =
+        metadata.annotations.as_ref().and_then(|annotations| annotations.get(SKIP_CLEANUP_ANNOTATION));
+    value.is_some_and(|value| value == "true")
+}
+
+/// Whether a resource of which nothing but the metadata is understood is to be let go.
+pub(super) fn releases(metadata: &ObjectMeta) -> bool {
+    metadata.deletion_timestamp.is_some() && is_skipped(metadata)
+}
+
+/// Lets it go: takes the finalizer away, unless somebody changed the resource meanwhile.
+pub(super) async fn release(client: &Client, metadata: &ObjectMeta) -> Result<(), FinalizeError> {
+    let namespace = metadata.namespace.clone().unwrap_or_default();
+    let name = metadata.name.clone().unwrap_or_default();
+    let kept: Vec<&String> = metadata.finalizers.iter().flatten().filter(|one| *one != FINALIZER).collect();
+    let patch = json!({"metadata": {"resourceVersion": metadata.resource_version, "finalizers": kept}});
+    let api: Api<MaxwellCluster> = Api::namespaced(client.clone(), &namespace);
+    match api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(()),
+        Err(source) => Err(FinalizeError::Release { namespace, name, source }),
+    }
+}
+
+fn blocked(cluster: &MaxwellCluster, why: &str) -> Problem {
+    let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+    Problem {
+        condition: ConditionType::CoordinationReachable,
+        reason: "CleanupBlocked",
+        message: format!(
+            "the ZooKeeper tree cannot be removed, so the deletion waits: {why}; it is tried again until it works. \
+             To delete the resource and leave the tree: \
+             kubectl -n {namespace} annotate maxwellcluster {name} {SKIP_CLEANUP_ANNOTATION}=true"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::fixtures;
+
+    #[test]
+    fn only_the_word_true_skips() {
+        let mut cluster = fixtures::cluster();
+        assert!(!is_skipped(&cluster.metadata));
+        for (value, skipped) in [("true", true), ("false", false), ("", false)] {
+            cluster.annotations_mut().insert(SKIP_CLEANUP_ANNOTATION.to_owned(), value.to_owned());
+            assert_eq!(is_skipped(&cluster.metadata), skipped);
+            assert!(!releases(&cluster.metadata), "it is not being deleted");
+        }
+    }
+
+    #[test]
+    fn a_deletion_that_waits_says_how_to_let_go() {
+        let problem = blocked(&fixtures::cluster(), "no answer");
+        assert!(problem.message.contains("no answer"));
+        assert!(
+            problem
+                .message
+                .contains("kubectl -n cdc annotate maxwellcluster orders maxwell-cdc.io/skip-cleanup=true")
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! From the resource's spec to the worker's settings: the document that the workers mount. Pure.
+
+use maxwell_crds::v1alpha1::MaxwellClusterSpec;
+use maxwell_protocol::settings::{Kafka, MySql, Producer, Secret, Settings, ZooKeeper};
+use maxwell_protocol::tree::Tree;
+
+/// Where the worker finds what is mounted.
+pub(super) const DIRECTORY: &str = "/etc/maxwell";
+
+/// The settings' key in the ConfigMap and their file's name below [`DIRECTORY`].
+pub(super) const FILE: &str = "settings.yaml";
+
+/// Where MySQL's credentials are, below [`DIRECTORY`].
+pub(super) const MYSQL_CREDENTIALS: &str = "credentials/mysql";
+
+/// Where ZooKeeper's credentials are, below [`DIRECTORY`].
+pub(super) const ZOOKEEPER_CREDENTIALS: &str = "credentials/zookeeper";
+
+/// The cluster's root node.
+pub(super) fn root(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -> String {
+    spec.zookeeper.root.clone().unwrap_or_else(|| Tree::default_root(namespace, name))
+}
+
+/// What the workers of `name` run with.
+pub(super) fn settings(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -> Settings {
+    Settings {
+        cluster: name.to_owned(),
+        producer: Producer::Kafka,
+        mysql: mysql(spec),
+        kafka: Some(kafka(name, spec)),
+        zookeeper: Some(zookeeper(namespace, name, spec)),
+        failover: spec.failover.clone(),
+        filter: spec.filter.clone(),
+        output: spec.output.clone(),
+        port: spec.monitoring.port,
+        logging: spec.logging.clone(),
+    }
+}
+
+fn mysql(spec: &MaxwellClusterSpec) -> MySql {
+    let mysql = &spec.mysql;
+    MySql {
+        host: mysql.host.clone(),
+        port: mysql.port,
+        user: String::new(),
+        password: Secret::default(),
+        credentials_directory: Some(format!("{DIRECTORY}/{MYSQL_CREDENTIALS}")),
+        flavor: mysql.flavor,
+        gtid: mysql.gtid,
+        server_id_base: mysql.server_id_base,
+        heartbeat_seconds: mysql.heartbeat_seconds,
+        start: mysql.start.clone(),
+    }
+}
+
+fn kafka(name: &str, spec: &MaxwellClusterSpec) -> Kafka {
+    let kafka = &spec.kafka;
+    Kafka {
+        brokers: kafka.brokers.clone(),
+        topic: kafka.topic.clone(),
+        position_topic: Some(kafka.position_topic.clone().unwrap_or_else(|| format!("{name}.positions"))),
+        partition_by: kafka.partition_by,
+        partition_columns: kafka.partition_columns.clone(),
+        partition_hash: kafka.partition_hash,
+        key_format: kafka.key_format,
+        delivery: kafka.delivery,
+        commit: kafka.commit,
+        transaction_timeout_seconds: kafka.transaction_timeout_seconds,
+        compression: kafka.compression,
+        properties: kafka.properties.clone(),
+    }
+}
+
+fn zookeeper(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -> ZooKeeper {
+    let zookeeper = &spec.zookeeper;
+    let guarded = zookeeper.credentials_secret_ref.is_some();
+    ZooKeeper {
+        hosts: zookeeper.hosts.clone(),
+        root: root(namespace, name, spec),
+        user: String::new(),
+        password: Secret::default(),
+        credentials_directory: guarded.then(|| format!("{DIRECTORY}/{ZOOKEEPER_CREDENTIALS}")),
+    }
+}

@@ -1,0 +1,175 @@
+//! From what was asked for and what was found to something that can be planned, or to what is wrong with it. Pure.
+
+mod pod_template;
+
+use k8s_openapi::api::core::v1::{PodTemplateSpec, ResourceRequirements};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+use maxwell_crds::v1alpha1::{ConditionType, MaxwellCluster, State};
+use uuid::Uuid;
+
+use super::credentials::{Credentials, credentials};
+use super::fetch::Secrets;
+use super::observe::Target;
+use super::settings;
+use super::status::Problem;
+
+/// A cluster that can be planned.
+pub struct Validated {
+    /// The resource's name: the StatefulSet's too.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// What makes an object its child.
+    pub owner: OwnerReference,
+    /// The worker's settings as YAML.
+    pub settings: String,
+    /// What the pods run with, settings and credentials, in a few characters. `None` while a Secret is missing: then
+    /// pods that are there stay, and none is made.
+    pub digest: Option<Uuid>,
+    /// The workers' image.
+    pub image: String,
+    /// When it is pulled.
+    pub image_pull_policy: &'static str,
+    /// Secrets of its registry.
+    pub image_pull_secrets: Vec<String>,
+    /// How many pods there shall be.
+    pub replicas: i32,
+    /// Compute resources of a worker.
+    pub resources: ResourceRequirements,
+    /// What the user wants merged over the pods.
+    pub pod_template: Option<PodTemplateSpec>,
+    /// Whether drains are kept to one member at a time.
+    pub disruption_budget: bool,
+    /// Port of metrics and probes.
+    pub port: u16,
+    /// The Secret with MySQL's credentials.
+    pub mysql_secret: String,
+    /// The Secret with ZooKeeper's credentials.
+    pub zookeeper_secret: Option<String>,
+}
+
+/// What validation says.
+pub struct Verdict {
+    /// What can be planned; `None` if the settings themselves are wrong.
+    pub validated: Option<Validated>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+/// Where the cluster's tree is; `None` while its credentials are missing.
+pub fn target(cluster: &MaxwellCluster, secrets: &Secrets) -> Result<Target, Problem> {
+    let namespace = cluster.namespace().unwrap_or_default();
+    let zookeeper = &cluster.spec.zookeeper;
+    let digest = zookeeper_credentials(cluster, secrets)?
+        .map(|credentials| format!("{}:{}", credentials.username, credentials.password));
+    Ok(Target {
+        hosts: zookeeper.hosts.join(","),
+        root: settings::root(&namespace, &cluster.name_any(), &cluster.spec),
+        digest,
+    })
+}
+
+/// Checks everything and reports all that is wrong at once.
+pub fn validate(cluster: &MaxwellCluster, secrets: &Secrets, default_image: &str) -> Verdict {
+    let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+    let settings = settings::settings(&namespace, &name, &cluster.spec);
+    let mut problems: Vec<Problem> = settings
+        .validate()
+        .iter()
+        .map(|invalid| invalid_config("InvalidSettings", format!("spec.{invalid}")))
+        .collect();
+    let document = serde_yaml::to_string(&settings)
+        .map_err(|error| problems.push(invalid_config("InvalidSettings", format!("spec: {error}"))));
+    let pod_template = pod_template::parse(cluster.spec.pod_template.as_ref()).map_err(|wrong| {
+        problems.extend(wrong.into_iter().map(|message| invalid_config("InvalidPodTemplate", message)));
+    });
+    let owner = cluster.controller_owner_ref(&());
+    let (Ok(document), Ok(pod_template), Some(owner), true) =
+        (document, pod_template, owner, problems.is_empty())
+    else {
+        return Verdict { validated: None, problems };
+    };
+    let digest = digest(cluster, secrets, &document).map_err(|found| problems.extend(found)).ok();
+    let validated = assemble(cluster, document, digest, pod_template, owner, default_image);
+    Verdict { validated: Some(validated), problems }
+}
+
+fn invalid_config(reason: &'static str, message: String) -> Problem {
+    Problem { condition: ConditionType::ConfigValid, reason, message }
+}
+
+fn assemble(
+    cluster: &MaxwellCluster,
+    settings: String,
+    digest: Option<Uuid>,
+    pod_template: Option<PodTemplateSpec>,
+    owner: OwnerReference,
+    default_image: &str,
+) -> Validated {
+    let spec = &cluster.spec;
+    Validated {
+        name: cluster.name_any(),
+        namespace: cluster.namespace().unwrap_or_default(),
+        owner,
+        settings,
+        digest,
+        image: spec.image.clone().unwrap_or_else(|| default_image.to_owned()),
+        image_pull_policy: spec.image_pull_policy.as_str(),
+        image_pull_secrets: spec.image_pull_secrets.iter().map(|reference| reference.name.clone()).collect(),
+        replicas: match spec.state {
+            State::Running => spec.replicas,
+            State::Stopped => 0,
+        },
+        resources: spec.resources.clone(),
+        pod_template,
+        disruption_budget: spec.pod_disruption_budget.enabled,
+        port: spec.monitoring.port,
+        mysql_secret: spec.mysql.credentials_secret_ref.name.clone(),
+        zookeeper_secret: spec
+            .zookeeper
+            .credentials_secret_ref
+            .as_ref()
+            .map(|reference| reference.name.clone()),
+    }
+}
+
+fn zookeeper_credentials(
+    cluster: &MaxwellCluster,
+    secrets: &Secrets,
+) -> Result<Option<Credentials>, Problem> {
+    let namespace = cluster.namespace().unwrap_or_default();
+    let reference = cluster.spec.zookeeper.credentials_secret_ref.as_ref();
+    reference
+        .map(|reference| {
+            credentials(secrets, &namespace, &reference.name, "zookeeper.credentialsSecretRef.name")
+        })
+        .transpose()
+}
+
+/// The digest of settings and credentials, salted with the resource's UID. It stands in an annotation that more
+/// people may read than the Secrets: a weak password could be guessed from it, but not looked up in a table.
+fn digest(cluster: &MaxwellCluster, secrets: &Secrets, document: &str) -> Result<Uuid, Vec<Problem>> {
+    let namespace = cluster.namespace().unwrap_or_default();
+    let name = &cluster.spec.mysql.credentials_secret_ref.name;
+    let mysql = credentials(secrets, &namespace, name, "mysql.credentialsSecretRef.name");
+    let zookeeper = zookeeper_credentials(cluster, secrets);
+    let (mysql, zookeeper) = match (mysql, zookeeper) {
+        (Ok(mysql), Ok(zookeeper)) => (mysql, zookeeper),
+        (mysql, zookeeper) => return Err(mysql.err().into_iter().chain(zookeeper.err()).collect()),
+    };
+    let parts = std::iter::once(&mysql)
+        .chain(&zookeeper)
+        .flat_map(|credentials| [credentials.username.as_str(), credentials.password.as_str()])
+        .chain([document]);
+    let mut digested = Vec::new();
+    for part in parts {
+        digested.extend_from_slice(&part.len().to_be_bytes());
+        digested.extend_from_slice(part.as_bytes());
+    }
+    let salt = cluster.uid().and_then(|uid| uid.parse().ok()).unwrap_or(Uuid::NAMESPACE_OID);
+    Ok(Uuid::new_v5(&salt, &digested))
+}
+
+#[cfg(test)]
+mod tests;

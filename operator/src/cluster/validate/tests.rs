@@ -1,0 +1,102 @@
+//! What is wrong is named with its mend, and what is right gets a digest that follows settings and credentials alone.
+
+use serde_json::json;
+
+use super::*;
+use crate::cluster::fixtures;
+
+fn verdict(cluster: &MaxwellCluster) -> Verdict {
+    validate(cluster, &fixtures::secrets(), "maxwell:0.0.0")
+}
+
+fn messages(verdict: &Verdict) -> String {
+    let texts: Vec<&str> = verdict.problems.iter().map(|problem| problem.message.as_str()).collect();
+    texts.join("\n")
+}
+
+#[test]
+fn wrong_settings_are_named_by_field_value_and_mend() {
+    let mut cluster = fixtures::cluster();
+    cluster.spec.filter = "nonsense".into();
+    cluster.spec.kafka.properties.insert("acks".into(), "1".into());
+    let verdict = verdict(&cluster);
+    assert!(verdict.validated.is_none());
+    assert!(verdict.problems.iter().all(|problem| problem.condition == ConditionType::ConfigValid));
+    let messages = messages(&verdict);
+    assert!(messages.contains("spec.filter: 'nonsense'"), "{messages}");
+    assert!(messages.contains("spec.kafka.properties: 'acks=1'") && messages.contains("leave it out"));
+}
+
+#[test]
+fn a_missing_secret_comes_with_the_command_that_makes_it() {
+    let mut secrets = fixtures::secrets();
+    secrets.insert("orders-mysql".into(), None);
+    let verdict = validate(&fixtures::cluster(), &secrets, "maxwell:0.0.0");
+    assert_eq!(verdict.validated.as_ref().map(|validated| validated.digest), Some(None));
+    assert_eq!(
+        messages(&verdict),
+        "spec.mysql.credentialsSecretRef.name: Secret 'orders-mysql' does not exist; make it with: \
+         kubectl -n cdc create secret generic orders-mysql \
+         --from-literal=username=<user> --from-literal=password=<password>"
+    );
+}
+
+#[test]
+fn a_secret_without_a_key_is_told_from_a_missing_one() {
+    let mut secrets = fixtures::secrets();
+    let data = secrets.get_mut("orders-zookeeper").and_then(Option::as_mut).expect("a Secret");
+    data.0.remove("password");
+    let cluster = fixtures::parse(fixtures::FULL);
+    let verdict = validate(&cluster, &secrets, "maxwell:0.0.0");
+    assert_eq!(verdict.problems[0].reason, "SecretIncomplete");
+    assert!(messages(&verdict).contains("has no key 'password'"));
+    assert!(target(&cluster, &secrets).is_err());
+}
+
+#[test]
+fn the_digest_follows_settings_and_credentials_alone() {
+    let digest = |cluster: &MaxwellCluster, secrets: &Secrets| {
+        let validated = validate(cluster, secrets, "maxwell:0.0.0").validated.expect("valid");
+        validated.digest.expect("the Secrets are there")
+    };
+    let (mut cluster, mut secrets) = (fixtures::cluster(), fixtures::secrets());
+    let first = digest(&cluster, &secrets);
+    cluster.spec.replicas = 5;
+    secrets.insert("unrelated".into(), None);
+    secrets.insert("orders-mysql".into(), fixtures::credentials("maxwell", "s3cret"));
+    assert_eq!(digest(&cluster, &secrets), first, "a line's end at the end of a password is no change");
+    secrets.insert("orders-mysql".into(), fixtures::credentials("maxwell", "changed"));
+    let second = digest(&cluster, &secrets);
+    assert_ne!(second, first);
+    cluster.spec.filter = "exclude: a.b".into();
+    assert_ne!(digest(&cluster, &secrets), second);
+}
+
+#[test]
+fn the_target_is_the_tree_with_its_credentials() {
+    let found = target(&fixtures::cluster(), &fixtures::secrets()).expect("a target");
+    assert_eq!(found.hosts, "zk-0.zk.svc:2181,zk-1.zk.svc:2181,zk-2.zk.svc:2181");
+    assert_eq!((found.root.as_str(), found.digest), ("/maxwell/cdc/orders", None));
+    let found = target(&fixtures::parse(fixtures::FULL), &fixtures::secrets()).expect("a target");
+    assert_eq!((found.root.as_str(), found.digest.as_deref()), ("/cdc/shop", Some("zk:zk-s3cret")));
+}
+
+#[test]
+fn a_pod_template_is_checked_since_its_schema_is_open() {
+    for (template, words) in [
+        (json!({"spec": {"tolerationz": [{}]}}), "spec.podTemplate.spec.tolerationz: is no field"),
+        (
+            json!({"spec": {"containers": [{"name": "maxwell", "envs": [1]}]}}),
+            "containers[0].envs: is no field",
+        ),
+        (json!({"spec": {"tolerations": "all"}}), "is not a pod template"),
+        (json!({"metadata": {"labels": {"app.kubernetes.io/instance": "x"}}}), "the operator's own"),
+        (json!({"metadata": {"labels": {"maxwell-cdc.io/role": "leader"}}}), "the operator's own"),
+    ] {
+        let mut cluster = fixtures::cluster();
+        cluster.spec.pod_template = serde_json::from_value(template.clone()).expect("an object");
+        let verdict = verdict(&cluster);
+        assert!(verdict.validated.is_none());
+        assert!(messages(&verdict).contains(words), "{template}: {}", messages(&verdict));
+    }
+}

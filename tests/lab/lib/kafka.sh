@@ -1,0 +1,43 @@
+# One broker, or three with LAB_KAFKA_BROKERS=3.
+
+up_kafka() {
+  local brokers=${LAB_KAFKA_BROKERS:-1} voters="" i directory
+  for i in $(seq "$brokers"); do voters+=${voters:+,}$i@${ADDRESS[kafka$i]}:9093; done
+  for i in $(seq "$brokers"); do
+    alive "kafka$i" && continue
+    directory=$DATA/kafka$i
+    kafka_configuration "$i" "$brokers" "$voters"
+    if [ ! -f "$directory/logs/meta.properties" ]; then
+      rm -rf "$directory/logs"
+      java -cp "$LAB/kafka/*" kafka.tools.StorageTool format -t TWF4d2VsbC1sYWItMDAwMQ \
+        -c "$directory/server.properties" >"$LOG/kafka$i-format.log" 2>&1 || die "see $LOG/kafka$i-format.log"
+    fi
+    on_host "kafka$i" java -Xmx768m -cp "$LAB/kafka/*" kafka.Kafka "$directory/server.properties"
+  done
+  until_ok 60 kafka kcat -b "${ADDRESS[kafka1]}:9092" -L -m 2
+  say "kafka at ${ADDRESS[kafka1]}:9092 ($brokers broker(s))"
+}
+
+# kafka_configuration NUMBER BROKERS VOTERS
+kafka_configuration() {
+  local directory=$DATA/kafka$1 address=${ADDRESS[kafka$1]} majority=$((($2 + 1) / 2))
+  mkdir -p "$directory"
+  cat >"$directory/server.properties" <<CFG
+process.roles=broker,controller
+node.id=$1
+controller.quorum.voters=$3
+listeners=PLAINTEXT://$address:9092,CONTROLLER://$address:9093
+advertised.listeners=PLAINTEXT://$address:9092
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs=$directory/logs
+offsets.topic.replication.factor=$2
+transaction.state.log.replication.factor=$2
+transaction.state.log.min.isr=$majority
+default.replication.factor=$2
+min.insync.replicas=$majority
+auto.create.topics.enable=true
+num.partitions=4
+group.initial.rebalance.delay.ms=0
+CFG
+}
