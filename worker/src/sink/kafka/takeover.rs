@@ -20,7 +20,7 @@ use crate::coordination::{Ownership, ProofError, ShardContext};
 
 /// The first attempt's time; each next one gets twice as much. The client's own retry waits 500 ms while the
 /// coordinator ends the predecessor's transaction, which takes far less.
-const FIRST_ATTEMPT: Duration = Duration::from_millis(80);
+const FIRST_ATTEMPT: Duration = Duration::from_millis(40);
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
 /// After this long without success the caller is told.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -120,11 +120,15 @@ impl KafkaSink {
     }
 }
 
-/// A producer with a connection. Without one, its initialisation would not begin at once but at the client's next
-/// look, half a second later.
+/// A producer that is connected to the broker that it has learned of. Without that, its initialisation would not
+/// begin at once but at the client's next look, half a second later.
 fn connected(config: &ClientConfig, topic: &str) -> Result<BaseProducer<Deliveries>, KafkaError> {
     let producer: BaseProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
-    producer.client().fetch_metadata(Some(topic), CHECK)?;
+    // The first answer comes through the bootstrap connection, which the client then closes; the second one only
+    // when the learned broker's own connection is up.
+    for _ in 0..2 {
+        producer.client().fetch_metadata(Some(topic), CHECK)?;
+    }
     Ok(producer)
 }
 
