@@ -5,7 +5,7 @@ LAB := tests/lab/lab
 SERVERS := mysql57 mysql80 mysql97 mariadb zookeeper kafka
 say = @printf '\n=== %s (%s)\n' "$(1)" "$$(date +%T)"
 
-.PHONY: help test lint unit helm integration chaos audit generate images demo demo-down up down
+.PHONY: help test lint unit helm integration chaos bench audit generate images demo demo-down up down
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -62,6 +62,11 @@ chaos: ## 200,000 changes, workers killed, ended and frozen 60 times, with the r
 	cargo build --locked --release -p maxwell-worker -p maxwell-tests --features maxwell-worker/failpoints
 	cp $$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-failpoints
 	tests/lab/with-servers "$(SERVERS)" tests/suite thorough
+
+bench: ## Throughput from MySQL 9.7 to Kafka beside mysqlbinlog; ends with a line of JSON
+	cargo build --locked --release -p maxwell-worker -p maxwell-tests
+	tests/lab/with-servers "mysql97 kafka" \
+	  env MAXWELL_BIN=$$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-tests bench
 
 up: ## Starts the lab's servers and leaves them running
 	$(LAB) up $(SERVERS)

@@ -6,6 +6,11 @@ use std::process::ExitCode;
 use maxwell_worker::options::{self, Asked, Place};
 use maxwell_worker::{app, telemetry};
 
+/// Half of the processor time goes into the C library's own allocator otherwise: what one thread allocates for a row,
+/// another one frees. `.cargo/config.toml` holds its settings.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[expect(
     clippy::print_stdout,
     clippy::print_stderr,

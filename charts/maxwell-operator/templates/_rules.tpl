@@ -10,10 +10,6 @@ server-side apply needs both. Nothing else is deleted by the operator: owner ref
 - apiGroups: [maxwell-cdc.io]
   resources: [maxwellclusters/status]
   verbs: [patch]
-# Owner references that block the owner's deletion need this where OwnerReferencesPermissionEnforcement is on.
-- apiGroups: [maxwell-cdc.io]
-  resources: [maxwellclusters/finalizers]
-  verbs: [update]
 # Credentials that a MaxwellCluster refers to.
 - apiGroups: [""]
   resources: [secrets]
