@@ -1,6 +1,6 @@
 //! Entry point.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -26,8 +26,7 @@ async fn main() -> anyhow::Result<()> {
     // A replica that stands by for the Lease is ready: a roll of the operator must not wait for it to work.
     let (readiness, ready) = watch::channel(Ok(()));
     let metrics = Arc::new(Metrics::default());
-    let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, args.http_port));
-    http::serve(address, Arc::clone(&metrics), ready, shutdown.clone()).await?;
+    http::serve(everywhere(args.http_port), Arc::clone(&metrics), ready, shutdown.clone()).await?;
 
     let lease = LeaseSettings {
         namespace: args.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned()),
@@ -48,6 +47,14 @@ async fn main() -> anyhow::Result<()> {
     }
     leadership.release().await;
     Ok(())
+}
+
+/// Every address of this host: both families where there is IPv6, else IPv4.
+fn everywhere(port: u16) -> SocketAddr {
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)) {
+        Ok(_) => (Ipv6Addr::UNSPECIFIED, port).into(),
+        Err(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
+    }
 }
 
 /// A token that SIGTERM and SIGINT cancel.

@@ -1,6 +1,6 @@
 //! Wiring: makes the adapters from the options, starts the tasks, ends them in order.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -30,7 +30,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::default());
     let (readiness_tx, readiness) = watch::channel(Err("starting".to_owned()));
     let serving = CancellationToken::new();
-    let address = SocketAddr::from(([0, 0, 0, 0], options.settings.port));
+    let address = everywhere(options.settings.port);
     let served = http::serve(address, Arc::clone(&metrics), readiness, serving.clone()).await;
     match served {
         // A second newcomer's experiment on one host is not stopped by a port that it does not need.
@@ -78,10 +78,8 @@ async fn together(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let process = &options.process;
-    let probe = ProbeConfig {
-        listen: SocketAddr::from(([0, 0, 0, 0], process.probe_port)),
-        advertise: process.advertise_host.clone(),
-    };
+    let probe =
+        ProbeConfig { listen: everywhere(process.probe_port), advertise: process.advertise_host.clone() };
     let address = format!("{}:{}", process.advertise_host, options.settings.port);
     let member = MemberId(process.member_id.clone());
     let mut config = CoordinatorConfig::from_settings(&options.settings, member, address, probe)
@@ -147,6 +145,14 @@ fn ready(report: &ShardReport) -> Readiness {
         ShardState::Streaming => Ok(()),
         _ if report.last_error.is_empty() => Err("not streaming yet".into()),
         _ => Err(report.last_error.clone()),
+    }
+}
+
+/// Every address of this host: both families where there is IPv6, else IPv4.
+fn everywhere(port: u16) -> SocketAddr {
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)) {
+        Ok(_) => (Ipv6Addr::UNSPECIFIED, port).into(),
+        Err(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
     }
 }
 
