@@ -12,7 +12,11 @@ help: ## What there is to make
 
 test: lint unit helm integration ## Every check
 
-lint: ## Formatting, and clippy with warnings denied
+.PHONY: toolchain
+toolchain: # What Cargo needs beside Rust
+	@$(LAB) install build
+
+lint: toolchain ## Formatting, and clippy with warnings denied
 	$(call say,formatting)
 	cargo fmt --all --check
 	$(call say,clippy)
@@ -21,7 +25,7 @@ lint: ## Formatting, and clippy with warnings denied
 	@tree=$$(cargo tree --locked -p maxwell-worker -e normal --prefix none) && \
 	  ! grep -E '^(kube|k8s-openapi)' <<<"$$tree"
 
-unit: ## Tests that need nothing but the toolchain
+unit: toolchain ## Tests that need nothing but the toolchain
 	$(call say,unit tests)
 	cargo test --locked --workspace --lib --bins --test layering
 
@@ -31,7 +35,7 @@ helm: ## The chart, and that deploy/operator.yaml is what it makes
 	@eval "$$($(LAB) env | grep ^LAB_BIN=)" && "$$LAB_BIN/helm" lint --strict charts/*
 	@deploy/render | diff deploy/operator.yaml - || { echo 'deploy/operator.yaml is stale: run make generate' >&2; exit 1; }
 
-generate: ## Everything that is generated: the API's YAML, the plain manifests
+generate: toolchain ## Everything that is generated: the API's YAML, the plain manifests
 	cargo run --locked -p maxwell-crds --bin maxwell-crds-generate
 	$(LAB) install helm
 	deploy/render >deploy/operator.yaml.new && mv deploy/operator.yaml.new deploy/operator.yaml
@@ -40,7 +44,7 @@ audit: ## Licences, banned crates and sources of the dependencies
 	cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny --locked check licenses bans sources
 
-images: ## The released binaries as images (see deploy/docker/build)
+images: toolchain ## The released binaries as images (see deploy/docker/build)
 	cargo build --locked --release -p maxwell-worker -p maxwell-operator
 	deploy/docker/build $(or $(IMAGE_PREFIX),localhost) $(or $(IMAGE_TAG),dev)
 
@@ -50,20 +54,20 @@ demo: ## The whole product, step by step: on this machine, or with KUBECONFIG in
 demo-down: ## Ends the demo
 	tests/demo/demo down
 
-integration: ## Tests against real servers and on a real node, which are started and ended
+integration: toolchain ## Tests against real servers and on a real node, which are started and ended
 	$(call say,building)
 	cargo build --locked -p maxwell-worker -p maxwell-tests --features maxwell-worker/failpoints
-	cp $$CARGO_TARGET_DIR/debug/maxwell $$CARGO_TARGET_DIR/debug/maxwell-failpoints
+	cp --remove-destination $$CARGO_TARGET_DIR/debug/maxwell $$CARGO_TARGET_DIR/debug/maxwell-failpoints
 	cargo build --locked -p maxwell-worker -p maxwell-operator
 	$(call say,servers)
 	tests/lab/with-servers "$(SERVERS) cluster" tests/suite quick
 
-chaos: ## 200,000 changes, workers killed, ended and frozen 60 times, with the released binary
+chaos: toolchain ## 200,000 changes, workers killed, ended and frozen 60 times, with the released binary
 	cargo build --locked --release -p maxwell-worker -p maxwell-tests --features maxwell-worker/failpoints
-	cp $$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-failpoints
+	cp --remove-destination $$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-failpoints
 	tests/lab/with-servers "$(SERVERS)" tests/suite thorough
 
-bench: ## Throughput from MySQL 9.7 to Kafka beside mysqlbinlog; ends with a line of JSON
+bench: toolchain ## Throughput from MySQL 9.7 to Kafka beside mysqlbinlog; ends with a line of JSON
 	cargo build --locked --release -p maxwell-worker -p maxwell-tests
 	tests/lab/with-servers "mysql97 kafka" \
 	  env MAXWELL_BIN=$$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-tests bench

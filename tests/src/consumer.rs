@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,7 @@ pub enum Isolation {
 /// A running consumer.
 pub struct Running {
     stop: Arc<AtomicBool>,
+    last_beat: Arc<AtomicI64>,
     thread: JoinHandle<anyhow::Result<Seen>>,
 }
 
@@ -59,8 +60,10 @@ pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
     consumer.assign(&assignment)?;
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);
-    let thread = std::thread::spawn(move || consume(&consumer, &stopping));
-    Ok(Running { stop, thread })
+    let last_beat = Arc::new(AtomicI64::new(0));
+    let beating = Arc::clone(&last_beat);
+    let thread = std::thread::spawn(move || consume(&consumer, &stopping, &beating));
+    Ok(Running { stop, last_beat, thread })
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {
@@ -77,6 +80,14 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {
 }
 
 impl Running {
+    /// Waits until heartbeat number `last` has come, for a minute at most: what is missing then, the check finds.
+    pub async fn until_beat(&self, last: u64) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.last_beat.load(Ordering::Acquire).cast_unsigned() < last && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Ends when the topic is read to its end, and gives what was seen.
     pub fn finish(self) -> anyhow::Result<Seen> {
         self.stop.store(true, Ordering::Release);
@@ -87,7 +98,7 @@ impl Running {
 /// How long a topic must stay silent, once told to stop, to count as read to its end.
 const QUIET: Duration = Duration::from_secs(3);
 
-fn consume(consumer: &BaseConsumer, stop: &AtomicBool) -> anyhow::Result<Seen> {
+fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
     let mut last = Instant::now();
     loop {
@@ -101,6 +112,7 @@ fn consume(consumer: &BaseConsumer, stop: &AtomicBool) -> anyhow::Result<Seen> {
                 seen.places.insert((message.partition(), message.offset()), epoch(&message)?);
                 if change.table == "beat" {
                     seen.beats.push((last, change.data.id));
+                    last_beat.fetch_max(change.data.id, Ordering::AcqRel);
                 } else {
                     seen.messages.push(change);
                 }

@@ -1,6 +1,11 @@
 //! The lab's servers, as `tests/lab/lab up` starts them.
 
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use mysql_async::{Conn, OptsBuilder};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// A database server of the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +37,41 @@ pub async fn admin(server: Server) -> anyhow::Result<Conn> {
         .user(Some("root"))
         .prefer_socket(false);
     Ok(Conn::new(options).await?)
+}
+
+/// Kills every ZooKeeper server and starts it again, one after the other, so that a quorum is always there.
+pub async fn restart_zookeeper() -> anyhow::Result<()> {
+    for (at, address) in ZOOKEEPER.split(',').enumerate() {
+        lab(&["kill", &format!("zk{}", at + 1)])?;
+        lab(&["up", "zookeeper"])?;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !serves(address).await {
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "the ZooKeeper server at {address} does not come back"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    Ok(())
+}
+
+fn lab(arguments: &[&str]) -> anyhow::Result<()> {
+    let ended = Command::new("tests/lab/lab").args(arguments).stderr(Stdio::null()).status()?;
+    anyhow::ensure!(ended.success(), "tests/lab/lab {}: {ended}", arguments.join(" "));
+    Ok(())
+}
+
+/// Whether the server is part of the quorum.
+async fn serves(address: &str) -> bool {
+    let asked = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"srvr").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(1), asked).await, Ok(Ok(answer)) if answer.contains("Mode:"))
 }
 
 /// A name that no run before has used.

@@ -202,8 +202,10 @@ impl Observer for Metrics {
         }
     }
 
-    fn resumed(&self, epoch: Epoch, inside: bool) {
+    fn resumed(&self, epoch: Epoch, source_time: i64, inside: bool) {
         self.set_epoch(epoch.0);
+        // Behind until a commit says otherwise.
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = (source_time, false);
         self.resumed_inside.inc_by(u64::from(inside));
     }
 

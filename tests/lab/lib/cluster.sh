@@ -5,7 +5,10 @@ SERVICE_RANGE=10.96.0.0/16
 API_ADDRESS=10.96.0.1
 DNS_ADDRESS=10.96.0.10
 PKI=$DATA/pki
-TASKS=/run/containerd/io.containerd.runtime.v2.task
+# The container runtime is the lab's own: another one on this machine is neither used nor touched.
+RUNTIME=/run/maxwell-lab
+TASKS=$RUNTIME/containerd/io.containerd.runtime.v2.task
+export CONTAINERD_ADDRESS=$RUNTIME/containerd.sock
 
 up_cluster() {
   local node
@@ -58,7 +61,11 @@ container_runtime() {
 JSON
   if ! alive containerd; then
     # restrict_oom_score_adj: this also works where the machine lacks CAP_SYS_RESOURCE
+    mkdir -p "$RUNTIME"
     containerd config default | sed \
+      -e "s#\"/var/lib/containerd\"#\"$LAB/containerd\"#" -e "s#\"/run/containerd\"#\"$RUNTIME/containerd\"#" \
+      -e "s#\"/run/containerd/containerd.sock\"#\"$CONTAINERD_ADDRESS\"#" \
+      -e 's/netns_mounts_under_state_dir = false/netns_mounts_under_state_dir = true/' \
       -e 's#sandbox_image = .*#sandbox_image = "localhost/pause:1"#' \
       -e 's/restrict_oom_score_adj = false/restrict_oom_score_adj = true/' >"$DATA/containerd.toml"
     here containerd containerd -c "$DATA/containerd.toml"
@@ -76,7 +83,7 @@ authorization: {mode: Webhook}
 cgroupDriver: cgroupfs
 clusterDNS: [$DNS_ADDRESS]
 clusterDomain: cluster.local
-containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
+containerRuntimeEndpoint: unix://$CONTAINERD_ADDRESS
 failSwapOn: false
 tlsCertFile: $PKI/kubelet.crt
 tlsPrivateKeyFile: $PKI/kubelet.key
@@ -99,15 +106,14 @@ YAML
 }
 
 down_cluster() {
-  local process namespace
+  local process
   for process in kubelet proxy scheduler kcm; do stop $process; done
   if alive containerd; then end_tasks; else end_orphans; fi
   for process in apiserver etcd containerd; do stop $process; done
-  for namespace in $(ip netns list 2>/dev/null | awk '/^cni-/ {print $1}'); do ip netns del "$namespace" || true; done
-  awk -v a="$DATA/kubelet" -v b=/run/containerd 'index($2, a) == 1 || index($2, b) == 1 {print $2}' /proc/mounts |
+  awk -v a="$DATA/kubelet" -v b="$RUNTIME" 'index($2, a) == 1 || index($2, b) == 1 {print $2}' /proc/mounts |
     sort -r | xargs -r -n1 umount -l 2>/dev/null || true
   rm -rf "$DATA/etcd" "$DATA/kubelet" /var/lib/cni/networks/lab \
-    "$TASKS" /run/containerd/io.containerd.grpc.v1.cri || true
+    "$RUNTIME" || true
 }
 
 # The shims end with their tasks.

@@ -10,7 +10,7 @@ COMPONENTS=(kube-apiserver kube-controller-manager kube-scheduler kube-proxy kub
 apt_install() {
   local package missing=()
   for package in "$@"; do
-    dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return
   say "apt: ${missing[*]}"

@@ -6,7 +6,7 @@ use anyhow::Context;
 use maxwell_protocol::settings::Delivery;
 
 use super::fault::{Fault, Point, Who};
-use crate::lab::{Server, ZOOKEEPER};
+use crate::lab::{Server, ZOOKEEPER, restart_zookeeper};
 use crate::worker::{Spec, Worker};
 
 const RESUMED: &str = "maxwell_resumed_inside_transaction_total";
@@ -64,23 +64,6 @@ impl Cluster {
         }
     }
 
-    /// Waits until the source is drained and committed.
-    pub async fn caught_up(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut rows = -1.0;
-        loop {
-            let worker = &self.workers[self.active().await?];
-            let now = worker.metric("maxwell_rows_total").await.unwrap_or(-1.0);
-            let delay = worker.metric("maxwell_sync_delay_seconds").await.unwrap_or(f64::MAX);
-            if delay < 0.5 && rows >= 0.0 {
-                return Ok(());
-            }
-            anyhow::ensure!(Instant::now() < deadline, "not caught up: {now} rows, {delay} s behind");
-            rows = now;
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
     /// Runs that went on inside a MySQL transaction, up to now.
     pub async fn resumed(&self) -> u64 {
         let mut resumed = self.resumed;
@@ -121,10 +104,13 @@ impl Cluster {
         for worker in &self.workers {
             worker.ready(PATIENCE).await.context("before a fault")?;
         }
+        if fault == Fault::KillAfterReconnect {
+            restart_zookeeper().await?;
+        }
         let at = self.active().await?;
         let begun = Instant::now();
         match fault {
-            Fault::KillAlone | Fault::Kill => {
+            Fault::KillAlone | Fault::Kill | Fault::KillAfterReconnect => {
                 self.kill(at).await?;
                 self.replace(at)?;
             }

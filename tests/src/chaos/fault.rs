@@ -52,6 +52,8 @@ pub enum Fault {
     Terminate,
     /// SIGSTOP until another member streams, then SIGCONT.
     Freeze,
+    /// Every ZooKeeper server is killed and started again, one after the other, and then the owner gets SIGKILL.
+    KillAfterReconnect,
     /// The process ends at a failpoint; another member takes over.
     At(Point),
 }
@@ -64,6 +66,7 @@ impl Fault {
             Self::Kill => "kill".into(),
             Self::Terminate => "terminate".into(),
             Self::Freeze => "freeze".into(),
+            Self::KillAfterReconnect => "kill_after_reconnect".into(),
             Self::At(point) => format!("at_{}", point.name.replace('-', "_")),
         }
     }
@@ -75,7 +78,8 @@ impl Serialize for Fault {
     }
 }
 
-/// The faults of one round: `times` of everything but freezes, of which there are `freezes`, mixed.
+/// The faults of one round: `times` of everything but freezes, of which there are `freezes`, mixed; at the end one
+/// kill after every member's connection to ZooKeeper was lost.
 pub fn mix(times: usize, freezes: usize) -> Vec<Fault> {
     let mut faults = Vec::new();
     for _ in 0..times {
@@ -91,6 +95,7 @@ pub fn mix(times: usize, freezes: usize) -> Vec<Fault> {
     for freeze in 0..freezes {
         faults.insert((freeze + 1) * step + freeze, Fault::Freeze);
     }
+    faults.push(Fault::KillAfterReconnect);
     faults
 }
 

@@ -47,10 +47,9 @@ pub async fn round(server: Server, plan: &Plan) -> anyhow::Result<Report> {
     let beating = CancellationToken::new();
     let beats = tokio::spawn(beat(admin(server).await?, name.clone(), beating.clone()));
     let done = inflict_all(&mut writer, &mut cluster, plan).await?;
-    cluster.caught_up().await?;
     beating.cancel();
     let beaten = beats.await??;
-    cluster.caught_up().await?;
+    committed.until_beat(beaten).await;
     let resumed_inside_transaction = cluster.resumed().await;
     cluster.stop().await?;
     let (seen, all) =

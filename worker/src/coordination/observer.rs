@@ -1,5 +1,6 @@
-//! Keeps [`Observed`] current: one recursive watch, a read of what an event names, and a read of everything after a
-//! connection was lost, because ZooKeeper does not replay the events of that time.
+//! Keeps [`Observed`] current: one recursive watch, a read of what an event names, and after a connection was lost
+//! another watch and a read of everything: ZooKeeper does not replay the events of that time, and the client library
+//! (0.11) sets only one-shot watches again when it reconnects.
 
 use std::sync::Arc;
 
@@ -20,18 +21,24 @@ pub(super) type Observation = watch::Receiver<Arc<Observed>>;
 /// complete.
 pub(super) async fn observe(store: Store, into: watch::Sender<Arc<Observed>>) -> Failure {
     let mut clients = store.clients();
+    // Kept until its successor is set: the library would else take the successor off the server with it.
+    let mut before = None;
     loop {
         let client = clients.borrow_and_update().clone();
-        let seen = match watch_tree(&client, &store).await {
-            Ok(watcher) => follow(&store, watcher, &into).await,
+        let watcher = watch_tree(&client, &store).await;
+        drop(before.take());
+        let seen = match watcher {
+            Ok(Some(watcher)) => follow(&store, watcher, &into).await,
+            Ok(None) => Ok(None),
             Err(failure) => Err(failure),
         };
-        if let Err(failure) = seen {
-            return failure;
-        }
-        tokio::select! {
-            () = store.expired() => return Failure::Expired,
-            changed = clients.changed() => if changed.is_err() { return Failure::Expired },
+        match seen {
+            Ok(Some(watcher)) => before = Some(watcher),
+            Ok(None) => tokio::select! {
+                () = store.expired() => return Failure::Expired,
+                changed = clients.changed() => if changed.is_err() { return Failure::Expired },
+            },
+            Err(failure) => return failure,
         }
     }
 }
@@ -49,21 +56,19 @@ async fn watch_tree(client: &Client, store: &Store) -> Result<Option<PersistentW
     }
 }
 
-/// Follows the events of one client until it ends.
+/// Follows the events of one connection. Gives the watch back once the client has connected again, `None` when it
+/// has ended.
 async fn follow(
     store: &Store,
-    watcher: Option<PersistentWatcher>,
+    mut watcher: PersistentWatcher,
     into: &watch::Sender<Arc<Observed>>,
-) -> Result<(), Failure> {
-    let Some(mut watcher) = watcher else { return Ok(()) };
+) -> Result<Option<PersistentWatcher>, Failure> {
     into.send_replace(Arc::new(read_all(store).await?));
     loop {
         let event = watcher.changed().await;
         match (event.event_type, event.session_state) {
-            (EventType::Session, SessionState::SyncConnected) => {
-                into.send_replace(Arc::new(read_all(store).await?));
-            }
-            (EventType::Session, state) if state.is_terminated() => return Ok(()),
+            (EventType::Session, SessionState::SyncConnected) => return Ok(Some(watcher)),
+            (EventType::Session, state) if state.is_terminated() => return Ok(None),
             (EventType::Session, _) => {}
             _ => take_in(store, &event, into).await?,
         }

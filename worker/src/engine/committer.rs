@@ -49,7 +49,7 @@ pub fn run(
     mut base: RecordBase,
     observer: &dyn Observer,
 ) -> Result<(), SinkError> {
-    let mut window = Window::new(limits, Instant::now());
+    let mut window = Window::first(limits, Instant::now());
     let mut waiting = Waiting::default();
     let outcome = loop {
         let received = match window.due() {

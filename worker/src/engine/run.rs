@@ -112,7 +112,7 @@ impl Engine {
             }
         };
         let dump = self.open(run, conn, &server, &position, by).await?;
-        self.observer.resumed(base.epoch, inside);
+        self.observer.resumed(base.epoch, base.source_time, inside);
         run.report(ShardState::Streaming, base.epoch, "");
         tracing::info!(
             epoch = base.epoch.0,
@@ -359,8 +359,8 @@ impl Observer for Watcher {
         self.observer.committed(committed);
     }
 
-    fn resumed(&self, epoch: Epoch, inside: bool) {
-        self.observer.resumed(epoch, inside);
+    fn resumed(&self, epoch: Epoch, source_time: i64, inside: bool) {
+        self.observer.resumed(epoch, source_time, inside);
     }
 
     fn aborted(&self) {

@@ -22,8 +22,9 @@ pub struct Committed {
 pub trait Observer: Send + Sync + 'static {
     /// A transaction was committed.
     fn committed(&self, committed: &Committed);
-    /// A run began under `epoch`; `inside` if its position is in the middle of a MySQL transaction.
-    fn resumed(&self, epoch: Epoch, inside: bool);
+    /// A run began under `epoch` behind the source time `source_time` (milliseconds since the epoch, 0 if unknown);
+    /// `inside` if its position is in the middle of a MySQL transaction.
+    fn resumed(&self, epoch: Epoch, source_time: i64, inside: bool);
     /// Rows that were produced but not committed were dropped: their Kafka transaction gets aborted.
     fn aborted(&self);
     /// A successor fenced this owner.

@@ -22,7 +22,12 @@ pub struct Window {
 }
 
 impl Window {
-    /// Nothing waits at `now`.
+    /// A run begins at `now`: its first position is committed at once, which says where it stands.
+    pub fn first(limits: Commit, now: Instant) -> Self {
+        Self::new(limits, now.checked_sub(IDLE_INTERVAL).unwrap_or(now))
+    }
+
+    /// Nothing waits since a commit at `now`.
     pub fn new(limits: Commit, now: Instant) -> Self {
         Self { limits, rows: 0, bytes: 0, opened_at: None, moved: false, drained: false, committed_at: now }
     }
@@ -101,6 +106,15 @@ mod tests {
         window.clear(after(start, 10));
         window.add(1, 10, true, after(start, 500));
         assert_eq!(window.due(), Some(after(start, 500)));
+    }
+
+    #[test]
+    fn the_first_position_of_a_run_waits_for_nothing() {
+        let start = Instant::now();
+        let mut window = Window::first(Commit::default(), start);
+        assert_eq!(window.due(), None);
+        window.add(0, 0, true, start);
+        assert_eq!(window.due(), Some(start));
     }
 
     #[test]
