@@ -1,6 +1,7 @@
 //! The command line. Every flag can be given by environment variable too.
 
 use clap::Parser;
+use maxwell_crds::names::MANAGER;
 
 /// Reconciles MaxwellClusters into workers and reflects what they do into the resources' status.
 #[derive(Debug, Clone, Parser)]
@@ -21,6 +22,10 @@ pub struct Args {
     /// Namespace of the Lease by which replicas of the operator agree on who works. Default: the client's own.
     #[arg(long, env = "POD_NAMESPACE")]
     pub lease_namespace: Option<String>,
+
+    /// Name of that Lease: replicas of one installation share it, and no other does.
+    #[arg(long, env = "MAXWELL_LEASE_NAME", default_value = MANAGER)]
+    pub lease_name: String,
 
     /// Name of this replica in the Lease and in events. Default: a random one.
     #[arg(long, env = "POD_NAME")]

@@ -25,6 +25,7 @@ use crate::args::Scope;
 use crate::cluster::context::Context;
 use crate::cluster::error::Error;
 use crate::cluster::fetch::secret_names;
+use crate::cluster::neighbours::Neighbours;
 use crate::cluster::observe::Observers;
 use crate::cluster::{self, managed_labels, worker_of};
 use crate::http::Readiness;
@@ -59,11 +60,13 @@ pub struct Shared {
 
 /// Reconciles the clusters of every scope until the shutdown.
 pub async fn run(shared: Shared, scopes: Vec<Scope>) {
-    let controllers = scopes.into_iter().map(|scope| run_scope(shared.clone(), scope));
+    let neighbours = Arc::new(Neighbours::default());
+    let controllers =
+        scopes.into_iter().map(|scope| run_scope(shared.clone(), Arc::clone(&neighbours), scope));
     futures::future::join_all(controllers).await;
 }
 
-async fn run_scope(shared: Shared, scope: Scope) {
+async fn run_scope(shared: Shared, neighbours: Arc<Neighbours>, scope: Scope) {
     if !wait_for_definition(&shared, &scope).await {
         return;
     }
@@ -74,6 +77,7 @@ async fn run_scope(shared: Shared, scope: Scope) {
         Recorder::new(shared.client.clone(), reporter),
         Arc::clone(&shared.metrics),
         Observers::new(trigger),
+        Arc::clone(&neighbours),
         shared.worker_image.clone(),
     ));
     let controller = controller(&shared.client, &scope)
@@ -81,6 +85,7 @@ async fn run_scope(shared: Shared, scope: Scope) {
         .with_config(controller::Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY))
         .graceful_shutdown_on(shared.shutdown.clone().cancelled_owned());
     let filled = controller.store();
+    neighbours.add(filled.clone());
     let readiness = shared.readiness.clone();
     let announced = tokio::spawn(async move {
         if filled.wait_until_ready().await.is_ok() {

@@ -27,7 +27,8 @@
 //! | `events.k8s.io` | `events` | create, patch | what happened |
 //!
 //! In the operator's own namespace: `coordination.k8s.io` `leases` get, create, update. Nothing cluster-wide is needed
-//! when namespaces are named; the workers need no rights at all.
+//! when namespaces are named; the workers need no rights at all. Whether a namespace is being deleted is told by a dry
+//! run of making a ConfigMap in it.
 
 pub mod args;
 pub mod cluster;

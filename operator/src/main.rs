@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
 
     let lease = LeaseSettings {
         namespace: args.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned()),
-        name: maxwell_crds::names::MANAGER.to_owned(),
+        name: args.lease_name.clone(),
         identity: args.pod_name.clone().unwrap_or_else(|| format!("maxwell-operator-{}", Uuid::new_v4())),
     };
     let identity = lease.identity.clone();

@@ -54,7 +54,7 @@ pub struct KafkaSpec {
     /// Compression of the batches.
     #[serde(default)]
     pub compression: Compression,
-    /// Properties of librdkafka; those that would break the delivery guarantee are refused.
+    /// Properties of librdkafka; those that would break the delivery guarantee or hold a credential are refused.
     #[serde(default)]
     #[schemars(extend("maxProperties" = 64))]
     pub properties: BTreeMap<String, String>,

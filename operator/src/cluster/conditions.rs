@@ -14,6 +14,8 @@ pub(super) struct Verdict {
     pub(super) reason: String,
     /// What is so, and if that is bad, what mends it.
     pub(super) message: String,
+    /// Whether what was said before, if anything was, stands instead.
+    provisional: bool,
 }
 
 impl Verdict {
@@ -23,7 +25,12 @@ impl Verdict {
         reason: &str,
         message: impl Into<String>,
     ) -> Self {
-        Self { kind, holds, reason: reason.to_owned(), message: message.into() }
+        Self { kind, holds, reason: reason.to_owned(), message: message.into(), provisional: false }
+    }
+
+    /// Said without a look: it yields to what was said before.
+    pub(super) fn provisional(self) -> Self {
+        Self { provisional: true, ..self }
     }
 
     fn status(&self) -> &'static str {
@@ -36,7 +43,8 @@ impl Verdict {
 }
 
 /// The conditions that follow `before`. The time of the last transition changes with the status only. What was never
-/// known is left out, except whether the cluster is ready.
+/// known is left out, except whether the cluster is ready; what is not looked at yet stays as it was, with the
+/// generation that it was said of.
 pub(super) fn merge(
     before: &[Condition],
     verdicts: Vec<Verdict>,
@@ -46,6 +54,10 @@ pub(super) fn merge(
     let mut conditions = Vec::with_capacity(verdicts.len());
     for verdict in verdicts {
         let known = before.iter().find(|condition| condition.type_ == verdict.kind.as_str());
+        if let Some(known) = known.filter(|_| verdict.provisional) {
+            conditions.push(known.clone());
+            continue;
+        }
         if verdict.holds.is_none() && known.is_none() && verdict.kind != ConditionType::Ready {
             continue;
         }
@@ -88,6 +100,15 @@ mod tests {
         let turned = merge(&same, vec![verdict(ready, Some(false))], Some(2), now);
         assert_eq!(turned[0].last_transition_time.0, now);
         assert_eq!(turned[0].status, "False");
+    }
+
+    #[test]
+    fn what_was_said_before_stands_against_what_is_provisional() {
+        let (then, now) = (Timestamp::from_second(100).unwrap(), Timestamp::from_second(200).unwrap());
+        let provisional = || vec![verdict(ConditionType::Ready, None).provisional()];
+        assert_eq!(merge(&[], provisional(), Some(1), then)[0].status, "Unknown");
+        let known = merge(&[], vec![verdict(ConditionType::Ready, Some(true))], Some(1), then);
+        assert_eq!(merge(&known, provisional(), Some(2), now), known);
     }
 
     #[test]

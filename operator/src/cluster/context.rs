@@ -9,7 +9,9 @@ use kube::runtime::reflector::ObjectRef;
 use maxwell_crds::v1alpha1::MaxwellCluster;
 
 use super::apply::Applier;
+use super::neighbours::Neighbours;
 use super::observe::Observers;
+use super::status::Memory;
 use crate::metrics::Metrics;
 
 /// What every reconcile of one controller shares.
@@ -22,9 +24,12 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// The watches on the ZooKeeper trees.
     pub observers: Observers,
+    /// The other clusters, those of other controllers too.
+    pub neighbours: Arc<Neighbours>,
     /// The image of workers whose resource names none.
     pub worker_image: String,
     pub(super) applier: Applier,
+    pub(super) memory: Memory,
     failures: Mutex<HashMap<ObjectRef<MaxwellCluster>, u32>>,
 }
 
@@ -35,10 +40,12 @@ impl Context {
         recorder: Recorder,
         metrics: Arc<Metrics>,
         observers: Observers,
+        neighbours: Arc<Neighbours>,
         worker_image: String,
     ) -> Self {
         let applier = Applier::new(client.clone());
-        Self { client, recorder, metrics, observers, worker_image, applier, failures: Mutex::default() }
+        let (memory, failures) = Default::default();
+        Self { client, recorder, metrics, observers, neighbours, worker_image, applier, memory, failures }
     }
 
     /// Counts a failure; how many there were in a row.
@@ -60,5 +67,6 @@ impl Context {
         self.metrics.forget(cluster);
         self.applier.forget(uid);
         self.succeeded(cluster);
+        self.memory.forget(cluster);
     }
 }

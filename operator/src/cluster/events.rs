@@ -38,11 +38,16 @@ impl Happening {
     }
 }
 
-/// What happened from `old` to `new`, in the order in which it is told.
-pub fn happenings(old: Option<&MaxwellClusterStatus>, new: &MaxwellClusterStatus) -> Vec<Happening> {
+/// What happened from `old` to `new`, in the order in which it is told. Of a cluster that ends as asked for, the loss
+/// of its leader is no news.
+pub fn happenings(
+    old: Option<&MaxwellClusterStatus>,
+    new: &MaxwellClusterStatus,
+    ends: bool,
+) -> Vec<Happening> {
     let mut happened = Vec::new();
     happened.extend(failover(old, new));
-    happened.extend(leader(old, new));
+    happened.extend(leader(old, new).filter(|_| !ends || new.leader.is_some()));
     happened.extend(TOLD.into_iter().filter_map(|kind| turn(kind, old, new)));
     if happened.is_empty() {
         // Degraded sums the others up: it is news only when nothing else tells it.
@@ -187,7 +192,7 @@ mod tests {
     }
 
     fn reasons(old: Option<&MaxwellClusterStatus>, new: &MaxwellClusterStatus) -> Vec<(bool, String)> {
-        happenings(old, new).into_iter().map(|one| (one.warning, one.reason)).collect()
+        happenings(old, new, false).into_iter().map(|one| (one.warning, one.reason)).collect()
     }
 
     #[test]
@@ -195,9 +200,11 @@ mod tests {
         let (nobody, a, b) = (led_by(None), led_by(Some("a")), led_by(Some("b")));
         assert_eq!(reasons(None, &a), [(false, "LeaderElected".into())]);
         assert_eq!(reasons(Some(&a), &nobody), [(true, "LeaderLost".into())]);
-        assert_eq!(happenings(Some(&a), &b)[0].note, "b leads in epoch 3, after a");
-        assert!(happenings(Some(&a), &a.clone()).is_empty());
-        assert!(happenings(None, &nobody).is_empty());
+        assert!(happenings(Some(&a), &nobody, true).is_empty(), "it was asked to end");
+        assert_eq!(happenings(Some(&a), &b, false)[0].note, "b leads in epoch 3, after a");
+        assert_eq!(happenings(Some(&a), &b, true)[0].reason, "LeaderChanged");
+        assert!(happenings(Some(&a), &a.clone(), false).is_empty());
+        assert!(happenings(None, &nobody, false).is_empty());
     }
 
     #[test]
@@ -214,12 +221,15 @@ mod tests {
             }),
             ..MaxwellClusterStatus::default()
         };
-        let first = happenings(Some(&MaxwellClusterStatus::default()), &failed_over(None));
+        let first = happenings(Some(&MaxwellClusterStatus::default()), &failed_over(None), false);
         assert!(first[0].note.starts_with("b took over from a (ConnectionReset); gap not measured"));
-        let second = happenings(Some(&failed_over(None)), &failed_over(Some(410)));
+        let second = happenings(Some(&failed_over(None)), &failed_over(Some(410)), false);
         assert!(second[0].note.contains("gap 410 ms"), "{second:?}");
-        assert!(happenings(Some(&failed_over(Some(410))), &failed_over(Some(410))).is_empty());
-        assert!(happenings(None, &failed_over(Some(410))).is_empty(), "an operator's start is no failover");
+        assert!(happenings(Some(&failed_over(Some(410))), &failed_over(Some(410)), false).is_empty());
+        assert!(
+            happenings(None, &failed_over(Some(410)), false).is_empty(),
+            "an operator's start is no failover"
+        );
         assert_ne!(distinct(&first[0]), distinct(&second[0]));
     }
 
@@ -229,11 +239,11 @@ mod tests {
         let (good, bad) = (with(kind, "True", "Reachable"), with(kind, "False", "Unreachable"));
         assert_eq!(reasons(None, &bad), [(true, "Unreachable".into())]);
         assert_eq!(reasons(Some(&good), &bad), [(true, "Unreachable".into())]);
-        assert!(happenings(Some(&bad), &bad.clone()).is_empty());
+        assert!(happenings(Some(&bad), &bad.clone(), false).is_empty());
         assert_eq!(reasons(Some(&bad), &with(kind, "False", "Other")), [(true, "Other".into())]);
         assert_eq!(reasons(Some(&bad), &good), [(false, "Recovered".into())]);
-        assert!(happenings(Some(&bad), &with(kind, "Unknown", "NotReported")).is_empty());
-        assert!(happenings(None, &good).is_empty());
+        assert!(happenings(Some(&bad), &with(kind, "Unknown", "NotReported"), false).is_empty());
+        assert!(happenings(None, &good, false).is_empty());
     }
 
     #[test]

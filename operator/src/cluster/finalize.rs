@@ -1,6 +1,7 @@
 //! Deletion: the pods end first, then the ZooKeeper tree is removed; the rest goes with its owner. The position topic
 //! stays in Kafka. A deletion that cannot go on says why, and how to let go of the tree.
 
+mod namespace;
 mod tree;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -11,10 +12,11 @@ use maxwell_crds::v1alpha1::{ConditionType, MaxwellCluster};
 use serde_json::json;
 use thiserror::Error;
 
+use super::context::Context;
 use super::fetch::Fetched;
 use super::scale::{self, ScaleError};
 use super::status::Problem;
-use super::validate;
+use super::{reference, validate};
 
 /// Why the clean-up failed.
 #[derive(Debug, Error)]
@@ -48,7 +50,7 @@ pub enum Progress {
 
 /// One step of the clean-up. Safe to repeat.
 pub async fn clean_up(
-    client: &Client,
+    context: &Context,
     cluster: &MaxwellCluster,
     fetched: &Fetched,
 ) -> Result<Progress, FinalizeError> {
@@ -62,14 +64,40 @@ pub async fn clean_up(
         return Ok(Progress::Done);
     }
     if let Some(stateful_set) = &fetched.stateful_set {
-        scale::to_zero(client, &namespace, stateful_set).await?;
+        scale::to_zero(&context.client, &namespace, stateful_set).await?;
     }
     if !fetched.pods.is_empty() {
         return Ok(Progress::Ending);
     }
-    let target = match validate::target(cluster, &fetched.secrets) {
+    if let Some(heir) = context.neighbours.heir(cluster) {
+        tracing::info!(
+            namespace,
+            name = cluster.name_any(),
+            heir,
+            "the ZooKeeper tree is left to another MaxwellCluster that names the same root"
+        );
+        return Ok(Progress::Done);
+    }
+    remove_tree(context, cluster, fetched).await
+}
+
+async fn remove_tree(
+    context: &Context,
+    cluster: &MaxwellCluster,
+    fetched: &Fetched,
+) -> Result<Progress, FinalizeError> {
+    let known = context.observers.digest(&reference(cluster));
+    let target = match validate::target(cluster, &fetched.secrets, known) {
         Ok(target) => target,
-        Err(problem) => return Ok(Progress::Blocked(blocked(cluster, &problem.message))),
+        Err(problem) => {
+            let namespace = cluster.namespace().unwrap_or_default();
+            let why = if namespace::is_terminating(&context.client, &namespace).await {
+                "its credentials went with the namespace, in which no Secret can be made any more"
+            } else {
+                problem.message.as_str()
+            };
+            return Ok(Progress::Blocked(blocked(cluster, why)));
+        }
     };
     match tree::remove(&target).await {
         Ok(()) => Ok(Progress::Done),

@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 pub mod fetch;
 pub mod finalize;
+pub mod neighbours;
 pub mod observe;
 pub mod plan;
 pub mod pods;
@@ -141,7 +142,12 @@ async fn live(cluster: &MaxwellCluster, context: &Context) -> Result<Action, Err
         Err(Error::CleanupPending { again }) => Action::requeue(again),
         Err(error) => return Err(error),
     };
-    context.succeeded(&reference(cluster));
+    if cluster.metadata.deletion_timestamp.is_some() {
+        // Not before the finalizer is off: until then the clean-up may have to be repeated.
+        context.forget(&reference(cluster), &cluster.uid().unwrap_or_default());
+    } else {
+        context.succeeded(&reference(cluster));
+    }
     Ok(action)
 }
 
@@ -152,8 +158,11 @@ async fn fetched(cluster: &MaxwellCluster, context: &Context) -> Result<Fetched,
 async fn run(cluster: &MaxwellCluster, context: &Context) -> Result<Action, Error> {
     let fetched = fetched(cluster, context).await?;
     let verdict = validate::validate(cluster, &fetched.secrets, &context.worker_image);
-    let mut problems = verdict.problems;
-    let plan = verdict.validated.as_ref().map(|validated| (validated, plan::plan(validated)));
+    let mut problems = context.neighbours.intrusion(cluster);
+    // Into another's tree nobody is sent.
+    let validated = verdict.validated.filter(|_| problems.is_empty());
+    problems.extend(verdict.problems);
+    let plan = validated.as_ref().map(|validated| (validated, plan::plan(validated)));
     let planned = plan.as_ref().is_some_and(|(_, plan)| plan.stateful_set.is_some());
     let applied = match &plan {
         Some((validated, plan)) => context.applier.apply(validated, plan).await,
@@ -171,10 +180,15 @@ async fn run(cluster: &MaxwellCluster, context: &Context) -> Result<Action, Erro
 }
 
 fn observe(cluster: &MaxwellCluster, context: &Context, fetched: &Fetched) -> Observation {
-    match validate::target(cluster, &fetched.secrets) {
-        Ok(target) => context.observers.observe(&reference(cluster), target),
-        // Validation told of it already.
-        Err(_) => Observation::Pending,
+    let name = reference(cluster);
+    if !context.neighbours.intrusion(cluster).is_empty() {
+        // What is to be seen there is another's.
+        context.observers.forget(&name);
+        return Observation::Pending;
+    }
+    match validate::target(cluster, &fetched.secrets, context.observers.digest(&name)) {
+        Ok(target) => context.observers.observe(&name, target),
+        Err(problem) => Observation::Unreachable { error: problem.message, last: None },
     }
 }
 
@@ -228,11 +242,15 @@ async fn publish(
     problems: &[Problem],
 ) -> Result<(), Error> {
     let workload = workload(cluster, fetched);
-    let input = Input { cluster, problems, workload, observation, now: Timestamp::now() };
+    let before = context.memory.recall(cluster);
+    let before = before.as_ref();
+    let input = Input { cluster, before, problems, workload, observation, now: Timestamp::now() };
     let new = status::compute(&input);
     context.metrics.set_phase(&reference(cluster), new.phase);
     status::publish(&context.client, cluster, &new).await?;
-    let happenings = events::happenings(cluster.status.as_ref(), &new);
+    let ends = cluster.metadata.deletion_timestamp.is_some() || cluster.spec.state == State::Stopped;
+    let happenings = events::happenings(before, &new, ends);
+    context.memory.remember(cluster, new);
     events::post(&context.recorder, &cluster.object_ref(&()), &happenings).await;
     Ok(())
 }
@@ -249,11 +267,8 @@ fn workload(cluster: &MaxwellCluster, fetched: &Fetched) -> Workload {
 
 async fn clean_up(cluster: &MaxwellCluster, context: &Context) -> Result<Action, Error> {
     let fetched = fetched(cluster, context).await?;
-    let (problems, again) = match finalize::clean_up(&context.client, cluster, &fetched).await? {
-        Progress::Done => {
-            context.forget(&reference(cluster), &cluster.uid().unwrap_or_default());
-            return Ok(Action::await_change());
-        }
+    let (problems, again) = match finalize::clean_up(context, cluster, &fetched).await? {
+        Progress::Done => return Ok(Action::await_change()),
         Progress::Ending => (Vec::new(), ENDING),
         Progress::Blocked(problem) => (vec![problem], BLOCKED),
     };

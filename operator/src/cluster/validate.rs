@@ -35,6 +35,8 @@ pub struct Validated {
     pub image_pull_secrets: Vec<String>,
     /// How many pods there shall be.
     pub replicas: i32,
+    /// After this long the broker aborts a Kafka transaction of a worker that is silent.
+    pub transaction_timeout_seconds: u32,
     /// Compute resources of a worker.
     pub resources: ResourceRequirements,
     /// What the user wants merged over the pods.
@@ -57,14 +59,17 @@ pub struct Verdict {
     pub problems: Vec<Problem>,
 }
 
-/// Where the cluster's tree is; `None` while its credentials are missing.
-pub fn target(cluster: &MaxwellCluster, secrets: &Secrets) -> Result<Target, Problem> {
+/// Where the cluster's tree is; what is wrong while its credentials are missing. `known` are those that served until
+/// then: with a namespace its Secrets go first, and the tree is to be removed all the same.
+pub fn target(cluster: &MaxwellCluster, secrets: &Secrets, known: Option<String>) -> Result<Target, Problem> {
     let namespace = cluster.namespace().unwrap_or_default();
-    let zookeeper = &cluster.spec.zookeeper;
-    let digest = zookeeper_credentials(cluster, secrets)?
-        .map(|credentials| format!("{}:{}", credentials.username, credentials.password));
+    let digest = match (zookeeper_credentials(cluster, secrets), known) {
+        (Ok(found), _) => found.map(|found| format!("{}:{}", found.username, found.password)),
+        (Err(_), Some(known)) => Some(known),
+        (Err(problem), None) => return Err(problem),
+    };
     Ok(Target {
-        hosts: zookeeper.hosts.join(","),
+        hosts: cluster.spec.zookeeper.hosts.join(","),
         root: settings::root(&namespace, &cluster.name_any(), &cluster.spec),
         digest,
     })
@@ -79,6 +84,7 @@ pub fn validate(cluster: &MaxwellCluster, secrets: &Secrets, default_image: &str
         .iter()
         .map(|invalid| invalid_config("InvalidSettings", format!("spec.{invalid}")))
         .collect();
+    problems.extend(clear_credentials(cluster));
     let document = serde_yaml::to_string(&settings)
         .map_err(|error| problems.push(invalid_config("InvalidSettings", format!("spec: {error}"))));
     let pod_template = pod_template::parse(cluster.spec.pod_template.as_ref()).map_err(|wrong| {
@@ -93,6 +99,31 @@ pub fn validate(cluster: &MaxwellCluster, secrets: &Secrets, default_image: &str
     let digest = digest(cluster, secrets, &document).map_err(|found| problems.extend(found)).ok();
     let validated = assemble(cluster, document, digest, pod_template, owner, default_image);
     Verdict { validated: Some(validated), problems }
+}
+
+/// Properties of librdkafka, and one of Kafka's Java client, that hold a secret.
+const SECRET_PROPERTIES: [&str; 8] = [
+    "sasl.jaas.config",
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "sasl.oauthbearer.client.secret",
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+];
+
+/// Secrets that would stand in the clear in the resource and in the ConfigMap, where more people may read them than
+/// Secrets. Their values are not repeated.
+fn clear_credentials(cluster: &MaxwellCluster) -> impl Iterator<Item = Problem> {
+    let named = cluster.spec.kafka.properties.keys();
+    named.filter(|name| SECRET_PROPERTIES.contains(&name.as_str())).map(|name| {
+        let message = format!(
+            "spec.kafka.properties: '{name}' holds a credential, and credentials in the clear are refused; take it \
+             out: credentials for Kafka can be given by no Secret yet"
+        );
+        invalid_config("CredentialsInClear", message)
+    })
 }
 
 fn invalid_config(reason: &'static str, message: String) -> Problem {
@@ -121,6 +152,7 @@ fn assemble(
             State::Running => spec.replicas,
             State::Stopped => 0,
         },
+        transaction_timeout_seconds: spec.kafka.transaction_timeout_seconds,
         resources: spec.resources.clone(),
         pod_template,
         disruption_budget: spec.pod_disruption_budget.enabled,

@@ -31,6 +31,17 @@ pub(super) fn delay(rank: u32) -> Duration {
     STEP * rank
 }
 
+/// Whether another member than `me` would take over and reaches MySQL and Kafka.
+pub(super) fn another_can(observed: &Observed, me: &MemberId, failover: bool) -> bool {
+    failover
+        && observed.members.values().any(|member| {
+            member.id != *me
+                && stands(observed, member, failover)
+                && member.mysql.reachable == Some(true)
+                && member.kafka.reachable == Some(true)
+        })
+}
+
 /// A member runs for the lead unless it drains or is parked. Without automatic failover only the member that owns the
 /// shards does, or anybody while there is none.
 fn stands(observed: &Observed, member: &MemberRecord, failover: bool) -> bool {
@@ -109,6 +120,20 @@ pub(super) mod tests {
         let mut all = observed(&[draining, member("b", 0, 2), member("c", 0, 3)]);
         all.roster.insert("b".into(), RosterRecord { parked: true });
         assert_eq!(order(&all, true), ["c"]);
+    }
+
+    #[test]
+    fn a_member_hands_over_only_to_one_that_would_take_over() {
+        let mut able = member("b", 0, 1);
+        able.mysql.reachable = Some(true);
+        able.kafka.reachable = Some(true);
+        let mut all = observed(&[member("a", 0, 0), able]);
+        let (a, b) = (MemberId::from("a"), MemberId::from("b"));
+        assert!(another_can(&all, &a, true));
+        assert!(!another_can(&all, &a, false));
+        assert!(!another_can(&all, &b, true));
+        all.roster.insert(b, RosterRecord { parked: true });
+        assert!(!another_can(&all, &a, true));
     }
 
     #[test]

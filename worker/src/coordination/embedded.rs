@@ -26,6 +26,11 @@ impl Ownership for Alone {
         std::future::pending::<()>().await;
     }
 
+    /// Nobody tells who is right; the process that came later goes on.
+    async fn may_still_own(&self) -> bool {
+        false
+    }
+
     async fn another_can(&self) {
         std::future::pending::<()>().await;
     }

@@ -73,6 +73,10 @@ pub trait Ownership: Send + Sync + 'static {
     /// count. Cancel safe.
     async fn lost(&self);
 
+    /// Asked after somebody fenced this owner: whether the shard is nevertheless still its own, or may be. Then it is
+    /// taken over again, which proves the lock first.
+    async fn may_still_own(&self) -> bool;
+
     /// Completes once another member is known to reach MySQL and Kafka. Cancel safe.
     async fn another_can(&self);
 

@@ -125,13 +125,6 @@ impl Observed {
         let shards = self.shard_locks.values().flat_map(Line::records);
         self.leader_locks.records().chain(shards).map(|(_, lock)| lock)
     }
-
-    /// Whether another live member than `me` reaches MySQL and Kafka.
-    pub(super) fn another_can(&self, me: &MemberId) -> bool {
-        self.members.values().any(|member| {
-            member.id != *me && member.mysql.reachable == Some(true) && member.kafka.reachable == Some(true)
-        })
-    }
 }
 
 fn put<K: Ord, T: serde::de::DeserializeOwned>(

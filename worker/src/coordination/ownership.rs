@@ -1,6 +1,6 @@
 //! A held shard lock, as the engine is given it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,8 +8,10 @@ use maxwell_protocol::id::ShardId;
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::PositionMirror;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use zookeeper_client::CreateMode;
 
+use super::election::another_can;
 use super::error::Failure;
 use super::lock::Lock;
 use super::membership::Membership;
@@ -28,8 +30,12 @@ pub(super) struct HeldShard {
     pub(super) store: Store,
     pub(super) observation: Observation,
     pub(super) membership: Arc<Membership>,
-    /// Without a fence at the sink ownership ends this long after ZooKeeper's last answer.
+    /// Without a fence at the sink ownership ends this long after the connection to ZooKeeper was found dead.
     pub(super) unfenced_limit: Option<Duration>,
+    /// Since when it is.
+    pub(super) silent_since: Mutex<Option<Instant>>,
+    /// Whether others take over without being asked.
+    pub(super) failover: bool,
     /// Told when the shard streams, and commits, for the first time under this lock.
     pub(super) steps: watch::Sender<Steps>,
 }
@@ -45,7 +51,8 @@ impl HeldShard {
         }
     }
 
-    /// Completes when ZooKeeper has been silent for longer than an unfenced owner may go on.
+    /// Completes when ZooKeeper has been silent for longer than an unfenced owner may go on. Asking again does not
+    /// begin the time anew.
     async fn silent_too_long(&self) {
         let Some(limit) = self.unfenced_limit else { return std::future::pending().await };
         let mut link = self.store.link();
@@ -53,11 +60,17 @@ impl HeldShard {
             if link.wait_for(|link| *link == Link::Disconnected).await.is_err() {
                 return;
             }
-            let back = tokio::time::timeout(limit, link.wait_for(|link| *link == Link::Connected)).await;
-            if !matches!(back, Ok(Ok(_))) {
+            let since = *self.silence().get_or_insert_with(Instant::now);
+            let back = tokio::time::timeout_at(since + limit, link.wait_for(|link| *link == Link::Connected));
+            if !matches!(back.await, Ok(Ok(_))) {
                 return;
             }
+            *self.silence() = None;
         }
+    }
+
+    fn silence(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.silent_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn write_mirror(&self, mirror: &PositionMirror) -> Result<(), Failure> {
@@ -96,10 +109,14 @@ impl Ownership for HeldShard {
     async fn another_can(&self) {
         let mut observation = self.observation.clone();
         let me = &self.membership.id();
-        if observation.wait_for(|observed| observed.another_can(me)).await.is_err() {
+        if observation.wait_for(|observed| another_can(observed, me, self.failover)).await.is_err() {
             // The session is over, and with it the ownership.
             std::future::pending::<()>().await;
         }
+    }
+
+    async fn may_still_own(&self) -> bool {
+        self.prove().await != Err(ProofError::Lost)
     }
 
     fn report(&self, report: ShardReport) {

@@ -1,6 +1,6 @@
 //! The shards that are assigned to this member: lock, run, release.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use maxwell_protocol::assignment::Layout;
@@ -129,7 +129,10 @@ async fn run_held(
         store: life.store.clone(),
         observation: life.observation.clone(),
         membership: Arc::clone(&life.membership),
-        unfenced_limit: unfenced.then_some(life.session_timeout / 2),
+        // A connection counts as dead a quarter of the session's time after the last answer.
+        unfenced_limit: unfenced.then_some(life.session_timeout / 4),
+        silent_since: Mutex::default(),
+        failover: life.config.failover.enabled,
         steps,
     });
     #[cfg(feature = "failpoints")]

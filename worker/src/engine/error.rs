@@ -51,7 +51,9 @@ impl EngineError {
                     Disposition::Retry
                 }
                 SourceError::Superseded(_) => Disposition::Relinquish,
-                SourceError::Denied { .. } | SourceError::Unfit { .. } => Disposition::Retry,
+                SourceError::Denied { .. } | SourceError::Unfit { .. } | SourceError::Behind { .. } => {
+                    Disposition::Retry
+                }
                 SourceError::PositionLost { .. }
                 | SourceError::SchemaUncertain { .. }
                 | SourceError::Binlog(_) => Disposition::Halt,
@@ -61,7 +63,7 @@ impl EngineError {
                 SinkError::NotProved(ProofError::Unreachable(_)) => Disposition::Retry,
                 SinkError::Failed { .. } => Disposition::Unreachable,
                 SinkError::Unfit { .. } => Disposition::Retry,
-                SinkError::Io { .. } => Disposition::Halt,
+                SinkError::Io { .. } | SinkError::TooLarge { .. } => Disposition::Halt,
             },
             Self::Encode(_) | Self::Filter(_) => Disposition::Halt,
             Self::Thread(_) => Disposition::Retry,

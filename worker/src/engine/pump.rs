@@ -8,6 +8,7 @@ use maxwell_protocol::gtid::GtidSet;
 use maxwell_protocol::position::{Inside, Position};
 use mysql_common::binlog::events::Event;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use super::error::EngineError;
 use super::tables::Tables;
@@ -44,6 +45,8 @@ pub struct PumpParts {
     pub max_rows: u32,
     /// Whether positions carry GTIDs.
     pub gtid: bool,
+    /// Nothing more is read: what takes long is not worth its end any more.
+    pub closing: CancellationToken,
 }
 
 /// See the module.
@@ -53,6 +56,7 @@ pub struct Pump {
     style: Style,
     side: SideDump,
     runtime: Handle,
+    closing: CancellationToken,
     chunk_records: usize,
     chunks: Sender<Chunk>,
     bytes: Vec<u8>,
@@ -111,6 +115,7 @@ impl Pump {
             style: parts.style,
             side: parts.side,
             runtime: parts.runtime,
+            closing: parts.closing,
             chunk_records: CHUNK_RECORDS.min(parts.max_rows as usize).max(1),
             chunks,
             bytes: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
@@ -155,8 +160,13 @@ impl Pump {
             Step::Rows(event, operation) => self.rows(event, operation)?,
             Step::FindEnd => {
                 let start = self.assembler.position();
-                let end =
-                    self.runtime.block_on(self.side.end_of_transaction(&start)).map_err(EngineError::from)?;
+                let found = self.runtime.block_on(async {
+                    tokio::select! {
+                        end = self.side.end_of_transaction(&start) => Some(end),
+                        () = self.closing.cancelled() => None,
+                    }
+                });
+                let end = found.ok_or(Closed)?.map_err(EngineError::from)?;
                 let step = self.assembler.end_found(end);
                 self.act(step)?;
             }
@@ -215,6 +225,7 @@ impl Pump {
         }
         self.images = (before, after);
         if last {
+            self.tables.trim();
             self.xoffset = 0;
             self.inside = None;
         } else if let (Some(start), Some(held)) = (start, rows.last()) {

@@ -35,6 +35,8 @@ use crate::source::start::{OpenBy, check_position, first_position};
 /// Batches between the dump and the pump, chunks between the pump and the committer.
 const QUEUED_BATCHES: usize = 16;
 const QUEUED_CHUNKS: usize = 8;
+/// How long MySQL may take to answer one question of a take-over.
+const ANSWER: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MIRROR_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the end of a run may wait for ZooKeeper or the dump's connection.
@@ -47,6 +49,23 @@ pub struct Engine {
     style: Style,
     sink: Arc<dyn Sink>,
     observer: Arc<dyn Observer>,
+}
+
+/// What a run streams with.
+struct Prepared {
+    dump: Dump,
+    parts: PumpParts,
+    writer: Box<dyn Writer>,
+    base: RecordBase,
+}
+
+/// Gives up on a source that does not answer: a connection that leads nowhere would hold the shard for a quarter of an
+/// hour.
+async fn answered<T>(asked: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+    match tokio::time::timeout(ANSWER, asked).await {
+        Ok(answer) => answer,
+        Err(_) => Err(SourceError::Silent(ANSWER.as_secs()).into()),
+    }
 }
 
 /// How a run ended without an error.
@@ -98,11 +117,22 @@ impl Engine {
 
     /// One run, from take-over to the end.
     async fn stream(&self, run: &Run<'_>) -> Result<Stopped, EngineError> {
+        let prepared = tokio::select! {
+            prepared = self.prepare(run) => prepared?,
+            () = run.ownership.lost() => return Ok(Stopped::Lost),
+        };
+        let Prepared { dump, parts, writer, base } = prepared;
+        self.pipeline(run, dump, parts, writer, base).await
+    }
+
+    /// Everything before the first row: fence, find the position, open the dump.
+    async fn prepare(&self, run: &Run<'_>) -> Result<Prepared, EngineError> {
         let begun = Instant::now();
-        let (taken, (mut conn, server)) = tokio::try_join!(self.take_over(run), self.inspect_source())?;
+        let (taken, (mut conn, server)) =
+            tokio::try_join!(self.take_over(run), answered(self.inspect_source()))?;
         let taken_over = begun.elapsed();
-        let (position, base, writer) = self.resume(run, taken, &mut conn, &server).await?;
-        let by = check_position(&mut conn, &server, &position).await?;
+        let (position, base, writer) = answered(self.resume(run, taken, &mut conn, &server)).await?;
+        let by = answered(async { Ok(check_position(&mut conn, &server, &position).await?) }).await?;
         let checked = begun.elapsed();
         let inside = position.inside.is_some();
         let position = match by {
@@ -111,7 +141,9 @@ impl Engine {
                 Position { server: server.id.clone(), file: String::new(), offset: 4, ..position }
             }
         };
-        let dump = self.open(run, conn, &server, &position, by).await?;
+        // What follows ends the dump of whoever has it.
+        run.ownership.prove().await.map_err(SinkError::from)?;
+        let dump = answered(self.open(run, conn, &server, &position, by)).await?;
         self.observer.resumed(base.epoch, base.source_time, inside);
         run.report(ShardState::Streaming, base.epoch, "");
         tracing::info!(
@@ -135,8 +167,9 @@ impl Engine {
             runtime: Handle::current(),
             max_rows: self.commit().max_rows,
             gtid: server.gtid,
+            closing: CancellationToken::new(),
         };
-        self.pipeline(run, dump, parts, writer, base).await
+        Ok(Prepared { dump, parts, writer, base })
     }
 
     fn commit(&self) -> Commit {
@@ -202,6 +235,7 @@ impl Engine {
         base: RecordBase,
     ) -> Result<Stopped, EngineError> {
         let epoch = base.epoch;
+        let closing = parts.closing.clone();
         let (batch_tx, batch_rx) = mpsc::channel(QUEUED_BATCHES);
         let (chunk_tx, chunk_rx) = crossbeam_channel::bounded(QUEUED_CHUNKS);
         let pump = tokio::task::spawn_blocking(move || pump(Pump::new(parts, chunk_tx), batch_rx));
@@ -217,6 +251,7 @@ impl Engine {
             tokio::task::spawn_blocking(move || committer::run(writer, &chunk_rx, limits, base, &watcher));
         let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), epoch));
         let read = read(&mut dump, batch_tx, run).await;
+        closing.cancel();
         if tokio::time::timeout(FAREWELL, dump.close()).await.is_err() {
             tracing::debug!("the old dump's connection did not close in time");
         }
@@ -230,7 +265,7 @@ impl Engine {
     async fn settle(&self, run: &Run<'_>, error: &EngineError, attempt: u32) -> Option<ShardEnd> {
         let disposition = error.disposition();
         let text = error.to_string();
-        if disposition == Disposition::Relinquish {
+        if disposition == Disposition::Relinquish && !run.ownership.may_still_own().await {
             tracing::warn!(error = text, "a successor owns the shard");
             self.observer.fenced();
             return Some(ShardEnd::Relinquished { reason: text });
@@ -386,6 +421,9 @@ async fn read(
     batches: mpsc::Sender<Batch>,
     run: &Run<'_>,
 ) -> Result<Stopped, Option<EngineError>> {
+    // One for the whole run: what it waits for must not begin anew with every batch.
+    let lost = run.ownership.lost();
+    tokio::pin!(lost);
     loop {
         let step = async {
             let permit = batches.reserve().await.map_err(|_| None)?;
@@ -402,7 +440,7 @@ async fn read(
         tokio::select! {
             biased;
             () = run.stop.cancelled() => return Ok(Stopped::Drained),
-            () = run.ownership.lost() => return Ok(Stopped::Lost),
+            () = &mut lost => return Ok(Stopped::Lost),
             stepped = step => stepped?,
         }
     }

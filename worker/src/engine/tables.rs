@@ -17,6 +17,9 @@ use crate::source::connect::connect;
 use crate::source::scan::SideDump;
 use crate::source::{SourceError, capture};
 
+/// More table ids than this are not kept.
+const MOST: usize = 16_384;
+
 struct Entry {
     map: Vec<u8>,
     /// `None` when the filter drops the table.
@@ -63,6 +66,14 @@ impl Tables {
         match self.entries.get(&id) {
             Some(entry) => Ok(entry.encoder.clone()),
             None => Err(SourceError::from(BinlogError::UnknownTable(id)).into()),
+        }
+    }
+
+    /// Between two transactions: a server with many tables gives one that it opens again a new id, and never says that
+    /// the old one is over.
+    pub fn trim(&mut self) {
+        if self.entries.len() > MOST {
+            self.entries.clear();
         }
     }
 

@@ -37,6 +37,14 @@ pub enum SinkError {
         /// The setting or command that mends it.
         mend: String,
     },
+    /// A row is larger than the topic takes. Dropping it is never the default.
+    #[error("{problem}; mend: {mend}")]
+    TooLarge {
+        /// Which row, for which topic.
+        problem: String,
+        /// The setting that mends it.
+        mend: String,
+    },
     /// Output or position file.
     #[error("{doing}: {source}")]
     Io {

@@ -66,6 +66,17 @@ pub enum SourceError {
         /// What showed it.
         detail: String,
     },
+    /// The server has not got everything that was streamed already.
+    #[error(
+        "the server lacks transactions that were streamed already: ours {ours}, the server's {theirs}; waiting until it \
+         has caught up; if it was reset or has another history, start afresh with mysql.start"
+    )]
+    Behind {
+        /// Our GTID set.
+        ours: String,
+        /// What the server has executed.
+        theirs: String,
+    },
     /// Another dump with our identity took over.
     #[error("another reader with this shard's identity took over the binlog dump: {0}")]
     Superseded(String),

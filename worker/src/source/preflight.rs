@@ -115,6 +115,17 @@ pub async fn mariadb_gtids(conn: &mut Conn, file: &str, offset: u64) -> Result<S
     Ok(found.flatten().unwrap_or_default())
 }
 
+/// What a MySQL binlog file says was executed before it.
+pub async fn previous_gtids(conn: &mut Conn, file: &str) -> Result<String, SourceError> {
+    let events: Vec<mysql_async::Row> = conn
+        .query(format!("SHOW BINLOG EVENTS IN '{}' LIMIT 4", file.replace('\'', "''")))
+        .await
+        .map_err(|error| SourceError::PositionLost { place: file.to_owned(), detail: error.to_string() })?;
+    let text = |row: &mysql_async::Row, column| row.get::<String, usize>(column).unwrap_or_default();
+    let found = events.iter().find(|row| text(row, 2) == "Previous_gtids").map(|row| text(row, 5));
+    Ok(found.unwrap_or_default().replace('\n', ""))
+}
+
 /// The binlog files that the server still has, oldest first, with their sizes.
 pub async fn files(conn: &mut Conn) -> Result<Vec<(String, u64)>, SourceError> {
     let rows: Vec<mysql_async::Row> = conn

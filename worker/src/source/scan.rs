@@ -1,5 +1,6 @@
 //! Reads ahead on a side connection, with an identity of its own, to where the binlog ends now at the most.
 
+use maxwell_protocol::gtid::GtidSet;
 use maxwell_protocol::id::ClusterId;
 use maxwell_protocol::position::Position;
 use maxwell_protocol::settings::MySql;
@@ -46,6 +47,35 @@ impl SideDump {
                 if let Some(end) = end(event, &mut begun)? {
                     dump.close().await;
                     return Ok(end);
+                }
+            }
+        }
+        Err(SourceError::Ended)
+    }
+
+    /// `before`, which is everything executed before the file of `place`, and what the file holds up to there.
+    pub async fn gtids_up_to(&self, mut before: GtidSet, place: &Place) -> Result<GtidSet, SourceError> {
+        let start = Position {
+            server: self.server.id.clone(),
+            gtid_set: String::new(),
+            file: place.file.clone(),
+            offset: 4,
+            inside: None,
+        };
+        let mut at = Place { file: start.file.clone(), offset: start.offset };
+        let mut dump = self.open(&start).await?;
+        while let Some(batch) = dump.next().await? {
+            for event in &batch.events {
+                let kind = classify(event)?;
+                at.follow(event, &kind);
+                if let Kind::Gtid { gtid: Some(gtid), .. } = &kind
+                    && !at.has_reached(place)
+                {
+                    before.add(gtid);
+                }
+                if at.has_reached(place) {
+                    dump.close().await;
+                    return Ok(before);
                 }
             }
         }

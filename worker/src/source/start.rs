@@ -1,12 +1,14 @@
 //! Where reading begins: the wish of the settings as a position, and the checks of a stored one.
 
-use maxwell_protocol::gtid::GtidSet;
+use maxwell_protocol::gtid::{GtidSet, ParseGtidError};
 use maxwell_protocol::position::Position;
 use maxwell_protocol::settings::{MySql, StartFrom};
 use mysql_async::Conn;
 
 use super::SourceError;
-use super::preflight::{Head, ServerInfo, files, head, mariadb_gtids, purged};
+use super::preflight::{Head, ServerInfo, files, head, mariadb_gtids, previous_gtids, purged};
+use super::scan::SideDump;
+use crate::binlog::place::Place;
 
 /// Offset of a binlog file's first event.
 const FIRST_EVENT: u64 = 4;
@@ -30,12 +32,9 @@ pub async fn first_position(
         }
         StartFrom::Position => {
             let file = wish.file.clone().unwrap_or_default();
-            Ok(position(
-                server,
-                &GtidSet::default(),
-                file,
-                wish.offset.unwrap_or(FIRST_EVENT).max(FIRST_EVENT),
-            ))
+            let offset = wish.offset.unwrap_or(FIRST_EVENT).max(FIRST_EVENT);
+            let gtids = gtids_at(conn, server, settings, &file, offset).await?;
+            Ok(position(server, &gtids, file, offset))
         }
         StartFrom::Gtid => {
             let text = wish.set.clone().unwrap_or_default();
@@ -57,6 +56,31 @@ async fn oldest(conn: &mut Conn) -> Result<String, SourceError> {
         problem: "the server lists no binlog file".into(),
         mend: "start it with --log-bin".into(),
     })
+}
+
+/// Everything that was executed before a place in the binlog. A set that lacked some of it would ask another server for
+/// all that once more.
+async fn gtids_at(
+    conn: &mut Conn,
+    server: &ServerInfo,
+    settings: &MySql,
+    file: &str,
+    offset: u64,
+) -> Result<GtidSet, SourceError> {
+    let unreadable =
+        |error: ParseGtidError| SourceError::Unfit { problem: format!("{error}"), mend: "report it".into() };
+    if !server.gtid {
+        return Ok(GtidSet::default());
+    }
+    if server.mariadb {
+        return mariadb_gtids(conn, file, offset).await?.parse().map_err(unreadable);
+    }
+    let before: GtidSet = previous_gtids(conn, file).await?.parse().map_err(unreadable)?;
+    if offset == FIRST_EVENT {
+        return Ok(before);
+    }
+    let side = SideDump { settings: settings.clone(), server: server.clone(), by: OpenBy::File };
+    side.gtids_up_to(before, &Place { file: file.to_owned(), offset }).await
 }
 
 async fn gtids_before(conn: &mut Conn, server: &ServerInfo, file: &str) -> Result<GtidSet, SourceError> {
@@ -93,10 +117,7 @@ pub async fn check_position(
     if server.gtid && !ours.is_empty() {
         let now = head(conn, server).await?;
         if !now.gtids.contains(&ours) {
-            return Err(lost(format!(
-                "it holds transactions that this server never had: ours {ours}, the server's {}",
-                now.gtids
-            )));
+            return Err(SourceError::Behind { ours: ours.to_string(), theirs: now.gtids.to_string() });
         }
     }
     let same_server = stored.server == server.id && !stored.file.is_empty();

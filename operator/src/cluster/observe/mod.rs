@@ -98,6 +98,12 @@ impl Observers {
         Observation::Pending
     }
 
+    /// The digest by which the tree of `cluster` is read, if it is observed by one.
+    pub fn digest(&self, cluster: &ObjectRef<MaxwellCluster>) -> Option<String> {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.get(cluster)?.target.digest.clone()
+    }
+
     /// Ends the observation of `cluster`.
     pub fn forget(&self, cluster: &ObjectRef<MaxwellCluster>) {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).remove(cluster);
@@ -113,6 +119,22 @@ mod tests {
         let digest = Some("user:s3cret".to_owned());
         let shown = format!("{:?}", Target { hosts: "zk:2181".into(), root: "/m".into(), digest });
         assert!(shown.contains("zk:2181") && !shown.contains("s3cret"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn a_digest_is_known_for_as_long_as_it_is_used() {
+        let (trigger, _triggered) = futures::channel::mpsc::unbounded();
+        let observers = Observers::new(trigger);
+        let cluster = ObjectRef::new("orders").within("cdc");
+        assert_eq!(observers.digest(&cluster), None);
+        let digest = Some("user:s3cret".to_owned());
+        observers.observe(
+            &cluster,
+            Target { hosts: "127.0.0.1:1".into(), root: "/m".into(), digest: digest.clone() },
+        );
+        assert_eq!(observers.digest(&cluster), digest);
+        observers.forget(&cluster);
+        assert_eq!(observers.digest(&cluster), None);
     }
 
     #[tokio::test]

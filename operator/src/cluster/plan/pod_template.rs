@@ -28,9 +28,12 @@ pub(super) const PROBE_PORT: i32 = 9091;
 /// A worker's user and group, as in its image.
 const USER: i64 = 65532;
 
-/// A worker that is told to end finishes its Kafka transaction within the transaction's time limit (30 s by
-/// default), writes its mirror and gives its locks back.
-const GRACE_SECONDS: i64 = 45;
+/// The least time that a worker gets to end.
+const LEAST_GRACE_SECONDS: i64 = 45;
+
+/// What a worker that is told to end needs beyond its Kafka transaction, which it finishes within the transaction's
+/// time limit: it writes its mirror and gives its locks back.
+const FAREWELL_SECONDS: i64 = 15;
 
 /// Only the pod's own user and group read what is mounted.
 const READABLE: i32 = 0o440;
@@ -57,7 +60,7 @@ fn pod(cluster: &Validated) -> PodSpec {
         service_account_name: Some(cluster.name.clone()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        termination_grace_period_seconds: Some(grace_seconds(cluster.transaction_timeout_seconds)),
         image_pull_secrets: image_pull_secrets(cluster),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
@@ -78,6 +81,10 @@ fn pod(cluster: &Validated) -> PodSpec {
         volumes: Some(vec![configuration(cluster), temporary()]),
         ..PodSpec::default()
     }
+}
+
+fn grace_seconds(transaction_timeout_seconds: u32) -> i64 {
+    LEAST_GRACE_SECONDS.max(i64::from(transaction_timeout_seconds) + FAREWELL_SECONDS)
 }
 
 fn image_pull_secrets(cluster: &Validated) -> Option<Vec<LocalObjectReference>> {

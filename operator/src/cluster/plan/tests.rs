@@ -71,3 +71,15 @@ fn a_stopped_or_single_cluster_has_no_disruption_budget() {
     let single = fixtures::SMALLEST.replace("spec:", "spec:\n  replicas: 1\n  unsafe: {singleReplica: true}");
     assert_eq!(planned(&single).disruption_budget, None);
 }
+
+#[test]
+fn a_worker_gets_the_time_that_its_transaction_may_take_and_some() {
+    let grace = |seconds: u32| {
+        let mut cluster = fixtures::cluster();
+        cluster.spec.kafka.transaction_timeout_seconds = seconds;
+        let validated = validate(&cluster, &fixtures::secrets(), "maxwell:0.0.0").validated.expect("valid");
+        let pod = plan(&validated).stateful_set.and_then(|set| set.spec).and_then(|spec| spec.template.spec);
+        pod.and_then(|pod| pod.termination_grace_period_seconds)
+    };
+    assert_eq!([20, 30, 120].map(grace), [Some(45), Some(45), Some(135)]);
+}

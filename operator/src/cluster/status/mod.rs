@@ -2,6 +2,7 @@
 
 mod coarse;
 mod judge;
+mod memory;
 mod phase;
 mod picture;
 mod publish;
@@ -16,6 +17,7 @@ use maxwell_crds::v1alpha1::{ConditionType, MaxwellCluster, MaxwellClusterStatus
 use maxwell_protocol::snapshot::ClusterSnapshot;
 
 pub(super) use coarse::{cpu_percent, lag_seconds, memory_bytes};
+pub use memory::Memory;
 pub use publish::{StatusError, publish};
 
 use super::conditions;
@@ -24,8 +26,10 @@ use super::observe::Observation;
 /// What a status is computed from.
 #[derive(Debug)]
 pub struct Input<'a> {
-    /// The resource, with its status so far.
+    /// The resource.
     pub cluster: &'a MaxwellCluster,
+    /// The status that was published last, which the resource need not show yet.
+    pub before: Option<&'a MaxwellClusterStatus>,
     /// What the steps before found.
     pub problems: &'a [Problem],
     /// The pods.
@@ -74,7 +78,7 @@ struct Facts<'a> {
 /// The status that `input` amounts to. Times and coarse values of the status before are kept where they still hold, so
 /// that the same facts give the same status.
 pub fn compute(input: &Input<'_>) -> MaxwellClusterStatus {
-    let before = input.cluster.status.as_ref();
+    let before = input.before;
     let desired = desired_replicas(input.cluster);
     let snapshot = match input.observation {
         Observation::Pending => None,

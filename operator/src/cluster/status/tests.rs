@@ -48,6 +48,7 @@ impl Case {
     fn at(&self, second: i64) -> MaxwellClusterStatus {
         compute(&Input {
             cluster: &self.cluster,
+            before: self.cluster.status.as_ref(),
             problems: &self.problems,
             workload: self.workload.clone(),
             observation: &self.observation,
@@ -243,8 +244,24 @@ fn an_operator_that_has_just_started_keeps_what_was_published() {
     let mut case = Case::healthy().after(healthy.clone());
     case.observation = Observation::Pending;
     let status = case.at(2_000);
-    assert_eq!((status.phase, &status.members), (Phase::Running, &healthy.members));
-    assert_eq!(said(&status, ConditionType::Ready), "Unknown/NotObserved");
+    assert_eq!(status, healthy);
+}
+
+#[test]
+fn before_the_first_look_only_what_needs_none_is_said_anew() {
+    let mut case = Case::healthy().after(Case::healthy().at(1_000));
+    case.observation = Observation::Pending;
+    (case.cluster.spec.state, case.cluster.metadata.generation) = (State::Stopped, Some(8));
+    let status = case.at(2_000);
+    assert_eq!(said(&status, ConditionType::Ready), "False/Stopped");
+    assert_eq!(said(&status, ConditionType::SourceReachable), "True/Reachable");
+    let generation = |kind| status.condition(kind).and_then(|condition| condition.observed_generation);
+    assert_eq!(generation(ConditionType::ConfigValid), Some(8));
+    assert_eq!(generation(ConditionType::SourceReachable), Some(7), "nobody has looked since");
+
+    let mut fresh = Case::healthy();
+    fresh.observation = Observation::Pending;
+    assert_eq!(said(&fresh.at(1_000), ConditionType::Ready), "Unknown/NotObserved");
 }
 
 #[test]

@@ -28,6 +28,20 @@ fn wrong_settings_are_named_by_field_value_and_mend() {
 }
 
 #[test]
+fn credentials_in_the_clear_are_refused_and_not_repeated() {
+    for name in SECRET_PROPERTIES {
+        let mut cluster = fixtures::cluster();
+        cluster.spec.kafka.properties.insert("sasl.username".into(), "maxwell".into());
+        cluster.spec.kafka.properties.insert(name.into(), "s3cret".into());
+        let verdict = verdict(&cluster);
+        assert!(verdict.validated.is_none(), "{name}");
+        assert_eq!(verdict.problems[0].reason, "CredentialsInClear");
+        let messages = messages(&verdict);
+        assert!(messages.contains(&format!("'{name}'")) && !messages.contains("s3cret"), "{messages}");
+    }
+}
+
+#[test]
 fn a_missing_secret_comes_with_the_command_that_makes_it() {
     let mut secrets = fixtures::secrets();
     secrets.insert("orders-mysql".into(), None);
@@ -50,7 +64,10 @@ fn a_secret_without_a_key_is_told_from_a_missing_one() {
     let verdict = validate(&cluster, &secrets, "maxwell:0.0.0");
     assert_eq!(verdict.problems[0].reason, "SecretIncomplete");
     assert!(messages(&verdict).contains("has no key 'password'"));
-    assert!(target(&cluster, &secrets).is_err());
+    assert!(target(&cluster, &secrets, None).is_err());
+    let known = Some("zk:zk-s3cret".to_owned());
+    let found = target(&cluster, &secrets, known.clone()).expect("the credentials that served until now");
+    assert_eq!((found.root.as_str(), found.digest), ("/cdc/shop", known));
 }
 
 #[test]
@@ -74,10 +91,11 @@ fn the_digest_follows_settings_and_credentials_alone() {
 
 #[test]
 fn the_target_is_the_tree_with_its_credentials() {
-    let found = target(&fixtures::cluster(), &fixtures::secrets()).expect("a target");
+    let found = target(&fixtures::cluster(), &fixtures::secrets(), None).expect("a target");
     assert_eq!(found.hosts, "zk-0.zk.svc:2181,zk-1.zk.svc:2181,zk-2.zk.svc:2181");
     assert_eq!((found.root.as_str(), found.digest), ("/maxwell/cdc/orders", None));
-    let found = target(&fixtures::parse(fixtures::FULL), &fixtures::secrets()).expect("a target");
+    let found = target(&fixtures::parse(fixtures::FULL), &fixtures::secrets(), Some("old:old".into()))
+        .expect("a target");
     assert_eq!((found.root.as_str(), found.digest.as_deref()), ("/cdc/shop", Some("zk:zk-s3cret")));
 }
 

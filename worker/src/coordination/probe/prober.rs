@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use maxwell_protocol::history::{Departure, Trigger};
 use maxwell_protocol::id::{Incarnation, MemberId};
 use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::ask::{Answer, ask, ended};
@@ -80,13 +81,17 @@ fn targets(observed: &Observed, me: &MemberId) -> HashSet<Target> {
         .collect()
 }
 
+fn owns(observed: &Observed, target: &Target) -> bool {
+    observed.lock_records().any(|lock| lock.incarnation == target.incarnation)
+}
+
 impl Prober {
     fn with_record<T>(&self, act: impl FnOnce(&mut Record) -> T) -> T {
         act(&mut self.record.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn still_owns(&self, target: &Target) -> bool {
-        self.observation.borrow().lock_records().any(|lock| lock.incarnation == target.incarnation)
+        owns(&self.observation.borrow(), target)
     }
 
     /// Watches one owner until it owns nothing any more.
@@ -102,14 +107,7 @@ impl Prober {
             };
             match (case.judge(sign), held) {
                 (Verdict::Alive, Some(mut stream)) => {
-                    let mut discarded = [0; 64];
-                    let broken = loop {
-                        match stream.read(&mut discarded).await {
-                            Ok(0) => break None,
-                            Ok(_) => {}
-                            Err(error) => break Some(error),
-                        }
-                    };
+                    let Some(broken) = self.hold(target, &mut stream).await else { return };
                     // A time-out is no end: only the other side's kernel can say that the process is gone.
                     if broken.is_none_or(|error| ended(&error)) {
                         last_sign = Instant::now();
@@ -123,6 +121,23 @@ impl Prober {
                 }
                 (Verdict::Unknown { soon: true }, _) => self.pause(SOON).await,
                 _ => self.pause(LATER).await,
+            }
+        }
+    }
+
+    /// Holds the connection until it ends, and says how; `None` once the target owns nothing any more.
+    async fn hold(&self, target: &Target, stream: &mut TcpStream) -> Option<Option<std::io::Error>> {
+        let mut observation = self.observation.clone();
+        let mut discarded = [0; 64];
+        loop {
+            tokio::select! {
+                read = stream.read(&mut discarded) => match read {
+                    Ok(0) => return Some(None),
+                    Ok(_) => {}
+                    Err(error) => return Some(Some(error)),
+                },
+                // An end of the observation ends this task too.
+                _ = observation.wait_for(|observed| !owns(observed, target)) => return None,
             }
         }
     }

@@ -26,7 +26,7 @@ fn classify(doing: &'static str, error: &KafkaError) -> SinkError {
             | RDKafkaErrorCode::ProducerFenced
             | RDKafkaErrorCode::InvalidProducerEpoch,
         ) => SinkError::Fenced,
-        Some(RDKafkaErrorCode::MessageSizeTooLarge) => SinkError::Unfit {
+        Some(RDKafkaErrorCode::MessageSizeTooLarge) => SinkError::TooLarge {
             problem: format!("{doing}: a row is larger than the topic takes ({error})"),
             mend: "raise max.message.bytes of the topic and kafka.properties message.max.bytes".into(),
         },

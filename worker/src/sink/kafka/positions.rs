@@ -25,8 +25,11 @@ pub(super) async fn ensure_topic(settings: &Kafka, topic: &str, shards: u32) -> 
     let admin: AdminClient<DefaultClientContext> =
         config::admin(settings).create().map_err(|error| classify("connect to Kafka", &error))?;
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
-    let new = NewTopic::new(topic, shards as i32, TopicReplication::Fixed(-1))
+    let replicas = replicas(&admin)?;
+    let in_sync = if replicas > 1 { "2" } else { "1" };
+    let new = NewTopic::new(topic, shards as i32, TopicReplication::Fixed(replicas))
         .set("cleanup.policy", "compact")
+        .set("min.insync.replicas", in_sync)
         .set("segment.ms", "3600000")
         .set("segment.bytes", "16777216");
     let results = admin
@@ -47,6 +50,15 @@ pub(super) async fn ensure_topic(settings: &Kafka, topic: &str, shards: u32) -> 
         }
     }
     verify(&admin, &options, topic).await
+}
+
+/// Three, or as many as there are brokers.
+fn replicas(admin: &AdminClient<DefaultClientContext>) -> Result<i32, SinkError> {
+    let metadata = admin
+        .inner()
+        .fetch_metadata(None, TIMEOUT)
+        .map_err(|error| classify("ask for the brokers", &error))?;
+    Ok(metadata.brokers().len().clamp(1, 3) as i32)
 }
 
 async fn verify(
@@ -175,6 +187,8 @@ fn scan(
     assignment.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
     consumer.assign(&assignment).map_err(failed)?;
     let mut found = Found::Nothing;
+    let mut next = from;
+    let mut confirmed = false;
     let deadline = Instant::now() + 6 * TIMEOUT;
     loop {
         match consumer.poll(Duration::from_millis(500)) {
@@ -191,12 +205,22 @@ fn scan(
                     }
                     _ => {}
                 }
-                if message.offset() + 1 >= high {
+                next = message.offset() + 1;
+                // Behind it, before the end, there is room for the marker of its transaction only: whoever wrote
+                // here before was fenced before the end was asked for.
+                if next + 1 >= high {
                     return Ok(found);
                 }
             }
-            // The end comes at the last stable offset, which is not before `high`.
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(found),
+            Some(Err(KafkaError::PartitionEOF(_))) if confirmed => return Ok(found),
+            // The end of what one answer held. A leader that has only just become one may not know the end yet: it
+            // counts once the leader knows as much as the former one did, and has nothing more.
+            Some(Err(KafkaError::PartitionEOF(_))) => {
+                confirmed = watermarks(consumer, topic, partition, TIMEOUT)?.1 >= high;
+                let mut again = TopicPartitionList::new();
+                again.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(failed)?;
+                consumer.assign(&again).map_err(failed)?;
+            }
             Some(Err(error)) => return Err(failed(error)),
             None if Instant::now() > deadline => {
                 let reason = format!("{topic}-{partition} could not be read up to offset {high}");

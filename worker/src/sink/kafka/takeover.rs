@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use maxwell_protocol::position::PositionKey;
+use maxwell_protocol::position::{PositionKey, PositionMirror, PositionRecord};
 use maxwell_protocol::settings::{Delivery, Kafka};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -16,7 +16,7 @@ use super::super::{Sink, SinkError, TakenOver};
 use super::positions::{Found, Readers, ensure_topic, last_record};
 use super::writer::{Deliveries, KafkaWriter};
 use super::{classify, config};
-use crate::coordination::{Ownership, ProofError, ShardContext};
+use crate::coordination::{Ownership, ShardContext};
 
 /// The first attempt's time; each next one gets twice as much. The client's own retry waits 500 ms while the
 /// coordinator ends the predecessor's transaction, which takes far less.
@@ -170,11 +170,17 @@ impl Sink for KafkaSink {
         tracing::debug!(elapsed = ?reading.elapsed(), "the position is read");
         #[cfg(feature = "failpoints")]
         fail::fail_point!("after-read");
+        let mirror = ownership.mirrored().await?;
         let (last, last_at) = match found {
+            Found::Record(record, _)
+                if mirror.as_ref().is_some_and(|mirror| mirror.sequence > record.sequence) =>
+            {
+                return Err(rewound(&self.position_topic, &record));
+            }
             Found::Record(record, at) => (Some(*record), at),
             Found::Foreign => return Err(foreign(&self.position_topic)),
             Found::Nothing => {
-                refuse_lost_topic(ownership, &self.position_topic).await?;
+                refuse_lost_topic(mirror, &self.position_topic)?;
                 (None, None)
             }
         };
@@ -220,18 +226,27 @@ fn foreign(topic: &str) -> SinkError {
     }
 }
 
+/// The mirror is written after the record: one that is ahead shows that Kafka has lost records, and with them the knowledge
+/// of what was sent.
+fn rewound(topic: &str, record: &PositionRecord) -> SinkError {
+    SinkError::Unfit {
+        problem: format!(
+            "the position topic {topic} has lost records: its last is number {} at {}:{}, and newer ones were committed",
+            record.sequence, record.position.file, record.position.offset
+        ),
+        mend: "restore the topic, or set mysql.start under a new zookeeper.root".into(),
+    }
+}
+
 /// "No record" counts only if the mirror has none either: otherwise the topic was lost, and `start` would lose
 /// changes in silence.
-async fn refuse_lost_topic(ownership: &dyn Ownership, topic: &str) -> Result<(), SinkError> {
-    match ownership.mirrored().await {
-        Ok(None) => Ok(()),
-        Ok(Some(mirror)) => Err(SinkError::Unfit {
-            problem: format!(
-                "the position topic {topic} is empty, but the shard was at {}:{} (GTID set '{}')",
-                mirror.binlog_file, mirror.binlog_position, mirror.gtid_set
-            ),
-            mend: "restore the topic, or set mysql.start to that position under a new zookeeper.root".into(),
-        }),
-        Err(error @ ProofError::Unreachable(_) | error @ ProofError::Lost) => Err(error.into()),
-    }
+fn refuse_lost_topic(mirror: Option<PositionMirror>, topic: &str) -> Result<(), SinkError> {
+    let Some(mirror) = mirror else { return Ok(()) };
+    Err(SinkError::Unfit {
+        problem: format!(
+            "the position topic {topic} is empty, but the shard was at {}:{} (GTID set '{}')",
+            mirror.binlog_file, mirror.binlog_position, mirror.gtid_set
+        ),
+        mend: "restore the topic, or set mysql.start to that position under a new zookeeper.root".into(),
+    })
 }

@@ -196,7 +196,7 @@ impl KafkaWriter {
 /// Names the row, so that the user finds it.
 fn too_large(chunk: &Chunk, record: &Record, error: SinkError) -> SinkError {
     match error {
-        SinkError::Unfit { problem, mend } => SinkError::Unfit {
+        SinkError::TooLarge { problem, mend } => SinkError::TooLarge {
             problem: format!(
                 "{problem}, row {} for topic {}",
                 String::from_utf8_lossy(chunk.id(record)),

@@ -64,8 +64,7 @@ fn complaints(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
 
 /// Since when the cluster is ready, by the status before.
 fn ready_for(facts: &Facts<'_>) -> SignedDuration {
-    let before = facts.input.cluster.status.as_ref();
-    let ready = before.and_then(|before| before.condition(ConditionType::Ready));
+    let ready = facts.input.before.and_then(|before| before.condition(ConditionType::Ready));
     match ready.filter(|condition| condition.status == "True") {
         Some(condition) => facts.input.now.duration_since(condition.last_transition_time.0),
         None => SignedDuration::ZERO,

@@ -31,8 +31,17 @@ pub(super) fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
         (ConfigValid, config(facts)),
     ]
     .into_iter()
-    .map(|(kind, verdict)| problems(facts, kind).unwrap_or(verdict))
+    .map(|(kind, verdict)| problems(facts, kind).unwrap_or_else(|| until_observed(facts, verdict)))
     .collect()
+}
+
+/// Before the first look at the tree, as after a start of the operator, what depends on it stays as it was: nothing
+/// has changed but that nobody has looked. A tree that cannot be read becomes unreachable soon.
+fn until_observed(facts: &Facts<'_>, verdict: Verdict) -> Verdict {
+    let looked = !matches!(facts.input.observation, Observation::Pending);
+    let told = facts.deleting() || facts.desired == 0;
+    let needs_a_look = verdict.holds.is_none() || (verdict.kind == ConditionType::Degraded && !told);
+    if looked || !needs_a_look { verdict } else { verdict.provisional() }
 }
 
 /// What the steps before found counts more than what is judged here.
