@@ -39,7 +39,19 @@ fn main() -> ExitCode {
         }
     };
     telemetry::init(&options.settings.logging);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let process = tracing::error_span!(
+        "process",
+        cluster = options.settings.cluster,
+        member = options.process.member_id
+    );
+    let of_thread = process.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Whatever runs on one of its threads is this process's: entered for good.
+        .on_thread_start(move || std::mem::forget(of_thread.clone().entered()))
+        .build();
+    let _entered = process.entered();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("maxwell: cannot start: {error}");

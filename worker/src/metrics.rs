@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::engine::delay::Delay;
 use crate::engine::status::{Committed, Observer};
 
 type FloatGauge = Gauge<f64, AtomicU64>;
@@ -35,8 +36,7 @@ pub struct Metrics {
     kafka_up: IntegerGauge,
     zookeeper_up: IntegerGauge,
     resident: IntegerGauge,
-    /// Source time of the last commit and whether the source was drained behind it.
-    last: Mutex<(i64, bool)>,
+    delay: Mutex<Delay>,
     connections: Mutex<Connections>,
 }
 
@@ -105,7 +105,7 @@ impl Default for Metrics {
             failovers_of_session: AtomicU64::new(0),
             sync_delay,
             publish_delay,
-            last: Mutex::default(),
+            delay: Mutex::default(),
             connections: Mutex::default(),
         }
     }
@@ -121,10 +121,13 @@ impl Metrics {
         text
     }
 
-    /// Seconds behind the source: 0 while the source is drained.
+    /// Seconds behind the source.
     pub fn delay_seconds(&self) -> f64 {
-        let (source_time, drained) = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if drained || source_time == 0 { 0.0 } else { (now() - source_time).max(0) as f64 / 1000.0 }
+        self.with_delay(|delay| delay.milliseconds(now())) as f64 / 1000.0
+    }
+
+    fn with_delay<T>(&self, act: impl FnOnce(&mut Delay) -> T) -> T {
+        act(&mut self.delay.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether this member leads.
@@ -189,6 +192,10 @@ fn outcome(
 }
 
 impl Observer for Metrics {
+    fn received(&self, source_time: i64) {
+        self.with_delay(|delay| delay.received(source_time));
+    }
+
     fn committed(&self, committed: &Committed) {
         self.rows.inc_by(committed.rows);
         self.transactions.inc_by(committed.transactions);
@@ -196,7 +203,7 @@ impl Observer for Metrics {
         self.commits.inc();
         self.epoch.set(committed.record.epoch.0 as i64);
         let source_time = committed.record.source_time;
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = (source_time, committed.drained);
+        self.with_delay(|delay| delay.committed(source_time, committed.drained));
         if committed.rows > 0 && source_time > 0 {
             self.publish_delay.set((now() - source_time).max(0) as f64 / 1000.0);
         }
@@ -204,8 +211,7 @@ impl Observer for Metrics {
 
     fn resumed(&self, epoch: Epoch, source_time: i64, inside: bool) {
         self.set_epoch(epoch.0);
-        // Behind until a commit says otherwise.
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = (source_time, false);
+        self.with_delay(|delay| delay.resumed(source_time));
         self.resumed_inside.inc_by(u64::from(inside));
     }
 

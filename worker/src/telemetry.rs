@@ -15,7 +15,10 @@ pub fn init(logging: &Logging) {
     let filter = EnvFilter::new(format!("warn,maxwell={level},maxwell_worker={level}"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match logging.format {
-        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+        // The spans carry `cluster` and `member`, and around a shard `shard` and `epoch`.
+        LogFormat::Json => {
+            subscriber.json().flatten_event(true).with_current_span(false).with_span_list(true).init();
+        }
         LogFormat::Text => subscriber.init(),
     }
     std::panic::set_hook(Box::new(|panic| {

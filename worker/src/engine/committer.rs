@@ -57,7 +57,12 @@ pub fn run(
             None => chunks.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         let step = match received {
-            Ok(chunk) => take(&mut *writer, &mut window, &mut waiting, chunk, base.epoch),
+            Ok(chunk) => {
+                if !chunk.records.is_empty() {
+                    observer.received(chunk.source_time);
+                }
+                take(&mut *writer, &mut window, &mut waiting, chunk, base.epoch)
+            }
             Err(RecvTimeoutError::Timeout) => Ok(()),
             Err(RecvTimeoutError::Disconnected) => {
                 break commit(&mut *writer, &mut window, &mut waiting, &mut base, observer);

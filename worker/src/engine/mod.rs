@@ -7,9 +7,11 @@
 //! Both queues are bounded: a slow sink stops the reading of the binlog socket, and nothing grows.
 
 pub mod committer;
+pub mod delay;
 pub mod error;
 pub mod pump;
 pub mod run;
 pub mod status;
 pub mod tables;
+mod watcher;
 pub mod window;

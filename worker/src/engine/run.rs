@@ -1,8 +1,8 @@
 //! A shard's life at its owner: take over, stream, start over after what heals, stop when told.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use maxwell_protocol::filter::Filter;
@@ -15,13 +15,16 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field};
 
 use super::committer::{self, RecordBase};
+use super::delay::Delay;
 use super::error::{Disposition, EngineError};
 use super::pump::{Pump, PumpEnd, PumpParts};
-use super::status::{Committed, Observer};
+use super::status::Observer;
 use super::tables::Tables;
-use crate::coordination::{Ownership, Resumption, ShardContext, ShardEnd, ShardHost};
+use super::watcher::{Watcher, lock, mirror};
+use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
 use crate::encode::message::Style;
 use crate::filter::TableFilter;
 use crate::sink::{Sink, SinkError, TakenOver, Writer};
@@ -38,7 +41,6 @@ const QUEUED_CHUNKS: usize = 8;
 /// How long MySQL may take to answer one question of a take-over.
 const ANSWER: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const MIRROR_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the end of a run may wait for ZooKeeper or the dump's connection.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -144,10 +146,10 @@ impl Engine {
         // What follows ends the dump of whoever has it.
         run.ownership.prove().await.map_err(SinkError::from)?;
         let dump = answered(self.open(run, conn, &server, &position, by)).await?;
+        Span::current().record("epoch", base.epoch.0);
         self.observer.resumed(base.epoch, base.source_time, inside);
         run.report(ShardState::Streaming, base.epoch, "");
         tracing::info!(
-            epoch = base.epoch.0,
             file = position.file,
             offset = position.offset,
             gtid_set = position.gtid_set,
@@ -238,18 +240,24 @@ impl Engine {
         let closing = parts.closing.clone();
         let (batch_tx, batch_rx) = mpsc::channel(QUEUED_BATCHES);
         let (chunk_tx, chunk_rx) = crossbeam_channel::bounded(QUEUED_CHUNKS);
-        let pump = tokio::task::spawn_blocking(move || pump(Pump::new(parts, chunk_tx), batch_rx));
+        let (span, of_committer) = (Span::current(), Span::current());
+        let pump =
+            tokio::task::spawn_blocking(move || span.in_scope(|| pump(Pump::new(parts, chunk_tx), batch_rx)));
+        let delay = Arc::new(Mutex::new(Delay::default()));
+        lock(&delay).resumed(base.source_time);
         let watcher = Watcher {
             observer: Arc::clone(&self.observer),
             progress: run.progress.clone(),
             ownership: Arc::clone(&run.ownership),
+            delay: Arc::clone(&delay),
             before: Some(run.before.load(Ordering::Relaxed)).filter(|before| *before > 0),
             resumed: AtomicBool::new(false),
         };
         let limits = self.commit();
-        let committer =
-            tokio::task::spawn_blocking(move || committer::run(writer, &chunk_rx, limits, base, &watcher));
-        let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), epoch));
+        let committer = tokio::task::spawn_blocking(move || {
+            of_committer.in_scope(|| committer::run(writer, &chunk_rx, limits, base, &watcher))
+        });
+        let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), delay, epoch));
         let read = read(&mut dump, batch_tx, run).await;
         closing.cancel();
         if tokio::time::timeout(FAREWELL, dump.close()).await.is_err() {
@@ -299,6 +307,18 @@ impl ShardHost for Engine {
     }
 
     async fn run(
+        &self,
+        context: ShardContext,
+        ownership: Arc<dyn Ownership>,
+        stop: CancellationToken,
+    ) -> ShardEnd {
+        let span = tracing::error_span!("shard", shard = %context.shard, epoch = field::Empty);
+        self.run_in_span(context, ownership, stop).instrument(span).await
+    }
+}
+
+impl Engine {
+    async fn run_in_span(
         &self,
         context: ShardContext,
         ownership: Arc<dyn Ownership>,
@@ -376,45 +396,6 @@ impl Run<'_> {
     }
 }
 
-/// Tells the observer, the mirror and, once, the owner's lock.
-struct Watcher {
-    observer: Arc<dyn Observer>,
-    progress: watch::Sender<Option<PositionRecord>>,
-    ownership: Arc<dyn Ownership>,
-    before: Option<i64>,
-    resumed: AtomicBool,
-}
-
-impl Observer for Watcher {
-    fn committed(&self, committed: &Committed) {
-        self.progress.send_replace(Some(committed.record.clone()));
-        if !self.resumed.swap(true, Ordering::Relaxed) {
-            self.ownership.resumed(Resumption { before: self.before, rows: committed.rows > 0 });
-        }
-        self.observer.committed(committed);
-    }
-
-    fn resumed(&self, epoch: Epoch, source_time: i64, inside: bool) {
-        self.observer.resumed(epoch, source_time, inside);
-    }
-
-    fn aborted(&self) {
-        self.observer.aborted();
-    }
-
-    fn fenced(&self) {
-        self.observer.fenced();
-    }
-
-    fn mysql(&self, outcome: Result<(), &str>) {
-        self.observer.mysql(outcome);
-    }
-
-    fn kafka(&self, outcome: Result<(), &str>) {
-        self.observer.kafka(outcome);
-    }
-}
-
 /// Moves batches until told to stop, the pipeline goes down or the source fails.
 async fn read(
     dump: &mut Dump,
@@ -467,34 +448,4 @@ async fn join(
         (_, Ok(stopped)) => Ok(stopped),
         (_, Err(None)) => Err(EngineError::Thread("the pipeline closed without a reason".into())),
     }
-}
-
-/// Keeps the mirror and the report fresh.
-async fn mirror(
-    ownership: Arc<dyn Ownership>,
-    mut progress: watch::Receiver<Option<PositionRecord>>,
-    epoch: Epoch,
-) {
-    let mut tick = tokio::time::interval(MIRROR_INTERVAL);
-    loop {
-        tick.tick().await;
-        let Some(record) = progress.borrow_and_update().clone() else { continue };
-        let lag_milliseconds = lag(&record);
-        ownership.report(ShardReport {
-            state: ShardState::Streaming,
-            epoch,
-            lag_milliseconds,
-            last_error: String::new(),
-        });
-        ownership.mirror(PositionMirror::from(&record)).await;
-        if progress.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Milliseconds between the commit at the source and now; the clocks are the source's and ours.
-fn lag(record: &PositionRecord) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
-    if record.source_time == 0 { 0 } else { u64::try_from(now - record.source_time).unwrap_or(0) }
 }

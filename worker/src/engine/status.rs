@@ -20,6 +20,9 @@ pub struct Committed {
 
 /// Receives what happens, for metrics and reports. Called on the pipeline's threads: returns at once.
 pub trait Observer: Send + Sync + 'static {
+    /// Something that was committed at the source at `source_time` (milliseconds since the epoch, 0 if unknown) is on its
+    /// way to the sink.
+    fn received(&self, source_time: i64);
     /// A transaction was committed.
     fn committed(&self, committed: &Committed);
     /// A run began under `epoch` behind the source time `source_time` (milliseconds since the epoch, 0 if unknown);

@@ -1,0 +1,92 @@
+//! What a run tells others while it streams: the observer, the mirror of the position, the owner's lock.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use maxwell_protocol::id::Epoch;
+use maxwell_protocol::member::{ShardReport, ShardState};
+use maxwell_protocol::position::{PositionMirror, PositionRecord};
+use tokio::sync::watch;
+
+use super::delay::Delay;
+use super::status::{Committed, Observer};
+use crate::coordination::{Ownership, Resumption};
+
+const MIRROR_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Tells the observer, the mirror and, once, the owner's lock.
+pub(super) struct Watcher {
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) progress: watch::Sender<Option<PositionRecord>>,
+    pub(super) ownership: Arc<dyn Ownership>,
+    pub(super) delay: Arc<Mutex<Delay>>,
+    pub(super) before: Option<i64>,
+    pub(super) resumed: AtomicBool,
+}
+
+impl Observer for Watcher {
+    fn received(&self, source_time: i64) {
+        lock(&self.delay).received(source_time);
+        self.observer.received(source_time);
+    }
+
+    fn committed(&self, committed: &Committed) {
+        self.progress.send_replace(Some(committed.record.clone()));
+        lock(&self.delay).committed(committed.record.source_time, committed.drained);
+        if !self.resumed.swap(true, Ordering::Relaxed) {
+            self.ownership.resumed(Resumption { before: self.before, rows: committed.rows > 0 });
+        }
+        self.observer.committed(committed);
+    }
+
+    fn resumed(&self, epoch: Epoch, source_time: i64, inside: bool) {
+        self.observer.resumed(epoch, source_time, inside);
+    }
+
+    fn aborted(&self) {
+        self.observer.aborted();
+    }
+
+    fn fenced(&self) {
+        self.observer.fenced();
+    }
+
+    fn mysql(&self, outcome: Result<(), &str>) {
+        self.observer.mysql(outcome);
+    }
+
+    fn kafka(&self, outcome: Result<(), &str>) {
+        self.observer.kafka(outcome);
+    }
+}
+
+/// Keeps the mirror and the report fresh.
+pub(super) async fn mirror(
+    ownership: Arc<dyn Ownership>,
+    mut progress: watch::Receiver<Option<PositionRecord>>,
+    delay: Arc<Mutex<Delay>>,
+    epoch: Epoch,
+) {
+    let mut tick = tokio::time::interval(MIRROR_INTERVAL);
+    loop {
+        tick.tick().await;
+        let lag_milliseconds = lock(&delay).milliseconds(now());
+        let state = ShardState::Streaming;
+        ownership.report(ShardReport { state, epoch, lag_milliseconds, last_error: String::new() });
+        let moved = progress.has_changed().unwrap_or(false);
+        let record = progress.borrow_and_update().clone();
+        if let Some(record) = record.filter(|_| moved) {
+            ownership.mirror(PositionMirror::from(&record)).await;
+        }
+    }
+}
+
+pub(super) fn lock(delay: &Mutex<Delay>) -> MutexGuard<'_, Delay> {
+    delay.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Milliseconds since the epoch.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
