@@ -17,7 +17,7 @@ in_lab() {
   # shellcheck disable=SC2153 # they come from the line above
   MYSQL_HOST=$MYSQL80 KAFKA=$KAFKA1:9092 ZOOKEEPER=$ZK1:2181,$ZK2:2181,$ZK3:2181
   MYSQL_PORT=3306 MYSQL_USER=maxwell MYSQL_PASSWORD=maxwell ADMIN=root ADMIN_PASSWORD=
-  export KUBECONFIG
+  export KUBECONFIG CONTAINERD_ADDRESS
 }
 
 in_own_cluster() {
