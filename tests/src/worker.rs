@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -49,6 +50,15 @@ pub(crate) fn binary() -> anyhow::Result<PathBuf> {
     std::env::var_os("MAXWELL_BIN").map(PathBuf::from).context("MAXWELL_BIN names the maxwell binary to test")
 }
 
+/// One for all questions: making a client costs more than asking.
+fn client() -> &'static reqwest::Client {
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    CLIENT.get_or_init(|| {
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build();
+        client.expect("a client without files or certificates of its own can be made")
+    })
+}
+
 impl Worker {
     /// Starts one. Its log goes to a file in the folder for temporary files.
     pub fn start(spec: &Spec) -> anyhow::Result<Self> {
@@ -90,7 +100,7 @@ impl Worker {
     /// Arms a failpoint: the process ends `after` milliseconds after it next comes by it.
     pub async fn arm(&self, name: &str, after: u64) -> anyhow::Result<()> {
         let url = format!("http://127.0.0.1:{}/failpoint?name={name}&after={after}", self.spec.port);
-        let answer = reqwest::Client::new().put(url).send().await?;
+        let answer = client().put(url).send().await?;
         anyhow::ensure!(
             answer.status().is_success(),
             "the worker has no failpoints ({}): build it with --features maxwell-worker/failpoints",
@@ -102,7 +112,7 @@ impl Worker {
     /// Takes that back; a worker that is gone needs no disarming.
     pub async fn disarm(&self, name: &str) -> anyhow::Result<()> {
         let url = format!("http://127.0.0.1:{}/failpoint?name={name}", self.spec.port);
-        match reqwest::Client::new().delete(url).send().await {
+        match client().delete(url).send().await {
             Err(error) if !error.is_connect() && !error.is_request() => Err(error.into()),
             _ => Ok(()),
         }
@@ -110,7 +120,8 @@ impl Worker {
 
     /// A metric's value; `None` while the worker does not answer.
     pub async fn metric(&self, name: &str) -> Option<f64> {
-        let answer = reqwest::get(format!("http://127.0.0.1:{}/metrics", self.spec.port)).await.ok()?;
+        let answer =
+            client().get(format!("http://127.0.0.1:{}/metrics", self.spec.port)).send().await.ok()?;
         let text = answer.text().await.ok()?;
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
@@ -119,7 +130,7 @@ impl Worker {
     pub async fn ready(&self, patience: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
         loop {
-            let answer = reqwest::get(format!("http://127.0.0.1:{}/readyz", self.spec.port)).await;
+            let answer = client().get(format!("http://127.0.0.1:{}/readyz", self.spec.port)).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }

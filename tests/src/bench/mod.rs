@@ -3,7 +3,9 @@
 //! A run is timed from the start of the process until `maxwell_rows_total`, which counts committed rows only, has
 //! reached the workload's rows; the worker's connections, its take-over and its first position are in that time. Then
 //! a `read_committed` consumer counts what is in Kafka, so that a fast wrong answer does not pass. `mysqlbinlog` reads
-//! the same file before each run. Figures are medians of all runs but for the memory, which is the highest peak.
+//! the same file before each run: as it does without being told anything, which is with TLS, and without TLS, as the
+//! worker reads. Figures are medians of all runs but for the memory, which is the highest peak. One run before the first
+//! is not counted: a broker that has just been started is still being compiled.
 
 mod load;
 pub(crate) mod process;
@@ -19,6 +21,7 @@ use crate::topic;
 use crate::worker::{Spec, Worker};
 use load::Workload;
 use process::Usage;
+use reference::Transport;
 
 /// Partitions of the topic.
 const PARTITIONS: i32 = 4;
@@ -34,6 +37,8 @@ pub struct Outcome {
     pub rows_per_second: f64,
     /// That against the rows a second of `mysqlbinlog --read-from-remote-server --raw`.
     pub ratio_to_mysqlbinlog: f64,
+    /// That against the same with `--ssl-mode=DISABLED`.
+    pub ratio_to_mysqlbinlog_without_tls: f64,
     /// The worker's peak resident memory.
     pub peak_mib: f64,
     /// The worker's processor time.
@@ -44,6 +49,7 @@ pub struct Outcome {
 #[derive(Debug, Clone, Copy)]
 struct Run {
     reference: Duration,
+    reference_plain: Duration,
     elapsed: Duration,
     usage: Usage,
 }
@@ -59,6 +65,7 @@ pub async fn bench(runs: usize) -> anyhow::Result<Outcome> {
         workload.transactions,
         workload.bytes >> 20
     ));
+    run(server, &workload).await?;
     let mut measured = Vec::new();
     for number in 0..runs.max(1) {
         let run = run(server, &workload).await?;
@@ -69,7 +76,8 @@ pub async fn bench(runs: usize) -> anyhow::Result<Outcome> {
 }
 
 async fn run(server: Server, workload: &Workload) -> anyhow::Result<Run> {
-    let reference = reference::read(server, &workload.file).await?;
+    let reference = reference::read(server, &workload.file, Transport::Default).await?;
+    let reference_plain = reference::read(server, &workload.file, Transport::Plain).await?;
     let topic = unique("bench");
     topic::make(&topic, PARTITIONS, "delete").await?;
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -92,7 +100,7 @@ async fn run(server: Server, workload: &Workload) -> anyhow::Result<Run> {
         workload.rows,
         workload.transactions
     );
-    Ok(Run { reference, elapsed, usage })
+    Ok(Run { reference, reference_plain, elapsed, usage })
 }
 
 async fn finished(worker: &mut Worker, rows: u64, begun: Instant) -> anyhow::Result<Duration> {
@@ -112,12 +120,14 @@ fn outcome(workload: &Workload, runs: &[Run]) -> Outcome {
     let rows = workload.rows as f64;
     let rate = median(runs.iter().map(|run| rows / run.elapsed.as_secs_f64()));
     let reference = median(runs.iter().map(|run| rows / run.reference.as_secs_f64()));
+    let plain = median(runs.iter().map(|run| rows / run.reference_plain.as_secs_f64()));
     let cpu = median(runs.iter().map(|run| run.usage.cpu.as_secs_f64()));
     let peak = runs.iter().map(|run| run.usage.peak_bytes).max().unwrap_or(0);
     let round = |value: f64, places: f64| (value * places).round() / places;
     Outcome {
         rows_per_second: rate.round(),
         ratio_to_mysqlbinlog: round(rate / reference, 100.0),
+        ratio_to_mysqlbinlog_without_tls: round(rate / plain, 100.0),
         peak_mib: round(peak as f64 / f64::from(1 << 20), 10.0),
         cpu_seconds_per_million_rows: round(cpu * 1e6 / rows, 100.0),
     }
@@ -132,11 +142,11 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 fn report(number: usize, workload: &Workload, run: &Run) {
     let rate = |elapsed: Duration| workload.rows as f64 / elapsed.as_secs_f64();
     say(&format!(
-        "run {number}: {:>7.0} rows/s ({:.2} s), mysqlbinlog {:>7.0} rows/s ({:.2} s), peak {:.1} MiB, {:.2} s of CPU",
+        "run {number}: {:>7.0} rows/s ({:.2} s), mysqlbinlog {:.2} s, without TLS {:.2} s, peak {:.1} MiB, {:.2} s of CPU",
         rate(run.elapsed),
         run.elapsed.as_secs_f64(),
-        rate(run.reference),
         run.reference.as_secs_f64(),
+        run.reference_plain.as_secs_f64(),
         run.usage.peak_bytes as f64 / f64::from(1 << 20),
         run.usage.cpu.as_secs_f64(),
     ));

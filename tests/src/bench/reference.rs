@@ -9,14 +9,22 @@ use tokio::process::Command;
 
 use crate::lab::Server;
 
+/// How `mysqlbinlog` connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// Without being told anything: with TLS, which this server offers.
+    Default,
+    /// Without TLS, as the worker does.
+    Plain,
+}
+
 /// Copies a binlog file into memory with `mysqlbinlog --read-from-remote-server --raw`, and says how long that took.
-pub(super) async fn read(server: Server, file: &str) -> anyhow::Result<Duration> {
+pub(super) async fn read(server: Server, file: &str, transport: Transport) -> anyhow::Result<Duration> {
     let target = tempfile::Builder::new().prefix("maxwell-bench").tempdir_in("/dev/shm")?;
     let mut command = command()?;
     command
         .args(["--no-defaults", "--read-from-remote-server", "--raw", "--user=root", "--port=3306"])
-        // As the worker reads.
-        .arg("--ssl-mode=DISABLED")
+        .arg(if transport == Transport::Plain { "--ssl-mode=DISABLED" } else { "--ssl-mode=PREFERRED" })
         .arg(format!("--host={}", server.address))
         .arg(format!("--result-file={}/", target.path().display()))
         .arg(file)
