@@ -9,7 +9,7 @@ use crate::bench::process::usage;
 use crate::consumer::{self, Isolation};
 use crate::history::{Verdict, check};
 use crate::lab::{Server, admin, unique};
-use crate::worker::{Spec, Worker};
+use crate::worker::{Spec, Worker, free_port};
 use crate::writer::Writer;
 
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -31,8 +31,7 @@ pub struct Outcome {
 pub async fn large(server: Server, rows: usize) -> anyhow::Result<Outcome> {
     let name = unique(server.name);
     let mut writer = Writer::new(admin(server).await?, &name, 1).await?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let mut spec = Spec::kafka(server, &name, &name, &name, port);
+    let mut spec = Spec::kafka(server, &name, &name, &name, free_port()?);
     spec.arguments.push(format!("--filter=exclude: *.*, include: {name}.*"));
     let mut worker = Worker::start(&spec)?;
     worker.ready(PATIENCE).await?;

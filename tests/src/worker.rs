@@ -50,6 +50,11 @@ pub(crate) fn binary() -> anyhow::Result<PathBuf> {
     std::env::var_os("MAXWELL_BIN").map(PathBuf::from).context("MAXWELL_BIN names the maxwell binary to test")
 }
 
+/// A port that nobody listens on at the moment.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
 /// One for all questions: making a client costs more than asking.
 fn client() -> &'static reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::lab::{SERVERS, Server, unique};
 use crate::topic;
-use crate::worker::{Spec, Worker};
+use crate::worker::{Spec, Worker, free_port};
 use load::Workload;
 use process::Usage;
 use reference::Transport;
@@ -80,8 +80,7 @@ async fn run(server: Server, workload: &Workload) -> anyhow::Result<Run> {
     let reference_plain = reference::read(server, &workload.file, Transport::Plain).await?;
     let topic = unique("bench");
     topic::make(&topic, PARTITIONS, "delete").await?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let mut spec = Spec::kafka(server, &topic, &topic, &topic, port);
+    let mut spec = Spec::kafka(server, &topic, &topic, &topic, free_port()?);
     spec.arguments.push(format!("--init_position={}:4", workload.file));
     spec.arguments.push(format!("--filter=exclude: *.*, include: {}.sbtest1", load::DATABASE));
     let begun = Instant::now();

@@ -7,7 +7,7 @@ use maxwell_protocol::settings::Delivery;
 
 use super::fault::{Fault, Point, Who};
 use crate::lab::{Server, ZOOKEEPER, restart_zookeeper};
-use crate::worker::{Spec, Worker};
+use crate::worker::{Spec, Worker, free_port};
 
 const RESUMED: &str = "maxwell_resumed_inside_transaction_total";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -212,10 +212,6 @@ fn specs(server: Server, name: &str, shape: &Shape) -> anyhow::Result<Vec<Spec>>
             Ok(spec)
         })
         .collect()
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// The settings file; options on the command line go over it.
