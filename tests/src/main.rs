@@ -46,7 +46,7 @@ enum What {
     /// Measures the throughput from MySQL to Kafka beside MySQL's own reader.
     Bench {
         /// How often.
-        #[arg(long, default_value_t = 3)]
+        #[arg(long, default_value_t = 5)]
         runs: usize,
     },
 }

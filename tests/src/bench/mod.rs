@@ -4,8 +4,8 @@
 //! reached the workload's rows; the worker's connections, its take-over and its first position are in that time. Then
 //! a `read_committed` consumer counts what is in Kafka, so that a fast wrong answer does not pass. `mysqlbinlog` reads
 //! the same file before each run: as it does without being told anything, which is with TLS, and without TLS, as the
-//! worker reads. Figures are medians of all runs but for the memory, which is the highest peak. One run before the first
-//! is not counted: a broker that has just been started is still being compiled.
+//! worker reads. Figures are medians of all runs but for the memory, which is the highest peak. The first runs are not
+//! counted: a broker that has just been started is still being compiled, which on two cores takes a good part of both.
 
 mod load;
 pub(crate) mod process;
@@ -27,8 +27,12 @@ use reference::Transport;
 const PARTITIONS: i32 = 4;
 /// How long a run may take.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often the worker is asked how far it is: often enough for the clock, seldom enough not to be felt.
-const ASK: Duration = Duration::from_millis(10);
+/// How often the worker is asked how far it is: seldom, so that this is not felt, and often towards the end, for the
+/// clock's sake.
+const ASK: Duration = Duration::from_millis(100);
+const ASK_AT_LAST: Duration = Duration::from_millis(5);
+/// Runs before the first that counts.
+const WARM_UP: usize = 5;
 
 /// What came of all runs.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -65,11 +69,13 @@ pub async fn bench(runs: usize) -> anyhow::Result<Outcome> {
         workload.transactions,
         workload.bytes >> 20
     ));
-    run(server, &workload).await?;
+    for number in 0..WARM_UP {
+        report(&format!("warm-up {}", number + 1), &workload, &run(server, &workload).await?);
+    }
     let mut measured = Vec::new();
     for number in 0..runs.max(1) {
         let run = run(server, &workload).await?;
-        report(number + 1, &workload, &run);
+        report(&format!("run {}", number + 1), &workload, &run);
         measured.push(run);
     }
     Ok(outcome(&workload, &measured))
@@ -111,7 +117,8 @@ async fn finished(worker: &mut Worker, rows: u64, begun: Instant) -> anyhow::Res
         }
         anyhow::ensure!(!worker.has_ended(), "the worker has ended after {done} rows, see its log");
         anyhow::ensure!(elapsed < PATIENCE, "only {done} of {rows} rows after {elapsed:?}");
-        tokio::time::sleep(ASK).await;
+        let at_last = done > 0.8 * rows as f64;
+        tokio::time::sleep(if at_last { ASK_AT_LAST } else { ASK }).await;
     }
 }
 
@@ -138,10 +145,10 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn report(number: usize, workload: &Workload, run: &Run) {
+fn report(name: &str, workload: &Workload, run: &Run) {
     let rate = |elapsed: Duration| workload.rows as f64 / elapsed.as_secs_f64();
     say(&format!(
-        "run {number}: {:>7.0} rows/s ({:.2} s), mysqlbinlog {:.2} s, without TLS {:.2} s, peak {:.1} MiB, {:.2} s of CPU",
+        "{name}: {:>7.0} rows/s ({:.2} s), mysqlbinlog {:.2} s, without TLS {:.2} s, peak {:.1} MiB, {:.2} s of CPU",
         rate(run.elapsed),
         run.elapsed.as_secs_f64(),
         run.reference.as_secs_f64(),
