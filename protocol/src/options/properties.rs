@@ -1,18 +1,7 @@
 //! Java's properties files, as far as Maxwell's use them: `name=value`, comments, continued lines, escapes.
 
-use std::path::Path;
-
-use super::OptionError;
-
-/// The file's entries in order.
-pub(super) fn read(path: &Path) -> Result<Vec<(String, String)>, OptionError> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| OptionError::File { path: path.display().to_string(), reason: error.to_string() })?;
-    Ok(parse(&String::from_utf8_lossy(&bytes)))
-}
-
 /// The entries of a text.
-pub(super) fn parse(text: &str) -> Vec<(String, String)> {
+pub fn parse(text: &str) -> Vec<(String, String)> {
     let mut entries = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
