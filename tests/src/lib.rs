@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod chaos;
 pub mod consumer;
+pub mod corpus;
 pub mod history;
 pub mod input;
 pub mod kubernetes;
