@@ -11,6 +11,7 @@ pub mod place;
 pub mod rows;
 pub mod table;
 pub mod transaction;
+pub mod wire;
 
 use thiserror::Error;
 

@@ -1,12 +1,15 @@
 //! Rows to Maxwell's messages: from the event's bytes straight into the output buffer. Pure.
 //!
 //! `message` writes a row's JSON, `value` a column's, `key` the record key and the text that decides the partition,
-//! `number`, `temporal`, `text` and `jsonb` what those are made of.
+//! `number`, `temporal`, `old_temporal`, `text`, `jsonb`, `geometry` and `native` what those are made of.
 
+pub mod geometry;
 pub mod jsonb;
 pub mod key;
 pub mod message;
+pub mod native;
 pub mod number;
+pub mod old_temporal;
 pub mod temporal;
 pub mod text;
 pub mod value;

@@ -13,6 +13,7 @@ use crate::binlog::event::table_id;
 use crate::binlog::table::{Table, from_catalog, from_full, is_self_describing};
 use crate::encode::message::{Style, TableEncoder};
 use crate::filter::TableFilter;
+use crate::schema::catalog::CatalogTable;
 use crate::source::connect::connect;
 use crate::source::scan::SideDump;
 use crate::source::{SourceError, capture};
@@ -90,8 +91,9 @@ impl Tables {
         position: &dyn Fn() -> Position,
     ) -> Result<Table, EngineError> {
         if is_self_describing(map) {
-            let json = if self.side.server.mariadb { self.json_columns(database, name)? } else { Vec::new() };
-            return Ok(from_full(map, &json).map_err(SourceError::from)?);
+            let mariadb = self.side.server.mariadb;
+            let catalog = if mariadb { self.beyond_full(database, name)? } else { None };
+            return Ok(from_full(map, mariadb, catalog.as_ref()).map_err(SourceError::from)?);
         }
         let position = position();
         let uncertain = |why: &str| SourceError::SchemaUncertain {
@@ -117,10 +119,11 @@ impl Tables {
         }
     }
 
-    fn json_columns(&self, database: &str, name: &str) -> Result<Vec<String>, EngineError> {
+    /// What MariaDB's full metadata do not say; `None` for a table that does not exist any more.
+    fn beyond_full(&self, database: &str, name: &str) -> Result<Option<CatalogTable>, EngineError> {
         Ok(self.runtime.block_on(async {
             let mut conn = connect(&self.side.settings).await?;
-            capture::json_columns(&mut conn, database, name).await
+            capture::table(&mut conn, true, database, name).await
         })?)
     }
 }
