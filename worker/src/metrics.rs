@@ -27,6 +27,7 @@ pub struct Metrics {
     resumed_inside: Counter,
     fenced: Counter,
     failovers: Counter,
+    row_less_statements: Counter,
     failovers_of_session: AtomicU64,
     sync_delay: FloatGauge,
     publish_delay: FloatGauge,
@@ -52,7 +53,7 @@ pub struct Connections {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("maxwell");
-        let mut counters = [const { None }; 8];
+        let mut counters = [const { None }; 9];
         let named = [
             ("rows", "Rows committed to the sink"),
             ("transactions", "MySQL transactions passed"),
@@ -62,14 +63,24 @@ impl Default for Metrics {
             ("resumed_inside_transaction", "Runs that went on in the middle of a MySQL transaction"),
             ("fenced", "Times that a successor fenced this member"),
             ("failovers", "Shards that this member took over from another"),
+            ("row_less_statements", "Statements whose rows are not in the binlog and were not streamed"),
         ];
         for (slot, (name, help)) in counters.iter_mut().zip(named) {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
             *slot = Some(counter);
         }
-        let [rows, transactions, bytes, commits, aborts, resumed_inside, fenced, failovers] =
-            counters.map(|counter| counter.expect("as many names as counters"));
+        let [
+            rows,
+            transactions,
+            bytes,
+            commits,
+            aborts,
+            resumed_inside,
+            fenced,
+            failovers,
+            row_less_statements,
+        ] = counters.map(|counter| counter.expect("as many names as counters"));
         let mut float = |name, help| {
             let gauge = FloatGauge::default();
             registry.register(name, help, gauge.clone());
@@ -102,6 +113,7 @@ impl Default for Metrics {
             resumed_inside,
             fenced,
             failovers,
+            row_less_statements,
             failovers_of_session: AtomicU64::new(0),
             sync_delay,
             publish_delay,
@@ -219,6 +231,10 @@ impl Observer for Metrics {
         self.aborts.inc();
     }
 
+    fn row_less(&self) {
+        self.row_less_statements.inc();
+    }
+
     fn fenced(&self) {
         self.fenced.inc();
     }
@@ -250,6 +266,7 @@ mod tests {
             "maxwell_resumed_inside_transaction_total",
             "maxwell_fenced_total",
             "maxwell_failovers_total",
+            "maxwell_row_less_statements_total",
             "maxwell_sync_delay_seconds",
             "maxwell_publish_delay_seconds",
             "maxwell_cluster_leader_count",

@@ -32,9 +32,9 @@ pub struct RowCursor<'a> {
 
 /// Which columns an image holds: a bit each.
 #[derive(Clone, Copy, Default)]
-struct Present<'a> {
-    bits: &'a [u8],
-    count: usize,
+pub(super) struct Present<'a> {
+    pub(super) bits: &'a [u8],
+    pub(super) count: usize,
 }
 
 impl<'a> RowCursor<'a> {
@@ -113,11 +113,11 @@ pub fn little_endian(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
-fn bit(bits: &[u8], at: usize) -> bool {
+pub(super) fn bit(bits: &[u8], at: usize) -> bool {
     bits[at / 8] & (1 << (at % 8)) != 0
 }
 
-fn bitmap<'a>(body: &'a [u8], at: &mut usize, columns: usize) -> Result<Present<'a>, BinlogError> {
+pub(super) fn bitmap<'a>(body: &'a [u8], at: &mut usize, columns: usize) -> Result<Present<'a>, BinlogError> {
     let bits = body.get(*at..*at + columns.div_ceil(8)).ok_or(DAMAGED)?;
     *at += bits.len();
     Ok(Present { bits, count: (0..columns).filter(|&column| bit(bits, column)).count() })
@@ -160,7 +160,7 @@ fn image(
 }
 
 /// Bytes of the length prefix and of the value at `at`.
-fn length(kind: &ColumnKind, body: &[u8], at: usize) -> Result<(usize, usize), BinlogError> {
+pub(super) fn length(kind: &ColumnKind, body: &[u8], at: usize) -> Result<(usize, usize), BinlogError> {
     let fraction = |fsp: u8| usize::from(fsp.div_ceil(2));
     let prefixed = |bytes: u8| {
         let prefix = body.get(at..at + usize::from(bytes)).ok_or(DAMAGED)?;

@@ -11,10 +11,13 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::error::EngineError;
+use super::status::Observer;
 use super::tables::Tables;
 use crate::binlog::BinlogError;
 use crate::binlog::event::Operation;
+use crate::binlog::partial::{PARTIAL_UPDATE, full_update};
 use crate::binlog::rows::{Image, RowCursor};
+use crate::binlog::statement::makes_rows;
 use crate::binlog::transaction::{Assembler, Header, HeldRows, Limits, Step, chain};
 use crate::encode::message::{RowContext, Style, TableEncoder};
 use crate::encode::text::integer;
@@ -43,20 +46,23 @@ pub struct PumpParts {
     pub runtime: Handle,
     /// A chunk never holds more records than a Kafka transaction.
     pub max_rows: u32,
-    /// Whether positions carry GTIDs.
-    pub gtid: bool,
+    /// What was passed before the position, if positions carry GTIDs.
+    pub gtids: Option<GtidSet>,
+    /// Told about what cannot be streamed.
+    pub observer: Arc<dyn Observer>,
     /// Nothing more is read: what takes long is not worth its end any more.
     pub closing: CancellationToken,
 }
 
 /// See the module.
 pub struct Pump {
-    assembler: Assembler<TableEncoder>,
-    tables: Tables,
+    pub(super) assembler: Assembler<TableEncoder>,
+    pub(super) tables: Tables,
     style: Style,
-    side: SideDump,
-    runtime: Handle,
-    closing: CancellationToken,
+    pub(super) side: SideDump,
+    pub(super) runtime: Handle,
+    pub(super) closing: CancellationToken,
+    pub(super) observer: Arc<dyn Observer>,
     chunk_records: usize,
     chunks: Sender<Chunk>,
     bytes: Vec<u8>,
@@ -107,15 +113,15 @@ impl From<Closed> for PumpEnd {
 impl Pump {
     /// Starts at the parts' position.
     pub fn new(parts: PumpParts, chunks: Sender<Chunk>) -> Self {
-        let gtids: Option<GtidSet> = parts.gtid.then(|| parts.position.gtid_set.parse().unwrap_or_default());
         let xoffset = parts.position.inside.as_ref().map_or(0, |inside| inside.xoffset);
         Self {
-            assembler: Assembler::new(&parts.position, gtids, Limits::default()),
+            assembler: Assembler::new(&parts.position, parts.gtids, Limits::default()),
             tables: parts.tables,
             style: parts.style,
             side: parts.side,
             runtime: parts.runtime,
             closing: parts.closing,
+            observer: parts.observer,
             chunk_records: CHUNK_RECORDS.min(parts.max_rows as usize).max(1),
             chunks,
             bytes: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
@@ -150,7 +156,7 @@ impl Pump {
         Ok(self.flush(true)?)
     }
 
-    fn act(&mut self, step: Step<TableEncoder>) -> Result<(), PumpEnd> {
+    pub(super) fn act(&mut self, step: Step<TableEncoder>) -> Result<(), PumpEnd> {
         match step {
             Step::None => {}
             Step::TableMap(event) => {
@@ -160,13 +166,7 @@ impl Pump {
             Step::Rows(event, operation) => self.rows(event, operation)?,
             Step::FindEnd => {
                 let start = self.assembler.position();
-                let found = self.runtime.block_on(async {
-                    tokio::select! {
-                        end = self.side.end_of_transaction(&start) => Some(end),
-                        () = self.closing.cancelled() => None,
-                    }
-                });
-                let end = found.ok_or(Closed)?.map_err(EngineError::from)?;
+                let end = self.answer(self.side.end_of_transaction(&start))?;
                 let step = self.assembler.end_found(end);
                 self.act(step)?;
             }
@@ -175,14 +175,25 @@ impl Pump {
             }
             Step::Statement { database, text } => {
                 tracing::debug!(database, statement = text, "statement passed");
+                if makes_rows(&text) {
+                    self.row_less(&database, &text);
+                }
                 self.tables.forget();
             }
+            Step::RowLess { database, text } => self.row_less(&database, &text),
+            Step::Replay(prepared) => self.replay(&prepared)?,
         }
         Ok(())
     }
 
-    fn rows(&mut self, event: Event, operation: Operation) -> Result<(), PumpEnd> {
+    pub(super) fn rows(&mut self, event: Event, operation: Operation) -> Result<(), PumpEnd> {
         let table = self.tables.of(&event)?;
+        let event = match &table {
+            Some(encoder) if event.header().event_type_raw() == PARTIAL_UPDATE => {
+                full_update(&event, &encoder.table)?
+            }
+            _ => event,
+        };
         let layout = table.clone();
         let offset_of = |event: &Event, row: u64| match &layout {
             Some(encoder) => row_offset(event, operation, encoder, row),

@@ -33,7 +33,7 @@ use crate::source::connect::connect;
 use crate::source::dump::{Batch, Dump, Identity};
 use crate::source::preflight::{ServerInfo, inspect};
 use crate::source::scan::SideDump;
-use crate::source::start::{OpenBy, check_position, first_position};
+use crate::source::start::{OpenBy, check_position, first_position, stored_set};
 
 /// Batches between the dump and the pump, chunks between the pump and the committer.
 const QUEUED_BATCHES: usize = 16;
@@ -161,6 +161,7 @@ impl Engine {
         );
         let side = SideDump { settings: self.settings.mysql.clone(), server: server.clone(), by };
         let tables = Tables::new(self.filter.clone(), self.style.clone(), side.clone(), Handle::current());
+        let gtids = server.gtid.then(|| stored_set(&position.gtid_set)).transpose()?;
         let parts = PumpParts {
             position,
             tables,
@@ -168,7 +169,8 @@ impl Engine {
             side,
             runtime: Handle::current(),
             max_rows: self.commit().max_rows,
-            gtid: server.gtid,
+            gtids,
+            observer: Arc::clone(&self.observer),
             closing: CancellationToken::new(),
         };
         Ok(Prepared { dump, parts, writer, base })

@@ -30,6 +30,8 @@ pub trait Observer: Send + Sync + 'static {
     fn resumed(&self, epoch: Epoch, source_time: i64, inside: bool);
     /// Rows that were produced but not committed were dropped: their Kafka transaction gets aborted.
     fn aborted(&self);
+    /// A statement changed rows that the binlog does not show.
+    fn row_less(&self);
     /// A successor fenced this owner.
     fn fenced(&self);
     /// Whether MySQL answered, with what it said if not.

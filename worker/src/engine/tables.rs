@@ -70,6 +70,11 @@ impl Tables {
         }
     }
 
+    /// Whether rows of a table pass the filter.
+    pub fn passes(&self, database: &str, table: &str) -> bool {
+        self.filter.passes(database, table)
+    }
+
     /// Between two transactions: a server with many tables gives one that it opens again a new id, and never says that
     /// the old one is over.
     pub fn trim(&mut self) {

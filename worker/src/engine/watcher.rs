@@ -48,6 +48,10 @@ impl Observer for Watcher {
         self.observer.aborted();
     }
 
+    fn row_less(&self) {
+        self.observer.row_less();
+    }
+
     fn fenced(&self) {
         self.observer.fenced();
     }

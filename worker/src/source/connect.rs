@@ -11,6 +11,9 @@ use super::SourceError;
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The protocol's own limit.
+const LARGEST_PACKET: usize = 1 << 30;
+
 /// User and password in force now.
 fn credentials(settings: &MySql) -> Result<(String, String), SourceError> {
     let Some(directory) = &settings.credentials_directory else {
@@ -35,6 +38,8 @@ pub async fn connect(settings: &MySql) -> Result<Conn, SourceError> {
         .user(Some(user.clone()))
         .pass(Some(password))
         .prefer_socket(false)
+        // Binlog events may be larger than the server lets statements be.
+        .max_allowed_packet(Some(LARGEST_PACKET))
         .tcp_keepalive(Some(Duration::from_secs(30)))
         .tcp_nodelay(true);
     let timed_out = || mysql_async::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut).into());

@@ -28,13 +28,17 @@ pub struct SideDump {
 
 impl SideDump {
     async fn open(&self, position: &Position) -> Result<Dump, SourceError> {
+        let by = if position.offset >= 1 << 32 { OpenBy::Gtid } else { self.by };
+        self.open_by(position, by).await
+    }
+
+    pub(super) async fn open_by(&self, position: &Position, by: OpenBy) -> Result<Dump, SourceError> {
         // A random cluster's identity: it can end nobody's dump and nobody ends it.
         let nobody = ClusterId::random();
         let shard = "side".into();
         let identity =
             Identity { server_id: nobody.server_id(&shard, 0, 0), uuid: nobody.replica_uuid(&shard) };
         let conn = connect(&self.settings).await?;
-        let by = if position.offset >= 1 << 32 { OpenBy::Gtid } else { self.by };
         Dump::open(conn, &self.server, identity, position, by, self.settings.heartbeat_seconds).await
     }
 
@@ -57,10 +61,9 @@ impl SideDump {
     pub async fn gtids_up_to(&self, mut before: GtidSet, place: &Place) -> Result<GtidSet, SourceError> {
         let start = Position {
             server: self.server.id.clone(),
-            gtid_set: String::new(),
             file: place.file.clone(),
             offset: 4,
-            inside: None,
+            ..Position::default()
         };
         let mut at = Place { file: start.file.clone(), offset: start.offset };
         let mut dump = self.open(&start).await?;
@@ -134,6 +137,8 @@ fn end(event: &Event, begun: &mut bool) -> Result<Option<End>, SourceError> {
             None
         }
         Kind::Xid(xid) => Some(End::Commit { xid: Some(xid) }),
+        Kind::XaPrepare { one_phase: true, .. } => Some(End::Commit { xid: None }),
+        Kind::XaPrepare { one_phase: false, .. } => Some(End::Prepared),
         Kind::Query { statement: text, .. } if *begun => match statement(&text) {
             Statement::Commit => Some(End::Commit { xid: None }),
             Statement::Rollback => Some(End::Rollback),

@@ -48,7 +48,7 @@ pub async fn first_position(
 }
 
 fn position(server: &ServerInfo, gtids: &GtidSet, file: String, offset: u64) -> Position {
-    Position { server: server.id.clone(), gtid_set: gtids.to_string(), file, offset, inside: None }
+    Position { server: server.id.clone(), gtid_set: gtids.to_string(), file, offset, ..Position::default() }
 }
 
 async fn oldest(conn: &mut Conn) -> Result<String, SourceError> {
@@ -96,6 +96,44 @@ async fn gtids_before(conn: &mut Conn, server: &ServerInfo, file: &str) -> Resul
     purged(conn).await
 }
 
+/// A stored GTID set. One that cannot be read is no empty one: that would stream everything again.
+pub fn stored_set(text: &str) -> Result<GtidSet, SourceError> {
+    text.parse().map_err(|error: ParseGtidError| SourceError::PositionLost {
+        place: text.to_owned(),
+        detail: error.to_string(),
+    })
+}
+
+/// A server that was reset or made anew can have a file of the same name with something else in it.
+async fn check_history(
+    conn: &mut Conn,
+    server: &ServerInfo,
+    stored: &Position,
+    ours: &GtidSet,
+) -> Result<(), SourceError> {
+    if !server.gtid || ours.is_empty() {
+        return Ok(());
+    }
+    let (before, right) = if server.mariadb {
+        let there = mariadb_gtids(conn, &stored.file, stored.offset).await?;
+        let right = stored_set(&there)? == *ours;
+        (there, right)
+    } else {
+        let there = previous_gtids(conn, &stored.file).await?;
+        let right = ours.contains(&stored_set(&there)?);
+        (there, right)
+    };
+    if right {
+        return Ok(());
+    }
+    Err(SourceError::PositionLost {
+        place: format!("{}:{}", stored.file, stored.offset),
+        detail: format!(
+            "the server was reset or made anew: there the file has {before} before it, streamed was {ours}"
+        ),
+    })
+}
+
 /// How the dump is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenBy {
@@ -113,7 +151,7 @@ pub async fn check_position(
 ) -> Result<OpenBy, SourceError> {
     let place = format!("{}:{}", stored.file, stored.offset);
     let lost = |detail: String| SourceError::PositionLost { place: place.clone(), detail };
-    let ours: GtidSet = stored.gtid_set.parse().unwrap_or_default();
+    let ours = stored_set(&stored.gtid_set)?;
     if server.gtid && !ours.is_empty() {
         let now = head(conn, server).await?;
         if !now.gtids.contains(&ours) {
@@ -124,7 +162,10 @@ pub async fn check_position(
     if same_server && stored.offset < 1 << 32 {
         let files = files(conn).await?;
         return match files.iter().find(|(name, _)| *name == stored.file) {
-            Some((_, size)) if stored.offset <= *size => Ok(OpenBy::File),
+            Some((_, size)) if stored.offset <= *size => {
+                check_history(conn, server, stored, &ours).await?;
+                Ok(OpenBy::File)
+            }
             Some((_, size)) => Err(lost(format!("the file has only {size} bytes"))),
             None => Err(lost("the file is purged".into())),
         };
