@@ -11,6 +11,7 @@ pub mod delay;
 pub mod error;
 pub mod pump;
 pub mod run;
+mod sources;
 pub mod status;
 pub mod tables;
 mod watcher;
