@@ -55,6 +55,7 @@ impl EngineError {
                     Disposition::Retry
                 }
                 SourceError::PositionLost { .. }
+                | SourceError::Diverged { .. }
                 | SourceError::SchemaUncertain { .. }
                 | SourceError::Binlog(_) => Disposition::Halt,
             },

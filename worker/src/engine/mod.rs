@@ -12,6 +12,7 @@ pub mod error;
 pub mod pump;
 mod replay;
 pub mod run;
+mod sources;
 pub mod status;
 pub mod tables;
 mod watcher;

@@ -1,7 +1,9 @@
 //! Where changes go. A [`Sink`] is taken over by a shard's owner, which fences the owner before; the [`Writer`] that
 //! it gets takes chunks of encoded rows and commits them together with the position.
 
+pub mod file;
 pub mod kafka;
+mod state;
 pub mod stdout;
 
 use std::sync::Arc;
@@ -96,6 +98,16 @@ pub struct Record {
 }
 
 impl Chunk {
+    /// The values, a line each.
+    fn lines(&self) -> Vec<u8> {
+        let mut lines = Vec::with_capacity(self.bytes.len() + self.records.len());
+        for record in &self.records {
+            lines.extend_from_slice(self.value(record));
+            lines.push(b'\n');
+        }
+        lines
+    }
+
     /// The record's key.
     pub fn key(&self, record: &Record) -> &[u8] {
         &self.bytes[record.start as usize..record.key_end as usize]
