@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub type Bound = BTreeMap<String, String>;
 
 /// The forms, the longest name first where one begins another.
-const FORMS: [(&str, fn(&str) -> usize); 10] = [
+const FORMS: [(&str, fn(&str) -> usize); 11] = [
     ("$push", push),
     ("$pos", position),
     ("$gtid", gtid),
@@ -17,6 +17,7 @@ const FORMS: [(&str, fn(&str) -> usize); 10] = [
     ("$thread", digits),
     ("$server", digits),
     ("$schema", digits),
+    ("$sql", string),
     ("$xid", digits),
     ("$ms", milliseconds),
     ("$ts", seconds),
@@ -99,6 +100,12 @@ fn quoted(text: &str, test: impl Fn(&str) -> bool) -> usize {
     inside.filter(|inside| test(inside)).map_or(0, |inside| inside.len() + 2)
 }
 
+/// A JSON string.
+fn string(text: &str) -> usize {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<String>();
+    if text.starts_with('"') && matches!(values.next(), Some(Ok(_))) { values.byte_offset() } else { 0 }
+}
+
 fn position(text: &str) -> usize {
     quoted(text, |inside| {
         inside.split_once(':').is_some_and(|(file, offset)| {
@@ -134,6 +141,7 @@ mod tests {
             (r#"{"gtid":$gtid}"#, r#"{"gtid":"0-1-42"}"#, true),
             (r#"{"gtid":$gtid}"#, r#"{"gtid":"00000000-0000-0000-0000-000000000001:7"}"#, true),
             (r#"{"gtid":$gtid}"#, r#"{"gtid":null}"#, false),
+            (r#"{"sql":$sql,"x":1}"#, r#"{"sql":"DROP \"t\" é","x":1}"#, true),
             (r#"{"a":"$5"}"#, r#"{"a":"$5"}"#, true),
             (r#"{"a":1}"#, r#"{"a":1} "#, false),
         ] {

@@ -58,19 +58,21 @@ pub struct Group<'a> {
     pub cases: Vec<Placed<'a>>,
 }
 
-/// Groups the cases that apply to `server`.
+/// Groups the cases that apply to `server`. Those with a filter of their own are apart: a rule that the worker refuses
+/// fails its like only.
 pub fn groups<'a>(cases: &'a [Case], server: &str, names: &Names) -> Vec<Group<'a>> {
-    let mut found: BTreeMap<(Option<i32>, Vec<String>), Vec<Placed<'a>>> = BTreeMap::new();
+    let mut found: BTreeMap<(Option<i32>, Vec<String>, bool), Vec<Placed<'a>>> = BTreeMap::new();
     for (at, case) in cases.iter().enumerate().filter(|(_, case)| case.applies(server)) {
         let database = case.database.clone().unwrap_or_else(|| names.case(at));
         let mut options: Vec<String> =
             case.options.iter().map(|option| option.replace("$db", &database)).collect();
         options.sort();
-        found.entry((case.partitions, options)).or_default().push(Placed { case, database });
+        let key = (case.partitions, options, case.filter.is_some());
+        found.entry(key).or_default().push(Placed { case, database });
     }
     let numbered = found.into_iter().enumerate();
     numbered
-        .map(|(at, ((partitions, options), cases))| Group {
+        .map(|(at, ((partitions, options, _), cases))| Group {
             name: names.group(at),
             options,
             partitions,
@@ -127,12 +129,15 @@ mod tests {
         let names = Names { prefix: "p".into() };
         let groups = groups(&cases, "mysql80", &names);
         let sizes: Vec<usize> = groups.iter().map(|group| group.cases.len()).collect();
-        assert_eq!(sizes, [3, 1, 1]);
-        assert_eq!(groups[2].options, ["b=p_c5"]);
+        assert_eq!(sizes, [2, 1, 1, 1]);
+        assert_eq!(groups[3].options, ["b=p_c5"]);
         assert_eq!(
             groups[0].filter(),
-            "exclude: *.*, include: p_e0.marker, include: /^p_c0(_.*)?$/.*, include: /^p_c2(_.*)?$/.*, \
-             include: /^p_c4(_.*)?$/.*, exclude: p_c4.x"
+            "exclude: *.*, include: p_e0.marker, include: /^p_c0(_.*)?$/.*, include: /^p_c2(_.*)?$/.*"
+        );
+        assert_eq!(
+            groups[1].filter(),
+            "exclude: *.*, include: p_e1.marker, include: /^p_c4(_.*)?$/.*, exclude: p_c4.x"
         );
     }
 }

@@ -20,6 +20,8 @@ use crate::lab::{Server, admin};
 const START: Duration = Duration::from_secs(20);
 /// How long one marker is waited for before another is written.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How long a record that may come after the marker is waited for.
+const LATE: Duration = Duration::from_secs(3);
 
 /// How many cases of the group passed; those that did not are reported.
 pub(super) async fn run(server: Server, group: &Group<'_>, asked: &Asked) -> anyhow::Result<usize> {
@@ -145,7 +147,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// The records of a case. Those of other partitions may come after the marker.
+    /// The records of a case. Those of other partitions, and of bootstraps, may come after the marker.
     async fn records(&mut self, wanted: usize) -> anyhow::Result<Vec<Record>> {
         self.mark().await?;
         let mut came = Vec::new();
@@ -158,8 +160,8 @@ impl<'a> Running<'a> {
                 came.join("\n  ")
             )));
         }
-        while self.topics.is_some() && came.len() < wanted {
-            let Ok(record) = self.feed.next(self.topics.as_ref(), AGAIN).await else { break };
+        while came.len() < wanted {
+            let Ok(record) = self.feed.next(self.topics.as_ref(), LATE).await else { break };
             came.push(record);
         }
         Ok(came)
