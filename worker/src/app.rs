@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::coordination::{self, CoordinatorConfig, Link, ProbeConfig, ShardEnd, ShardHost, View, embedded};
 use crate::engine::run::Engine;
 use crate::engine::status::Observer;
+use crate::filter::TableFilter;
 use crate::http::{self, Readiness};
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -31,7 +32,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let (readiness_tx, readiness) = watch::channel(Err("starting".to_owned()));
     let serving = CancellationToken::new();
     let address = everywhere(options.settings.port);
-    let served = http::serve(address, Arc::clone(&metrics), readiness, serving.clone()).await;
+    let (filter, filters) = watch::channel(TableFilter::read(&options.settings.filter)?);
+    let changed = options.process.http_config.then_some(filter);
+    let served = http::serve(address, Arc::clone(&metrics), readiness, changed, serving.clone()).await;
     match served {
         // A second newcomer's experiment on one host is not stopped by a port that it does not need.
         Err(error) if options.settings.producer == Producer::Stdout => {
@@ -41,7 +44,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }
     let observer: Arc<dyn Observer> = Arc::clone(&metrics) as Arc<dyn Observer>;
     let (sink, kafka) = sink(&options)?;
-    let engine = Engine::new(options.settings.clone(), sink, observer).context("the settings")?;
+    let engine = Engine::new(options.settings.clone(), filters, sink, observer).context("the settings")?;
     let engine: Arc<dyn ShardHost> = Arc::new(engine);
     let ended = match (&options.settings.zookeeper, kafka) {
         (Some(_), Some(kafka)) => {

@@ -1,4 +1,6 @@
-//! `/livez`, `/readyz`, `/metrics`.
+//! `/livez`, `/readyz`, `/metrics`, and `/config` where that is wanted.
+
+mod config;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::filter::TableFilter;
 use crate::metrics::Metrics;
 
 /// Why the endpoint cannot be served.
@@ -39,11 +42,12 @@ struct Shared {
     readiness: watch::Receiver<Readiness>,
 }
 
-/// Listens, then serves in the background until `shutdown`.
+/// Listens, then serves in the background until `shutdown`. With `filter` it may be read and replaced.
 pub async fn serve(
     address: SocketAddr,
     metrics: Arc<Metrics>,
     readiness: watch::Receiver<Readiness>,
+    filter: Option<watch::Sender<TableFilter>>,
     shutdown: CancellationToken,
 ) -> Result<(), HttpError> {
     let listener = TcpListener::bind(address).await.map_err(|source| HttpError::Bind { address, source })?;
@@ -53,6 +57,10 @@ pub async fn serve(
         .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
         .with_state(Shared { metrics, readiness });
+    let router = match filter {
+        Some(filter) => router.merge(config::router(filter)),
+        None => router,
+    };
     #[cfg(feature = "failpoints")]
     let router = router
         .route("/failpoint", axum::routing::put(crate::failpoint::arm).delete(crate::failpoint::disarm));
@@ -97,13 +105,13 @@ mod tests {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let (readiness_tx, readiness) = watch::channel(Err("no session yet".to_owned()));
         let shutdown = CancellationToken::new();
-        serve(free, Arc::default(), readiness.clone(), shutdown.clone()).await.unwrap();
+        serve(free, Arc::default(), readiness.clone(), None, shutdown.clone()).await.unwrap();
         assert!(fetch(free, "/readyz").await.starts_with("HTTP/1.1 503"));
         assert!(fetch(free, "/readyz").await.ends_with("no session yet\n"));
         readiness_tx.send(Ok(())).unwrap();
         assert!(fetch(free, "/readyz").await.starts_with("HTTP/1.1 200"));
         assert!(fetch(free, "/metrics").await.contains("maxwell_rows_total 0"));
-        let taken = serve(free, Arc::default(), readiness, shutdown.clone()).await.unwrap_err();
+        let taken = serve(free, Arc::default(), readiness, None, shutdown.clone()).await.unwrap_err();
         assert!(taken.to_string().contains("--http_port"));
         shutdown.cancel();
     }

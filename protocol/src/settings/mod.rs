@@ -11,7 +11,7 @@ mod validate;
 pub use failover::{Failover, ZooKeeper};
 pub use kafka::{Commit, Compression, Delivery, Kafka, KeyFormat, PartitionBy, PartitionHash};
 pub use mysql::{Flavor, GtidUse, MySql, Secret, Start, StartFrom};
-pub use output::{Compatibility, Output};
+pub use output::{Compatibility, Encryption, EncryptionMode, NamingStrategy, Output};
 use serde::{Deserialize, Serialize};
 pub use validate::Invalid;
 

@@ -10,6 +10,7 @@ pub mod committer;
 pub mod delay;
 pub mod error;
 pub mod pump;
+mod rows;
 pub mod run;
 pub mod status;
 pub mod tables;

@@ -38,6 +38,8 @@ pub struct Process {
     pub probe_port: u16,
     /// Where the position is kept without Kafka.
     pub state_file: PathBuf,
+    /// Whether the filter may be changed through HTTP.
+    pub http_config: bool,
 }
 
 /// Everything that a worker is told.
@@ -147,6 +149,7 @@ impl Draft {
             advertise_host: hostname.into(),
             probe_port: 9091,
             state_file: "maxwell.position".into(),
+            http_config: false,
         };
         Self { settings, process, ha: false, hosts: Vec::new(), root: None, kafka }
     }

@@ -65,6 +65,8 @@ pub struct Chunk {
     pub records: Vec<Record>,
     /// Topics of the records.
     pub topics: Vec<Arc<str>>,
+    /// What is sent instead of records that prove too large.
+    pub spares: Vec<Spare>,
     /// Everything before this place is in this chunk or an earlier one.
     pub position: Position,
     /// Transactions finished since the chunk before.
@@ -93,6 +95,19 @@ pub struct Record {
     pub gtid_end: u32,
     /// End of the id, which is the same on every repeat.
     pub id_end: u32,
+}
+
+/// What is sent instead of a record that is too large.
+#[derive(Debug, Clone, Copy)]
+pub struct Spare {
+    /// Index of the record.
+    pub record: u32,
+    /// Index of the topic.
+    pub topic: u32,
+    /// Start of the value in the chunk's bytes.
+    pub start: u32,
+    /// Its end.
+    pub end: u32,
 }
 
 impl Chunk {
