@@ -313,11 +313,7 @@ mod tests {
     }
 
     fn rule() -> impl Strategy<Value = Rule> {
-        let kind = prop_oneof![
-            Just(RuleKind::Include),
-            Just(RuleKind::Exclude),
-            Just(RuleKind::Blacklist)
-        ];
+        let kind = prop_oneof![Just(RuleKind::Include), Just(RuleKind::Exclude), Just(RuleKind::Blacklist)];
         (kind, pattern(), pattern(), prop::option::of(("\\PC{0,8}", pattern())))
             .prop_map(|(kind, database, table, column)| Rule { kind, database, table, column })
     }

@@ -121,8 +121,7 @@ impl TableFilter {
     /// Whether rows of the table may pass, whatever columns it has.
     pub fn may_pass(&self, database: &str, table: &str) -> bool {
         let saved = |rule: &Compiled| rule.include && rule.column.is_some() && rule.concerns(database, table);
-        self.passes(database, table)
-            || (fixed(database, table).is_none() && self.rules.iter().any(saved))
+        self.passes(database, table) || (fixed(database, table).is_none() && self.rules.iter().any(saved))
     }
 
     /// What becomes of the rows of a table with these columns.

@@ -208,7 +208,8 @@ fn validate_topics(kafka: &Kafka, ddl: bool, found: &mut Vec<Invalid>) {
 
 fn validate_output(output: &Output, found: &mut Vec<Invalid>) {
     for pattern in &output.exclude_columns {
-        if pattern.is_empty() || (pattern.starts_with('/') && (pattern.len() < 2 || !pattern.ends_with('/'))) {
+        if pattern.is_empty() || (pattern.starts_with('/') && (pattern.len() < 2 || !pattern.ends_with('/')))
+        {
             found.push(invalid(
                 "output.excludeColumns",
                 pattern,

@@ -47,17 +47,15 @@ impl Cipher {
 
     fn encrypt_with(&self, out: &mut Vec<u8>, start: usize, iv: [u8; BLOCK]) {
         let plain = &out[start..];
-        let hidden = match self {
-            Self::Aes128(key) => {
-                cbc::Encryptor::<Aes128>::new(key.into(), &iv.into()).encrypt_padded_vec_mut::<Pkcs7>(plain)
-            }
-            Self::Aes192(key) => {
-                cbc::Encryptor::<Aes192>::new(key.into(), &iv.into()).encrypt_padded_vec_mut::<Pkcs7>(plain)
-            }
-            Self::Aes256(key) => {
-                cbc::Encryptor::<Aes256>::new(key.into(), &iv.into()).encrypt_padded_vec_mut::<Pkcs7>(plain)
-            }
-        };
+        let hidden =
+            match self {
+                Self::Aes128(key) => cbc::Encryptor::<Aes128>::new(key.into(), &iv.into())
+                    .encrypt_padded_vec_mut::<Pkcs7>(plain),
+                Self::Aes192(key) => cbc::Encryptor::<Aes192>::new(key.into(), &iv.into())
+                    .encrypt_padded_vec_mut::<Pkcs7>(plain),
+                Self::Aes256(key) => cbc::Encryptor::<Aes256>::new(key.into(), &iv.into())
+                    .encrypt_padded_vec_mut::<Pkcs7>(plain),
+            };
         out.truncate(start);
         out.extend_from_slice(b"{\"iv\":\"");
         out.extend_from_slice(STANDARD.encode(iv).as_bytes());

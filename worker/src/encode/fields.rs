@@ -94,7 +94,7 @@ impl TableEncoder {
             self.named(out, b",\"schema_id\":", b",\"schemaId\":");
             text::integer(out, self.schema_id);
         }
-        if let Some(time) = context.push_timestamp {
+        if let Some(time) = context.push_timestamp.filter(|_| output.push_timestamp) {
             self.named(out, b",\"push_ts\":", b",\"pushTs\":");
             out.extend_from_slice(format!("{time:.6}").as_bytes());
         }

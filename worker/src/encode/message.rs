@@ -240,12 +240,7 @@ impl TableEncoder {
     }
 
     /// Appends a value's text as Java's `toString` shows it; `false` if there is none, or the original has null for it.
-    pub(super) fn plain_text(
-        &self,
-        out: &mut String,
-        row: &Row<'_>,
-        at: usize,
-    ) -> Result<bool, EncodeError> {
+    pub(super) fn plain_text(&self, out: &mut String, row: &Row<'_>, at: usize) -> Result<bool, EncodeError> {
         let column = &self.table.columns[at];
         let field = row.shown(at);
         let Field::Value(from, to) = field else { return Ok(false) };
@@ -285,12 +280,7 @@ impl TableEncoder {
         Ok(())
     }
 
-    fn message(
-        &self,
-        out: &mut Vec<u8>,
-        row: &Row<'_>,
-        context: &RowContext<'_>,
-    ) -> Result<(), EncodeError> {
+    fn message(&self, out: &mut Vec<u8>, row: &Row<'_>, context: &RowContext<'_>) -> Result<(), EncodeError> {
         self.fields(out, row, context)?;
         match self.style.data_cipher() {
             None => {

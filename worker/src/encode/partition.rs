@@ -23,7 +23,10 @@ enum By {
     Thread,
     Random,
     /// The values of these columns; where they hold nothing, something else.
-    Values { columns: Vec<usize>, otherwise: Box<By> },
+    Values {
+        columns: Vec<usize>,
+        otherwise: Box<By>,
+    },
 }
 
 impl Partition {

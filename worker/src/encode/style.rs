@@ -158,9 +158,14 @@ mod tests {
     fn excluded_columns_are_names_or_whole_expressions() {
         let exclude_columns = vec!["ssn".to_owned(), "/pass.*|pin/".to_owned(), "a.b".to_owned()];
         let style = style(Output { exclude_columns, ..Output::default() }).unwrap();
-        for (name, shown) in
-            [("ssn", false), ("ssn2", true), ("password", false), ("pin", false), ("pin2", true), ("aXb", true)]
-        {
+        for (name, shown) in [
+            ("ssn", false),
+            ("ssn2", true),
+            ("password", false),
+            ("pin", false),
+            ("pin2", true),
+            ("aXb", true),
+        ] {
             assert_eq!(style.shows(name), shown, "{name}");
         }
     }
@@ -169,7 +174,8 @@ mod tests {
     fn what_cannot_be_is_named() {
         let wrong = |output| style(output).unwrap_err().to_string();
         assert!(
-            wrong(Output { exclude_columns: vec!["/(/".into()], ..Output::default() }).contains("excludeColumns")
+            wrong(Output { exclude_columns: vec!["/(/".into()], ..Output::default() })
+                .contains("excludeColumns")
         );
         let encryption =
             Encryption { mode: EncryptionMode::All, key: Secret("short".into()), key_directory: None };

@@ -74,7 +74,7 @@ impl EngineError {
                 SinkError::Fenced | SinkError::NotProved(ProofError::Lost) => Disposition::Relinquish,
                 SinkError::NotProved(ProofError::Unreachable(_)) => Disposition::Retry,
                 SinkError::Failed { .. } => Disposition::Unreachable,
-                SinkError::Unfit { .. } => Disposition::Retry,
+                SinkError::Unfit { .. } | SinkError::Bounds(_) => Disposition::Retry,
                 SinkError::Io { .. } | SinkError::TooLarge { .. } => Disposition::Halt,
             },
             Self::Encode(_) | Self::Filter(_) | Self::Style(_) | Self::EncryptionKey { .. } => {

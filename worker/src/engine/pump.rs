@@ -286,10 +286,7 @@ impl Pump {
             push_timestamp: self.style.output.push_timestamp.then(seconds_now),
         };
         let start = self.bytes.len();
-        let written = held
-            .table
-            .row(&mut self.bytes, image, &context)
-            .map_err(EngineError::from)?;
+        let written = held.table.row(&mut self.bytes, image, &context).map_err(EngineError::from)?;
         let value_end = self.bytes.len();
         let mut gtid_end = value_end;
         match gtid {

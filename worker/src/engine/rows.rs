@@ -53,8 +53,8 @@ fn each_row(
     mut tell: impl FnMut(u64, bool) -> bool,
 ) -> Result<(), EngineError> {
     let body = event.data();
-    let mut cursor = RowCursor::new(body, is_version_2(event), operation, &encoder.table)
-        .map_err(SourceError::from)?;
+    let mut cursor =
+        RowCursor::new(body, is_version_2(event), operation, &encoder.table).map_err(SourceError::from)?;
     let (mut before, mut after) = (Image::new(), Image::new());
     let mut number = 0;
     while cursor.has_next() {

@@ -1,12 +1,12 @@
 //! `/config`: shows the filter, and replaces it until the process ends.
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::Router;
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -79,7 +79,9 @@ mod tests {
         assert_eq!((status, body.as_str()), (StatusCode::OK, "{\"filter\":\"exclude: shop.*\"}\n"));
         assert!(seen.has_changed().unwrap());
         assert!(!seen.borrow_and_update().passes("shop", "t"));
-        for wrong in [r#"{"filter":"exclude shop.*"}"#, r#"{"filtre":""}"#, "", r#"{"filter":"include: a./(/"}"#] {
+        for wrong in
+            [r#"{"filter":"exclude shop.*"}"#, r#"{"filtre":""}"#, "", r#"{"filter":"include: a./(/"}"#]
+        {
             let (status, body) = told(&filter, wrong).await;
             assert_eq!(status, StatusCode::BAD_REQUEST);
             assert!(body.starts_with("{\"error\":{\"code\":400,\"message\":\""), "{body}");

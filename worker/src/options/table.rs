@@ -292,8 +292,9 @@ fn partition_by(value: &str) -> Result<PartitionBy, String> {
         "column" => PartitionBy::Columns,
         "random" => PartitionBy::Random,
         _ => {
-            return Err("is none of database, table, primary_key, transaction_id, thread_id, column, random"
-                .into());
+            return Err(
+                "is none of database, table, primary_key, transaction_id, thread_id, column, random".into()
+            );
         }
     })
 }

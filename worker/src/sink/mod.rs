@@ -45,6 +45,9 @@ pub enum SinkError {
         /// The setting that mends it.
         mend: String,
     },
+    /// A producer with other bounds is needed, or what is known of the topics has to be asked again.
+    #[error("{0}")]
+    Bounds(String),
     /// Output or position file.
     #[error("{doing}: {source}")]
     Io {
@@ -124,6 +127,13 @@ impl Chunk {
     /// The record's topic.
     pub fn topic(&self, record: &Record) -> &Arc<str> {
         &self.topics[record.topic as usize]
+    }
+
+    /// Topic and value of what is sent if the record of this index is too large.
+    pub fn spare(&self, record: usize) -> Option<(&Arc<str>, &[u8])> {
+        let at = self.spares.binary_search_by_key(&record, |spare| spare.record as usize).ok()?;
+        let spare = &self.spares[at];
+        Some((&self.topics[spare.topic as usize], &self.bytes[spare.start as usize..spare.end as usize]))
     }
 
     /// The record's GTID, if there is one.
