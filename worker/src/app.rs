@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::coordination::{self, CoordinatorConfig, Link, ProbeConfig, ShardEnd, ShardHost, View, embedded};
 use crate::engine::run::Engine;
 use crate::engine::status::Observer;
+use crate::filter::TableFilter;
 use crate::http::{self, Readiness};
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -32,10 +33,12 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::default());
     let (readiness_tx, readiness) = watch::channel(Err("starting".to_owned()));
     let serving = CancellationToken::new();
+    let (filter, filters) = watch::channel(TableFilter::read(&options.settings.filter)?);
     let http = &options.process.http;
     let port = options.settings.port;
     let address = http.bind_address.map_or_else(|| everywhere(port), |address| (address, port).into());
-    let served = http::serve(address, http, Arc::clone(&metrics), readiness, serving.clone()).await;
+    let changed = http.config.then_some(filter);
+    let served = http::serve(address, http, Arc::clone(&metrics), readiness, changed, serving.clone()).await;
     match served {
         // A second newcomer's experiment on one host is not stopped by a port that it does not need.
         Err(error) if options.settings.producer != Producer::Kafka => {
@@ -45,7 +48,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }
     let observer: Arc<dyn Observer> = Arc::clone(&metrics) as Arc<dyn Observer>;
     let (sink, kafka) = sink(&options)?;
-    let engine = Engine::new(options.settings.clone(), sink, observer).context("the settings")?;
+    let engine = Engine::new(options.settings.clone(), filters, sink, observer).context("the settings")?;
     let engine = Arc::new(engine);
     let host: Arc<dyn ShardHost> = Arc::clone(&engine) as Arc<dyn ShardHost>;
     let ended = match (&options.settings.zookeeper, kafka) {

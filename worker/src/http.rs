@@ -1,4 +1,7 @@
-//! `/livez`, `/readyz`, `/metrics`, and the original's `/ping`, `/healthcheck`, `/prometheus` and `/diagnostic`.
+//! `/livez`, `/readyz`, `/metrics`, and the original's `/ping`, `/healthcheck`, `/prometheus`, `/diagnostic` and
+//! `/config`.
+
+mod config;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::filter::TableFilter;
 use crate::metrics::Metrics;
 
 /// Why the endpoint cannot be served.
@@ -43,17 +47,21 @@ struct Shared {
     metrics_prefix: Arc<str>,
 }
 
-/// Listens, then serves in the background until `shutdown`.
+/// Listens, then serves in the background until `shutdown`. With `filter` it may be read and replaced.
 pub async fn serve(
     address: SocketAddr,
     http: &Http,
     metrics: Arc<Metrics>,
     readiness: watch::Receiver<Readiness>,
+    filter: Option<watch::Sender<TableFilter>>,
     shutdown: CancellationToken,
 ) -> Result<(), HttpError> {
     let listener = TcpListener::bind(address).await.map_err(|source| HttpError::Bind { address, source })?;
-    let router =
-        router(http, Shared { metrics, readiness, metrics_prefix: http.metrics_prefix.as_str().into() });
+    let router = router(
+        http,
+        Shared { metrics, readiness, metrics_prefix: http.metrics_prefix.as_str().into() },
+        filter,
+    );
     #[cfg(feature = "failpoints")]
     let router = router
         .route("/failpoint", axum::routing::put(crate::failpoint::arm).delete(crate::failpoint::disarm));
@@ -66,7 +74,7 @@ pub async fn serve(
     Ok(())
 }
 
-fn router(http: &Http, shared: Shared) -> Router {
+fn router(http: &Http, shared: Shared, filter: Option<watch::Sender<TableFilter>>) -> Router {
     let index = "maxwell\n/livez\n/readyz\n/metrics\n/prometheus\n/healthcheck\n/ping\n";
     let mut router = Router::new()
         .route("/", get(index))
@@ -79,7 +87,10 @@ fn router(http: &Http, shared: Shared) -> Router {
     if http.diagnostic {
         router = router.route("/diagnostic", get(diagnostic));
     }
-    let router = router.with_state(shared);
+    let mut router = router.with_state(shared);
+    if let Some(filter) = filter {
+        router = router.merge(config::router(filter));
+    }
     match http.path_prefix.as_str() {
         "/" | "" => router,
         // Probes of Kubernetes know nothing of the prefix.
@@ -153,7 +164,7 @@ mod tests {
         let (readiness_tx, readiness) = watch::channel(Err("no session yet".to_owned()));
         let shutdown = CancellationToken::new();
         let http = Http { diagnostic: true, path_prefix: "/mx".into(), ..Http::default() };
-        serve(free, &http, Arc::default(), readiness.clone(), shutdown.clone()).await.unwrap();
+        serve(free, &http, Arc::default(), readiness.clone(), None, shutdown.clone()).await.unwrap();
         assert!(fetch(free, "/readyz").await.starts_with("HTTP/1.1 503"));
         assert!(fetch(free, "/readyz").await.ends_with("no session yet\n"));
         readiness_tx.send(Ok(())).unwrap();
@@ -163,7 +174,7 @@ mod tests {
         assert!(fetch(free, "/mx/diagnostic").await.contains("\"name\":\"binlog-connector\""));
         assert!(fetch(free, "/prometheus").await.contains("MaxwellMetrics_row_count 0"));
         assert!(fetch(free, "/metrics").await.contains("maxwell_rows_total 0"));
-        let taken = serve(free, &http, Arc::default(), readiness, shutdown.clone()).await.unwrap_err();
+        let taken = serve(free, &http, Arc::default(), readiness, None, shutdown.clone()).await.unwrap_err();
         assert!(taken.to_string().contains("--http_port"));
         shutdown.cancel();
     }

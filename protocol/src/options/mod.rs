@@ -57,6 +57,8 @@ pub struct Http {
     pub path_prefix: String,
     /// Whether `/diagnostic` is there.
     pub diagnostic: bool,
+    /// Whether the filter may be changed through `/config`.
+    pub config: bool,
     /// What the names of the original's metrics begin with.
     pub metrics_prefix: String,
 }
@@ -67,6 +69,7 @@ impl Default for Http {
             bind_address: None,
             path_prefix: "/".into(),
             diagnostic: false,
+            config: false,
             metrics_prefix: "MaxwellMetrics".into(),
         }
     }

@@ -17,6 +17,9 @@ pub(super) const OPTIONS: &[Entry] = &[
         Ok(())
     }),
     option("http_diagnostic", "", "serve /diagnostic", |d, v| flag(&mut d.process.http.diagnostic, v)),
+    option("http_config", "", "let the filter be changed through /config", |d, v| {
+        flag(&mut d.process.http.config, v)
+    }),
     option("metrics_prefix", "PREFIX", "of the original's metric names (MaxwellMetrics)", metrics_prefix),
     option("output_file", "FILE", "where producer=file writes", |d, v| {
         d.process.output_file = Some(v.into());

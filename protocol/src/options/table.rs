@@ -1,6 +1,8 @@
 //! The one table of options: name, kind, help and effect.
 
-use crate::settings::{KeyFormat, PartitionBy, PartitionHash, Producer};
+use crate::settings::{
+    EncryptionMode, KeyFormat, NamingStrategy, PartitionBy, PartitionHash, Producer, Secret,
+};
 
 use super::{Draft, OptionError, boolean, cluster, delivery, kafka_client, mysql, notices, process, refused};
 
@@ -49,8 +51,21 @@ const KAFKA: &[Entry] = &[
     option(
         "kafka_topic",
         "TOPIC",
-        "topic of the rows, may hold %{database} and %{table} (maxwell)",
+        "topic of the rows, may hold %{database}, %{table} and %{type} (maxwell)",
         |d, v| put(&mut d.kafka.topic, v),
+    ),
+    option("ddl_kafka_topic", "TOPIC", "topic of schema changes (kafka_topic)", |d, v| {
+        d.kafka.ddl_topic = named(v);
+        Ok(())
+    }),
+    option(
+        "dead_letter_topic",
+        "TOPIC",
+        "topic that tells of rows too large for theirs (none: such a row stops the stream)",
+        |d, v| {
+            d.kafka.dead_letter_topic = named(v);
+            Ok(())
+        },
     ),
     option("position_topic", "TOPIC", "compacted topic of the positions (<cluster>.positions)", |d, v| {
         d.kafka.position_topic = Some(v.into());
@@ -63,13 +78,25 @@ const KAFKA: &[Entry] = &[
     option(
         "producer_partition_by",
         "WHAT",
-        "database, table, primary_key, transaction_id, column or random (database)",
-        partition_by,
+        "database, table, primary_key, transaction_id, thread_id, column or random (database)",
+        |d, v| {
+            d.kafka.partition_by = partition_by(v)?;
+            Ok(())
+        },
     ),
     option("producer_partition_columns", "COLUMN,…", "columns for producer_partition_by=column", |d, v| {
         d.kafka.partition_columns = list(v);
         Ok(())
     }),
+    option(
+        "producer_partition_by_fallback",
+        "WHAT",
+        "the same, where those columns hold nothing (database)",
+        |d, v| {
+            d.kafka.partition_by_fallback = partition_by(v)?;
+            Ok(())
+        },
+    ),
     option("kafka_partition_hash", "HASH", "default or murmur3 (default)", |d, v| {
         d.kafka.partition_hash = match v {
             "default" => PartitionHash::Default,
@@ -93,11 +120,21 @@ const OUTPUT: &[Entry] = &[
         flag(&mut d.settings.output.commit_info, v)
     }),
     option("output_xoffset", "", "xoffset (true)", |d, v| flag(&mut d.settings.output.xoffset, v)),
+    option("output_ddl", "", "schema changes", |d, v| flag(&mut d.settings.output.ddl, v)),
     option("output_nulls", "", "columns that are NULL (true)", |d, v| flag(&mut d.settings.output.nulls, v)),
     option("output_binlog_position", "", "position", |d, v| flag(&mut d.settings.output.binlog_position, v)),
     option("output_gtid_position", "", "gtid", |d, v| flag(&mut d.settings.output.gtid, v)),
     option("output_server_id", "", "server_id", |d, v| flag(&mut d.settings.output.server_id, v)),
     option("output_thread_id", "", "thread_id", |d, v| flag(&mut d.settings.output.thread_id, v)),
+    option("output_schema_id", "", "schema_id: a number of the table's definition", |d, v| {
+        flag(&mut d.settings.output.schema_id, v)
+    }),
+    option("output_row_query", "", "query: the statement behind the row", |d, v| {
+        flag(&mut d.settings.output.row_query, v)
+    }),
+    option("row_query_max_length", "NUMBER", "UTF-16 units that query is cut to (0: not cut)", |d, v| {
+        number(&mut d.settings.output.row_query_max_length, v)
+    }),
     option("output_primary_keys", "", "primary_key", |d, v| flag(&mut d.settings.output.primary_keys, v)),
     option("output_primary_key_columns", "", "primary_key_columns", |d, v| {
         flag(&mut d.settings.output.primary_key_columns, v)
@@ -105,6 +142,24 @@ const OUTPUT: &[Entry] = &[
     option("output_push_timestamp", "", "push_ts", |d, v| flag(&mut d.settings.output.push_timestamp, v)),
     option("output_null_zerodates", "", "NULL for zero dates", |d, v| {
         flag(&mut d.settings.output.null_zero_dates, v)
+    }),
+    option("exclude_columns", "NAME,…", "columns left out of data and old; /expressions/ too", |d, v| {
+        d.settings.output.exclude_columns = list(v);
+        Ok(())
+    }),
+    option("output_naming_strategy", "HOW", "underscore_to_camelcase (names as they are)", naming_strategy),
+    option("encrypt", "WHAT", "none, data or all (none)", |d, v| {
+        d.settings.output.encryption.mode = match v {
+            "none" => EncryptionMode::None,
+            "data" => EncryptionMode::Data,
+            "all" => EncryptionMode::All,
+            _ => return Err("is none of none, data, all".into()),
+        };
+        Ok(())
+    }),
+    option("secret_key", "KEY", "for encrypt, 16, 24 or 32 bytes; better in MAXWELL_SECRET_KEY", |d, v| {
+        d.settings.output.encryption.key = Secret(v.into());
+        Ok(())
     }),
 ];
 
@@ -127,17 +182,35 @@ pub(super) fn list(value: &str) -> Vec<String> {
     value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
-fn partition_by(draft: &mut Draft, value: &str) -> Result<(), String> {
-    draft.kafka.partition_by = match value {
+fn partition_by(value: &str) -> Result<PartitionBy, String> {
+    Ok(match value {
         "database" => PartitionBy::Database,
         "table" => PartitionBy::Table,
         "primary_key" => PartitionBy::PrimaryKey,
         "transaction_id" => PartitionBy::TransactionId,
+        "thread_id" => PartitionBy::ThreadId,
         "column" => PartitionBy::Columns,
         "random" => PartitionBy::Random,
-        _ => return Err("is none of database, table, primary_key, transaction_id, column, random".into()),
+        _ => {
+            return Err(
+                "is none of database, table, primary_key, transaction_id, thread_id, column, random".into()
+            );
+        }
+    })
+}
+
+fn naming_strategy(draft: &mut Draft, value: &str) -> Result<(), String> {
+    draft.settings.output.naming_strategy = match value {
+        "none" | "" => NamingStrategy::None,
+        "underscore_to_camelcase" => NamingStrategy::UnderscoreToCamelCase,
+        _ => return Err("is neither none nor underscore_to_camelcase".into()),
     };
     Ok(())
+}
+
+/// Nothing stands for none.
+fn named(value: &str) -> Option<String> {
+    Some(value.to_owned()).filter(|value| !value.is_empty())
 }
 
 fn entries() -> impl Iterator<Item = &'static Entry> {

@@ -13,7 +13,7 @@ pub use kafka::{Commit, Compression, Delivery, Kafka, KeyFormat, PartitionBy, Pa
 pub use mysql::{
     Flavor, GtidUse, MySql, MySqlHost, MySqlTls, OnPositionLost, Secret, Start, StartFrom, TlsMode,
 };
-pub use output::{Compatibility, Output};
+pub use output::{Compatibility, Encryption, EncryptionMode, NamingStrategy, Output};
 use serde::{Deserialize, Serialize};
 pub use validate::Invalid;
 

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{Kafka, PartitionBy, Producer, Settings, StartFrom};
+use super::{EncryptionMode, Kafka, Output, PartitionBy, Producer, Settings, StartFrom};
 use crate::filter::Filter;
 use crate::gtid::GtidSet;
 
@@ -53,8 +53,12 @@ impl Settings {
         }
         self.validate_start(&mut found);
         self.validate_tls(&mut found);
+        validate_output(&self.output, &mut found);
         match (&self.kafka, self.producer) {
-            (Some(kafka), Producer::Kafka) => validate_kafka(kafka, &mut found),
+            (Some(kafka), Producer::Kafka) => {
+                validate_kafka(kafka, &mut found);
+                validate_topics(kafka, self.output.ddl, &mut found);
+            }
             (None, Producer::Kafka) => {
                 found.push(invalid("kafka", "", "is missing", "name the brokers, or set producer to stdout"));
             }
@@ -152,15 +156,20 @@ fn validate_kafka(kafka: &Kafka, found: &mut Vec<Invalid>) {
     if kafka.brokers.is_empty() {
         found.push(invalid("kafka.brokers", "", "is empty", "name some brokers as host:port"));
     }
-    if kafka.topic.is_empty() {
-        found.push(invalid("kafka.topic", "", "is empty", "name a topic"));
-    }
     if kafka.partition_by == PartitionBy::Columns && kafka.partition_columns.is_empty() {
         found.push(invalid(
             "kafka.partitionColumns",
             "",
             "is empty",
             "partitionBy: Columns needs at least one column",
+        ));
+    }
+    if kafka.partition_by == PartitionBy::Columns && kafka.partition_by_fallback == PartitionBy::Columns {
+        found.push(invalid(
+            "kafka.partitionByFallback",
+            "Columns",
+            "is what it stands in for",
+            "choose what decides where the columns hold nothing",
         ));
     }
     let commit = &kafka.commit;
@@ -185,5 +194,63 @@ fn validate_kafka(kafka: &Kafka, found: &mut Vec<Invalid>) {
                 "leave it out; delivery and transactionTimeoutSeconds set it",
             ));
         }
+    }
+}
+
+/// Names of topics; those with placeholders become one per table, so that only what stands outside is looked at.
+fn validate_topics(kafka: &Kafka, ddl: bool, found: &mut Vec<Invalid>) {
+    let named = [
+        ("kafka.topic", Some(&kafka.topic), &["%{database}", "%{table}", "%{type}"][..]),
+        ("kafka.ddlTopic", kafka.ddl_topic.as_ref(), &[]),
+        ("kafka.deadLetterTopic", kafka.dead_letter_topic.as_ref(), &["%{database}", "%{table}"]),
+    ];
+    for (field, topic, placeholders) in named {
+        let Some(topic) = topic else { continue };
+        let rest = placeholders.iter().fold(topic.clone(), |rest, placeholder| rest.replace(placeholder, ""));
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if topic.is_empty() {
+            found.push(invalid(field, "", "is empty", "name a topic"));
+        } else if !rest.chars().all(legal) {
+            found.push(invalid(
+                field,
+                topic,
+                "is no topic's name",
+                "letters, digits, '.', '_' and '-' are allowed, %{database}, %{table} and %{type} are replaced in \
+                 topic, the first two in deadLetterTopic, none in ddlTopic",
+            ));
+        }
+    }
+    if ddl && kafka.ddl_topic.is_none() && kafka.topic.contains("%{") {
+        found.push(invalid(
+            "kafka.ddlTopic",
+            "",
+            "is missing",
+            "a schema change has no topic of its own while kafka.topic holds placeholders; name one",
+        ));
+    }
+}
+
+fn validate_output(output: &Output, found: &mut Vec<Invalid>) {
+    for pattern in &output.exclude_columns {
+        if pattern.is_empty() || (pattern.starts_with('/') && (pattern.len() < 2 || !pattern.ends_with('/')))
+        {
+            found.push(invalid(
+                "output.excludeColumns",
+                pattern,
+                "is neither a name nor a /regular expression/",
+                "write a column's name, or an expression between slashes",
+            ));
+        }
+    }
+    let encryption = &output.encryption;
+    let from_file = encryption.key_directory.is_some();
+    let length = encryption.key.0.len();
+    if encryption.mode != EncryptionMode::None && !from_file && !matches!(length, 16 | 24 | 32) {
+        found.push(invalid(
+            "output.encryption.key",
+            format!("{length} bytes"),
+            "is no length of an AES key",
+            "give secret_key 16, 24 or 32 bytes",
+        ));
     }
 }

@@ -19,7 +19,7 @@ use mysql_common::binlog::events::Event;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::BinlogError;
-use super::event::{Kind, Operation, Statement, classify, statement};
+use super::event::{Kind, Operation, Statement, classify, rows_query, statement};
 use super::place::Place;
 
 mod savepoints;
@@ -47,11 +47,13 @@ pub enum End {
 pub struct Limits {
     /// Bytes of row events that are held while the end is unknown.
     pub held_bytes: usize,
+    /// Whether the statements behind the rows are held with them.
+    pub queries: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { held_bytes: 16 * 1024 * 1024 }
+        Self { held_bytes: 16 * 1024 * 1024, queries: false }
     }
 }
 
@@ -70,8 +72,10 @@ pub struct HeldRows<T> {
     pub digest_before: u64,
     /// Rows at its start that were sent before a restart.
     pub skip_rows: u64,
-    /// Offset of the event in the binlog file.
+    /// Where the event starts in the binlog file.
     pub offset: u64,
+    /// The statement behind it, if that is known and wanted.
+    pub query: Option<Arc<str>>,
 }
 
 /// Facts of the open transaction that its rows carry.
@@ -137,6 +141,8 @@ struct Open<T> {
     held_bytes: usize,
     next_index: u64,
     digest: u64,
+    /// The latest statement; it holds until there is another.
+    query: Option<Arc<str>>,
     end: Option<End>,
     resume: Option<Inside>,
     emitted: bool,
@@ -251,6 +257,10 @@ impl<T> Assembler<T> {
                 self.begin_if_closed(&event, start);
                 Ok(Step::Rows(event, operation))
             }
+            Kind::RowsQuery => {
+                self.on_rows_query(&event, start);
+                Ok(Step::None)
+            }
             Kind::Payload => {
                 self.payload = true;
                 Ok(Step::None)
@@ -286,6 +296,7 @@ impl<T> Assembler<T> {
             held_bytes: 0,
             next_index: 0,
             digest: 0,
+            query: None,
             end,
             resume,
             emitted_to: resume_at,
@@ -367,6 +378,16 @@ impl<T> Assembler<T> {
         Step::None
     }
 
+    fn on_rows_query(&mut self, event: &Event, start: u64) {
+        if self.limits.queries {
+            self.begin_if_closed(event, start);
+            let query = rows_query(event);
+            let open = self.open_mut();
+            open.held_bytes += query.len();
+            open.query = Some(query.into());
+        }
+    }
+
     fn on_query(
         &mut self,
         event: &Event,
@@ -411,7 +432,8 @@ impl<T> Assembler<T> {
         table: Option<Arc<T>>,
         row_offset: impl FnOnce(&Event, u64) -> Result<usize, BinlogError>,
     ) -> Result<Step<T>, BinlogError> {
-        let offset = self.read.offset;
+        let length = if self.payload { 0 } else { u64::from(event.header().event_size()) };
+        let offset = self.read.offset.saturating_sub(length);
         let held_limit = self.limits.held_bytes;
         let open = self.open_mut();
         let (index, digest_before) = (open.next_index, open.digest);
@@ -439,7 +461,8 @@ impl<T> Assembler<T> {
             return Ok(Step::None);
         }
         open.held_bytes += rows.len();
-        open.held.push(HeldRows { event, table, operation, index, digest_before, skip_rows, offset });
+        let query = open.query.clone();
+        open.held.push(HeldRows { event, table, operation, index, digest_before, skip_rows, offset, query });
         match open.end {
             Some(End::Commit { xid }) => Ok(self.stream(xid)),
             None if open.held_bytes > held_limit => Ok(Step::FindEnd),

@@ -11,6 +11,7 @@ pub mod delay;
 pub mod error;
 pub mod pump;
 mod replay;
+mod rows;
 pub mod run;
 mod sources;
 pub mod status;

@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use maxwell_protocol::filter::Filter;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::{Position, PositionMirror, PositionRecord};
-use maxwell_protocol::settings::{Commit, MySql, Settings, Start};
+use maxwell_protocol::settings::{Commit, EncryptionMode, MySql, Settings, Start};
 use mysql_async::Conn;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -26,7 +25,7 @@ use super::status::Observer;
 use super::tables::Tables;
 use super::watcher::{Watcher, lock, mirror, retention};
 use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
-use crate::encode::message::Style;
+use crate::encode::style::Style;
 use crate::filter::TableFilter;
 use crate::sink::{Sink, SinkError, TakenOver, Writer};
 use crate::source::SourceError;
@@ -52,7 +51,7 @@ pub struct Engine {
     sources: Sources,
     /// Whether the last run ended because no server has what follows the position.
     position_lost: AtomicBool,
-    filter: TableFilter,
+    filters: watch::Receiver<TableFilter>,
     style: Style,
     sink: Arc<dyn Sink>,
     observer: Arc<dyn Observer>,
@@ -75,6 +74,19 @@ async fn answered<T>(asked: impl Future<Output = Result<T, EngineError>>) -> Res
     }
 }
 
+/// With the encryption's key out of its file.
+fn style(settings: &Settings) -> Result<Style, EngineError> {
+    let mut output = settings.output.clone();
+    let encryption = &mut output.encryption;
+    if let (true, Some(directory)) = (encryption.mode != EncryptionMode::None, &encryption.key_directory) {
+        let path = format!("{directory}/key");
+        let key = std::fs::read_to_string(&path)
+            .map_err(|error| EngineError::EncryptionKey { path, reason: error.to_string() })?;
+        key.trim_end_matches(['\r', '\n']).clone_into(&mut encryption.key.0);
+    }
+    Ok(Style::new(&output, settings.kafka.as_ref())?)
+}
+
 /// How a run ended without an error.
 enum Stopped {
     Drained,
@@ -82,16 +94,16 @@ enum Stopped {
 }
 
 impl Engine {
-    /// Fails if the filter cannot be compiled.
+    /// `filters` is the filter as it is now and becomes. Fails if messages cannot look as the settings say.
     pub fn new(
         settings: Settings,
+        filters: watch::Receiver<TableFilter>,
         sink: Arc<dyn Sink>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, EngineError> {
-        let filter = TableFilter::compile(&Filter::parse(&settings.filter).unwrap_or_default())?;
-        let style = Style::new(&settings.output, settings.kafka.as_ref());
+        let style = style(&settings)?;
         let (sources, position_lost) = (Sources::new(&settings.mysql), AtomicBool::new(false));
-        Ok(Self { settings, sources, position_lost, filter, style, sink, observer })
+        Ok(Self { settings, sources, position_lost, filters, style, sink, observer })
     }
 
     /// Whether it stopped because no server has what follows the position.
@@ -171,7 +183,7 @@ impl Engine {
             "streaming"
         );
         let side = SideDump { settings: self.sources.current().clone(), server: server.clone(), by };
-        let tables = Tables::new(self.filter.clone(), self.style.clone(), side.clone(), Handle::current());
+        let tables = Tables::new(self.filters.clone(), self.style.clone(), side.clone(), Handle::current());
         let gtids = server.gtid.then(|| stored_set(&position.gtid_set)).transpose()?;
         let parts = PumpParts {
             position,

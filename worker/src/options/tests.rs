@@ -42,6 +42,29 @@ fn maxwells_own_names() {
 }
 
 #[test]
+fn what_decides_how_messages_look() {
+    use maxwell_protocol::settings::{EncryptionMode, NamingStrategy, PartitionBy};
+    let options = options(
+        "--producer kafka --kafka.bootstrap.servers a:1 --output_ddl --output_schema_id --output_row_query \
+         --row_query_max_length 7 --exclude_columns a,/b.*/ --output_naming_strategy underscore_to_camelcase \
+         --encrypt data --secret_key 0123456789abcdef --ddl_kafka_topic d --dead_letter_topic l.%{table} \
+         --producer_partition_by column --producer_partition_columns x,y \
+         --producer_partition_by_fallback thread_id --http_config",
+    );
+    assert!(!format!("{options:?}").contains("0123456789abcdef"));
+    let (output, kafka) = (options.settings.output, options.settings.kafka.unwrap());
+    assert!(output.ddl && output.schema_id && output.row_query && options.process.http_config);
+    assert_eq!((output.row_query_max_length, output.exclude_columns.len()), (7, 2));
+    assert_eq!(output.naming_strategy, NamingStrategy::UnderscoreToCamelCase);
+    assert_eq!(output.encryption.mode, EncryptionMode::Data);
+    assert_eq!(kafka.partition_by_fallback, PartitionBy::ThreadId);
+    assert_eq!(
+        (kafka.ddl_topic.as_deref(), kafka.dead_letter_topic.as_deref()),
+        (Some("d"), Some("l.%{table}"))
+    );
+}
+
+#[test]
 fn a_cluster_on_plain_hosts() {
     let options = options(
         "--ha --zookeeper_hosts z1:2181,z2:2181 --zookeeper_root /maxwell/a --member_id m1 --member_priority 5 \
@@ -70,6 +93,16 @@ fn errors_name_what_is_wrong_and_the_mend() {
         ("--ssl=maybe", "VERIFY_CA"),
         ("--raft_member_id=A", "ZooKeeper"),
         ("--filter=nonsense", "include, exclude or blacklist"),
+        ("--encrypt=all --secret_key=short", "'5 bytes' is no length"),
+        ("--encrypt=some", "is none of none, data, all"),
+        ("--exclude_columns=/a", "neither a name nor"),
+        ("--output_naming_strategy=snake", "underscore_to_camelcase"),
+        ("--producer=kafka --kafka.bootstrap.servers k:1 --kafka_topic=a/b", "is no topic's name"),
+        ("--producer=kafka --kafka.bootstrap.servers k:1 --ddl_kafka_topic=%{table}", "kafka.ddlTopic"),
+        (
+            "--producer=kafka --kafka.bootstrap.servers k:1 --kafka_topic=%{table} --output_ddl",
+            "kafka.ddlTopic",
+        ),
         ("--settings /nowhere.yaml", "/nowhere.yaml"),
     ] {
         let error = ask(line).unwrap_err().to_string();

@@ -47,6 +47,9 @@ pub enum SinkError {
         /// The setting that mends it.
         mend: String,
     },
+    /// A producer with other bounds is needed, or what is known of the topics has to be asked again.
+    #[error("{0}")]
+    Bounds(String),
     /// Output or position file.
     #[error("{doing}: {source}")]
     Io {
@@ -67,6 +70,8 @@ pub struct Chunk {
     pub records: Vec<Record>,
     /// Topics of the records.
     pub topics: Vec<Arc<str>>,
+    /// What is sent instead of records that prove too large.
+    pub spares: Vec<Spare>,
     /// Everything before this place is in this chunk or an earlier one.
     pub position: Position,
     /// Transactions finished since the chunk before.
@@ -97,6 +102,19 @@ pub struct Record {
     pub id_end: u32,
 }
 
+/// What is sent instead of a record that is too large.
+#[derive(Debug, Clone, Copy)]
+pub struct Spare {
+    /// Index of the record.
+    pub record: u32,
+    /// Index of the topic.
+    pub topic: u32,
+    /// Start of the value in the chunk's bytes.
+    pub start: u32,
+    /// Its end.
+    pub end: u32,
+}
+
 impl Chunk {
     /// The values, a line each.
     fn lines(&self) -> Vec<u8> {
@@ -121,6 +139,13 @@ impl Chunk {
     /// The record's topic.
     pub fn topic(&self, record: &Record) -> &Arc<str> {
         &self.topics[record.topic as usize]
+    }
+
+    /// Topic and value of what is sent if the record of this index is too large.
+    pub fn spare(&self, record: usize) -> Option<(&Arc<str>, &[u8])> {
+        let at = self.spares.binary_search_by_key(&record, |spare| spare.record as usize).ok()?;
+        let spare = &self.spares[at];
+        Some((&self.topics[spare.topic as usize], &self.bytes[spare.start as usize..spare.end as usize]))
     }
 
     /// The record's GTID, if there is one.
