@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use maxwell_protocol::settings::{MySql, MySqlTls, TlsMode};
-use mysql_async::{ClientIdentity, Conn, DriverError, OptsBuilder, SslOpts};
+use mysql_async::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 
 use super::SourceError;
 
@@ -63,10 +63,8 @@ pub async fn connect_any(settings: &MySql) -> Result<Conn, SourceError> {
 pub async fn connect(settings: &MySql) -> Result<Conn, SourceError> {
     let ssl = encryption(&settings.tls);
     match open(settings, ssl).await {
-        Err(SourceError::Connect { source, .. })
-            if settings.tls.mode == TlsMode::Preferred
-                && matches!(&*source, mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)) =>
-        {
+        // Not offered, or in no form that both know.
+        Err(SourceError::Connect { .. }) if settings.tls.mode == TlsMode::Preferred => {
             open(settings, None).await
         }
         opened => opened,

@@ -27,7 +27,7 @@ use crate::binlog::BinlogError;
 pub enum SourceError {
     /// No connection.
     #[error(
-        "cannot connect to MySQL at {address}: {source}; check mysql.host, mysql.port and that the server runs"
+        "cannot connect to MySQL at {address}: {source}; check mysql.host, mysql.port, mysql.tls and that the server runs"
     )]
     Connect {
         /// `host:port`.
