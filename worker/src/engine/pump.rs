@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::error::EngineError;
+use super::replay::Named;
 use super::status::Observer;
 use super::tables::Tables;
 use crate::binlog::BinlogError;
@@ -63,6 +64,7 @@ pub struct Pump {
     pub(super) runtime: Handle,
     pub(super) closing: CancellationToken,
     pub(super) observer: Arc<dyn Observer>,
+    pub(super) named: Named,
     chunk_records: usize,
     chunks: Sender<Chunk>,
     bytes: Vec<u8>,
@@ -122,6 +124,7 @@ impl Pump {
             runtime: parts.runtime,
             closing: parts.closing,
             observer: parts.observer,
+            named: Named::default(),
             chunk_records: CHUNK_RECORDS.min(parts.max_rows as usize).max(1),
             chunks,
             bytes: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
