@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::error::EngineError;
+use super::replay::Named;
 use super::rows::{any_passes, is_version_2, last_passing, place, row_offset};
 use super::status::Observer;
 use super::tables::Tables;
@@ -67,6 +68,7 @@ pub struct Pump {
     pub(super) runtime: Handle,
     pub(super) closing: CancellationToken,
     pub(super) observer: Arc<dyn Observer>,
+    pub(super) named: Named,
     chunk_records: usize,
     chunks: Sender<Chunk>,
     bytes: Vec<u8>,
@@ -131,6 +133,7 @@ impl Pump {
             runtime: parts.runtime,
             closing: parts.closing,
             observer: parts.observer,
+            named: Named::default(),
             chunk_records: CHUNK_RECORDS.min(parts.max_rows as usize).max(1),
             chunks,
             bytes: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
