@@ -11,5 +11,6 @@ pub mod kubernetes;
 pub mod lab;
 pub mod large;
 pub mod topic;
+pub mod types;
 pub mod worker;
 pub mod writer;
