@@ -68,7 +68,7 @@ fn members<'a>(
 }
 
 /// Plain decimal digits, at least one behind the point.
-fn double(out: &mut Vec<u8>, number: f64) {
+pub fn double(out: &mut Vec<u8>, number: f64) {
     let digits = number.to_string();
     out.extend_from_slice(digits.as_bytes());
     if !digits.contains('.') {

@@ -75,6 +75,8 @@ pub struct TableEncoder {
     pub topic: Arc<str>,
     names: Vec<Vec<u8>>,
     heads: [Vec<u8>; 3],
+    /// `comment`, ready to be appended; empty for what was not copied from a table.
+    comment: Vec<u8>,
     key_head: Vec<u8>,
     key_names: Vec<Vec<u8>>,
     partition_columns: Vec<usize>,
@@ -126,6 +128,7 @@ impl TableEncoder {
             heads: [head(Operation::Insert), head(Operation::Update), head(Operation::Delete)],
             names,
             key_names: key_names.collect(),
+            comment: Vec::new(),
             key_head,
             partition_columns: match style.partition_by {
                 PartitionBy::PrimaryKey => table.primary_key.clone(),
@@ -136,6 +139,38 @@ impl TableEncoder {
             style: style.clone(),
             table,
         }
+    }
+
+    /// Prepares for messages of another `type`, which are no part of a transaction and print none of its facts.
+    pub fn copied(table: Table, style: &Style, kind: &str, comment: Option<&str>) -> Self {
+        let mut style = style.clone();
+        let output = &mut style.output;
+        output.commit_info = false;
+        output.binlog_position = false;
+        output.gtid = false;
+        output.server_id = false;
+        output.thread_id = false;
+        let mut encoder = Self::new(table, &style);
+        let head = &mut encoder.heads[Operation::Insert as usize];
+        head.clear();
+        for (name, value) in
+            [("{\"database\":", &encoder.table.database), (",\"table\":", &encoder.table.name)]
+        {
+            head.extend_from_slice(name.as_bytes());
+            text::string(head, value);
+        }
+        head.extend_from_slice(b",\"type\":");
+        text::string(head, kind);
+        if let Some(comment) = comment {
+            encoder.comment.extend_from_slice(b",\"comment\":");
+            text::string(&mut encoder.comment, comment);
+        }
+        encoder
+    }
+
+    /// Whether messages carry `push_ts`.
+    pub fn prints_push_timestamp(&self) -> bool {
+        self.style.output.push_timestamp
     }
 
     fn full_name(&self) -> String {
@@ -339,6 +374,7 @@ impl TableEncoder {
         if let Some(time) = context.push_timestamp {
             out.extend_from_slice(format!(",\"push_ts\":{time:.6}").as_bytes());
         }
+        out.extend_from_slice(&self.comment);
         if output.primary_keys {
             out.extend_from_slice(b",\"primary_key\":[");
             for (count, &at) in self.table.primary_key.iter().enumerate() {

@@ -10,12 +10,15 @@ use mysql_common::binlog::events::Event;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::bootstrap::desk::Desk;
+use super::bootstrap::{Then, Verdict};
 use super::error::EngineError;
 use super::tables::Tables;
 use crate::binlog::BinlogError;
 use crate::binlog::event::Operation;
 use crate::binlog::rows::{Image, RowCursor};
 use crate::binlog::transaction::{Assembler, Header, HeldRows, Limits, Step, chain};
+use crate::bootstrap::piece::{Piece, PieceRecord};
 use crate::encode::message::{RowContext, Style, TableEncoder};
 use crate::encode::text::integer;
 use crate::sink::{Chunk, Record};
@@ -47,6 +50,8 @@ pub struct PumpParts {
     pub gtid: bool,
     /// Nothing more is read: what takes long is not worth its end any more.
     pub closing: CancellationToken,
+    /// Copies of tables.
+    pub desk: Desk,
 }
 
 /// See the module.
@@ -57,6 +62,7 @@ pub struct Pump {
     side: SideDump,
     runtime: Handle,
     closing: CancellationToken,
+    desk: Desk,
     chunk_records: usize,
     chunks: Sender<Chunk>,
     bytes: Vec<u8>,
@@ -104,6 +110,11 @@ impl From<Closed> for PumpEnd {
     }
 }
 
+/// Records of a chunk at the most: never more than a Kafka transaction holds.
+pub fn chunk_records(max_rows: u32) -> usize {
+    CHUNK_RECORDS.min(max_rows as usize).max(1)
+}
+
 impl Pump {
     /// Starts at the parts' position.
     pub fn new(parts: PumpParts, chunks: Sender<Chunk>) -> Self {
@@ -116,7 +127,8 @@ impl Pump {
             side: parts.side,
             runtime: parts.runtime,
             closing: parts.closing,
-            chunk_records: CHUNK_RECORDS.min(parts.max_rows as usize).max(1),
+            desk: parts.desk,
+            chunk_records: chunk_records(parts.max_rows),
             chunks,
             bytes: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
             records: Vec::with_capacity(CHUNK_RECORDS),
@@ -137,7 +149,9 @@ impl Pump {
         for event in batch.events {
             let step = self.assembler.push(event)?;
             self.act(step)?;
+            self.copies()?;
         }
+        self.copies()?;
         self.silent_batches += 1;
         if batch.drained || self.silent_batches >= SILENT_BATCHES {
             self.flush(batch.drained)?;
@@ -148,6 +162,53 @@ impl Pump {
     /// Sends what is encoded; rows of an unfinished transaction stay behind and are read again.
     pub fn finish(&mut self) -> Result<(), PumpEnd> {
         Ok(self.flush(true)?)
+    }
+
+    /// Between two transactions: lets copied rows go whose place the stream has reached.
+    fn copies(&mut self) -> Result<(), Closed> {
+        if !self.desk.is_asked() || !self.assembler.is_between() {
+            return Ok(());
+        }
+        let position = self.assembler.position();
+        self.desk.serve(&position);
+        while let Some(delivery) = self.desk.next(&position) {
+            self.flush(false)?;
+            for piece in delivery.pieces {
+                self.desk.leaves(&delivery.task, &piece, delivery.then);
+                self.send_copied(piece)?;
+            }
+            if delivery.then == Then::Finished {
+                self.desk.over(&delivery.task);
+                self.flush(false)?;
+            }
+            // The copier may be gone: then nobody has to be told.
+            let _told = delivery.verdict.send(Verdict::Taken);
+        }
+        Ok(())
+    }
+
+    fn send_copied(&mut self, piece: Piece) -> Result<(), Closed> {
+        let record = |record: &PieceRecord| Record {
+            topic: 0,
+            partition_hash: record.partition_hash,
+            start: record.start,
+            key_end: record.key_end,
+            value_end: record.value_end,
+            gtid_end: record.value_end,
+            id_end: record.id_end,
+        };
+        let chunk = Chunk {
+            records: piece.records.iter().map(record).collect(),
+            bytes: piece.bytes,
+            topics: vec![piece.topic],
+            position: self.sent.clone(),
+            transactions: 0,
+            source_time: self.assembler.committed_at(),
+            drained: self.sent_drained,
+            copied: true,
+            bootstrap: self.desk.take_change(),
+        };
+        self.chunks.send(chunk).map_err(|_| Closed)
     }
 
     fn act(&mut self, step: Step<TableEncoder>) -> Result<(), PumpEnd> {
@@ -204,6 +265,7 @@ impl Pump {
         let (mut before, mut after) = std::mem::take(&mut self.images);
         for (at, held) in rows.iter().enumerate() {
             let body = held.event.data();
+            let watched = self.desk.watches(&held.table.table);
             let mut cursor =
                 RowCursor::new(body, is_version_2(&held.event), held.operation, &held.table.table)?;
             let mut row = 0;
@@ -216,6 +278,9 @@ impl Pump {
                 let commit = last && at + 1 == rows.len() && !cursor.has_next();
                 self.encode(held, (&before, &after), header, xid, gtid.as_deref(), (row - 1, commit))?;
                 self.xoffset += 1;
+                if watched {
+                    self.desk.passed(&held.table.table, held.operation, body, (&before, &after));
+                }
                 let full = self.bytes.len() >= CHUNK_BYTES || self.records.len() >= self.chunk_records;
                 if let Some(start) = start.filter(|_| full && !commit) {
                     self.inside = Some(place(start, held, &cursor, row, xid, self.xoffset));
@@ -312,7 +377,7 @@ impl Pump {
     fn flush(&mut self, drained: bool) -> Result<(), Closed> {
         self.silent_batches = 0;
         let position = self.inside.clone().unwrap_or_else(|| self.assembler.position());
-        let news = position != self.sent || (drained && !self.sent_drained);
+        let news = position != self.sent || self.desk.is_changed() || (drained && !self.sent_drained);
         if self.records.is_empty() && !news {
             return Ok(());
         }
@@ -325,6 +390,8 @@ impl Pump {
             transactions: transactions - self.sent_transactions,
             source_time: self.assembler.committed_at(),
             drained,
+            copied: false,
+            bootstrap: self.desk.take_change(),
         };
         self.sent = position;
         self.sent_drained = drained;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::filter::Filter;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::{ShardReport, ShardState};
@@ -17,10 +18,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
+use super::bootstrap::desk;
+use super::bootstrap::runner::{Copies, Shop};
 use super::committer::{self, RecordBase};
 use super::delay::Delay;
 use super::error::{Disposition, EngineError};
-use super::pump::{Pump, PumpEnd, PumpParts};
+use super::pump::{self, Pump, PumpEnd, PumpParts};
 use super::status::Observer;
 use super::tables::Tables;
 use super::watcher::{Watcher, lock, mirror};
@@ -59,6 +62,7 @@ struct Prepared {
     parts: PumpParts,
     writer: Box<dyn Writer>,
     base: RecordBase,
+    copies: Copies,
 }
 
 /// Gives up on a source that does not answer: a connection that leads nowhere would hold the shard for a quarter of an
@@ -123,8 +127,7 @@ impl Engine {
             prepared = self.prepare(run) => prepared?,
             () = run.ownership.lost() => return Ok(Stopped::Lost),
         };
-        let Prepared { dump, parts, writer, base } = prepared;
-        self.pipeline(run, dump, parts, writer, base).await
+        self.pipeline(run, prepared).await
     }
 
     /// Everything before the first row: fence, find the position, open the dump.
@@ -160,7 +163,9 @@ impl Engine {
             "streaming"
         );
         let side = SideDump { settings: self.settings.mysql.clone(), server: server.clone(), by };
-        let tables = Tables::new(self.filter.clone(), self.style.clone(), side.clone(), Handle::current());
+        let tables = Tables::new(self.filter.clone(), self.style.clone(), side.clone(), Handle::current())
+            .always(desk::requests(&self.settings.bootstrap));
+        let (copies, desk) = Copies::new(base.bootstrap.clone(), &self.settings.bootstrap);
         let parts = PumpParts {
             position,
             tables,
@@ -170,8 +175,22 @@ impl Engine {
             max_rows: self.commit().max_rows,
             gtid: server.gtid,
             closing: CancellationToken::new(),
+            desk,
         };
-        Ok(Prepared { dump, parts, writer, base })
+        Ok(Prepared { dump, parts, writer, base, copies })
+    }
+
+    fn shop(&self, copies: &Copies, parts: &PumpParts, wake: mpsc::Sender<Batch>) -> Shop {
+        Shop {
+            settings: self.settings.bootstrap.clone(),
+            mysql: self.settings.mysql.clone(),
+            server: parts.side.server.clone(),
+            style: self.style.clone(),
+            piece_records: pump::chunk_records(parts.max_rows),
+            orders: copies.orders.clone(),
+            wake,
+            next_row: Mutex::new(Instant::now()),
+        }
     }
 
     fn commit(&self) -> Commit {
@@ -191,15 +210,16 @@ impl Engine {
         run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
         let generation = run.context.generation;
         if let Some(last) = last {
-            let PositionRecord { position, epoch, sequence, source_time, .. } = last;
+            let PositionRecord { position, epoch, sequence, source_time, bootstrap, .. } = last;
             return Ok((
                 position,
-                RecordBase { epoch: epoch.next(), sequence, generation, source_time },
+                RecordBase { epoch: epoch.next(), sequence, generation, source_time, bootstrap },
                 writer,
             ));
         }
         let position = first_position(conn, server, &self.settings.mysql).await?;
-        let mut base = RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0 };
+        let bootstrap = BootstrapState::default();
+        let mut base = RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0, bootstrap };
         let record = base.next(position.clone(), 0);
         run.progress.send_replace(Some(record.clone()));
         let writer = tokio::task::spawn_blocking(move || writer.commit(&record).map(|()| writer))
@@ -231,18 +251,17 @@ impl Engine {
     async fn pipeline(
         &self,
         run: &Run<'_>,
-        mut dump: Dump,
-        parts: PumpParts,
-        writer: Box<dyn Writer>,
-        base: RecordBase,
+        Prepared { mut dump, parts, writer, base, copies }: Prepared,
     ) -> Result<Stopped, EngineError> {
         let epoch = base.epoch;
         let closing = parts.closing.clone();
         let (batch_tx, batch_rx) = mpsc::channel(QUEUED_BATCHES);
         let (chunk_tx, chunk_rx) = crossbeam_channel::bounded(QUEUED_CHUNKS);
+        let shop = self.shop(&copies, &parts, batch_tx.clone());
         let (span, of_committer) = (Span::current(), Span::current());
-        let pump =
-            tokio::task::spawn_blocking(move || span.in_scope(|| pump(Pump::new(parts, chunk_tx), batch_rx)));
+        let pump = tokio::task::spawn_blocking(move || {
+            span.in_scope(|| pump_all(Pump::new(parts, chunk_tx), batch_rx))
+        });
         let delay = Arc::new(Mutex::new(Delay::default()));
         lock(&delay).resumed(base.source_time);
         let watcher = Watcher {
@@ -258,7 +277,9 @@ impl Engine {
             of_committer.in_scope(|| committer::run(writer, &chunk_rx, limits, base, &watcher))
         });
         let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), delay, epoch));
+        let runner = copies.run(shop, Arc::clone(&run.ownership));
         let read = read(&mut dump, batch_tx, run).await;
+        runner.abort();
         closing.cancel();
         if tokio::time::timeout(FAREWELL, dump.close()).await.is_err() {
             tracing::debug!("the old dump's connection did not close in time");
@@ -427,7 +448,7 @@ async fn read(
     }
 }
 
-fn pump(mut pump: Pump, mut batches: mpsc::Receiver<Batch>) -> Result<(), PumpEnd> {
+fn pump_all(mut pump: Pump, mut batches: mpsc::Receiver<Batch>) -> Result<(), PumpEnd> {
     while let Some(batch) = batches.blocking_recv() {
         pump.push(batch)?;
     }

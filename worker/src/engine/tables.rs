@@ -11,6 +11,7 @@ use super::error::EngineError;
 use crate::binlog::BinlogError;
 use crate::binlog::event::table_id;
 use crate::binlog::table::{Table, from_catalog, from_full, is_self_describing};
+use crate::bootstrap::window::TableName;
 use crate::encode::message::{Style, TableEncoder};
 use crate::filter::TableFilter;
 use crate::source::connect::connect;
@@ -33,12 +34,19 @@ pub struct Tables {
     style: Style,
     side: SideDump,
     runtime: Handle,
+    /// Passes whatever the filter says.
+    always: Option<TableName>,
 }
 
 impl Tables {
     /// Knows nothing yet. `runtime` is where side connections are driven.
     pub fn new(filter: TableFilter, style: Style, side: SideDump, runtime: Handle) -> Self {
-        Self { entries: HashMap::new(), filter, style, side, runtime }
+        Self { entries: HashMap::new(), filter, style, side, runtime, always: None }
+    }
+
+    /// Lets a table pass whatever the filter says.
+    pub fn always(self, table: TableName) -> Self {
+        Self { always: Some(table), ..self }
     }
 
     /// Takes a TABLE_MAP in. `position` is the start of the transaction that it is in.
@@ -50,7 +58,8 @@ impl Tables {
         let map: TableMapEvent<'_> =
             event.read_event().map_err(|_| SourceError::from(BinlogError::Damaged("TABLE_MAP")))?;
         let (database, name) = (map.database_name(), map.table_name());
-        let encoder = if self.filter.passes(&database, &name) {
+        let always = self.always.as_ref().is_some_and(|(d, t)| *d == database && *t == name);
+        let encoder = if always || self.filter.passes(&database, &name) {
             let table = self.describe(&map, &database, &name, position)?;
             Some(Arc::new(TableEncoder::new(table, &self.style)))
         } else {

@@ -138,6 +138,7 @@ impl Draft {
             failover: Default::default(),
             filter: String::new(),
             output: Default::default(),
+            bootstrap: Default::default(),
             port: 9090,
             logging: Logging { format, ..Logging::default() },
         };

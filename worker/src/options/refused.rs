@@ -17,7 +17,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("custom_producer.*", OTHER_PRODUCERS),
     ("jgroups_config", "members meet in ZooKeeper; use ha, zookeeper_hosts and zookeeper_root"),
     ("raft_member_id", "members meet in ZooKeeper; use member_id"),
-    ("schema_database", "the source is never written to, so there is no such database"),
     ("ignore_producer_error", "rows are never dropped"),
     ("master_recovery", "use GTIDs: gtid_mode"),
     ("daemon", "let the service manager keep the process"),

@@ -21,8 +21,14 @@ const fn option(name: &'static str, value: &'static str, help: &'static str, app
     Entry { name, value, help, apply }
 }
 
-const SECTIONS: &[(&str, &[Entry])] =
-    &[("MySQL", MYSQL), ("Kafka", KAFKA), ("Output", OUTPUT), ("Cluster", CLUSTER), ("Process", PROCESS)];
+const SECTIONS: &[(&str, &[Entry])] = &[
+    ("MySQL", MYSQL),
+    ("Kafka", KAFKA),
+    ("Output", OUTPUT),
+    ("Bootstrap", BOOTSTRAP),
+    ("Cluster", CLUSTER),
+    ("Process", PROCESS),
+];
 
 const MYSQL: &[Entry] = &[
     option("host", "HOST", "MySQL server (localhost)", |d, v| put(&mut d.settings.mysql.host, v)),
@@ -127,6 +133,39 @@ const OUTPUT: &[Entry] = &[
     option("output_push_timestamp", "", "push_ts", |d, v| flag(&mut d.settings.output.push_timestamp, v)),
     option("output_null_zerodates", "", "NULL for zero dates", |d, v| {
         flag(&mut d.settings.output.null_zero_dates, v)
+    }),
+];
+
+const BOOTSTRAP: &[Entry] = &[
+    option("bootstrapper", "HOW", "async, sync (both copy beside the stream) or none (async)", |d, v| {
+        d.settings.bootstrap.enabled = match v {
+            "async" | "sync" => true,
+            "none" => false,
+            _ => return Err("is none of async, sync, none".into()),
+        };
+        Ok(())
+    }),
+    option(
+        "schema_database",
+        "NAME",
+        "database whose table bootstrap is read for requests, never written (maxwell)",
+        |d, v| put(&mut d.settings.bootstrap.schema_database, v),
+    ),
+    option("client_id", "NAME", "whose requests in that table are ours (maxwell)", |d, v| {
+        put(&mut d.settings.bootstrap.client_id, v)
+    }),
+    option("bootstrap.tables", "DATABASE.TABLE,…", "tables that are copied once", |d, v| {
+        d.settings.bootstrap.tables = list(v);
+        Ok(())
+    }),
+    option("bootstrap.chunk_rows", "NUMBER", "rows that one statement reads (5000)", |d, v| {
+        number(&mut d.settings.bootstrap.chunk_rows, v)
+    }),
+    option("bootstrap.max_rows_per_second", "NUMBER", "rows copied a second; 0 is no limit (0)", |d, v| {
+        number(&mut d.settings.bootstrap.max_rows_per_second, v)
+    }),
+    option("bootstrap.parallel_tables", "NUMBER", "tables copied at a time (2)", |d, v| {
+        number(&mut d.settings.bootstrap.parallel_tables, v)
     }),
 ];
 

@@ -2,10 +2,11 @@
 //!
 //! `connect` opens sessions, `preflight` asks what the server is and whether it can be read, `start` turns the wish of
 //! the settings into a position, `dump` opens the binlog, `scan` reads ahead on a side connection, `capture` reads a
-//! table's description.
+//! table's description, `copy` its rows.
 
 pub mod capture;
 pub mod connect;
+pub mod copy;
 pub mod dump;
 pub mod preflight;
 pub mod scan;
