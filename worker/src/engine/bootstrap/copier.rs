@@ -50,7 +50,10 @@ pub(super) enum CopyError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
     /// Everything is on its way to the sink.
-    Complete,
+    Complete {
+        /// Rows of the table, as far as the condition and the time of reading go.
+        rows: u64,
+    },
     /// There is no such table.
     Missing,
     /// It was taken back.
@@ -73,6 +76,8 @@ struct Copier<'a> {
     /// Rows of the next chunk.
     limit: u64,
     pending: VecDeque<oneshot::Receiver<Verdict>>,
+    /// Rows that were read so far, those before a restart included.
+    read: u64,
 }
 
 /// Copies the rest of a task.
@@ -98,6 +103,7 @@ pub(super) async fn copy(shop: &Shop, task: &BootstrapTask) -> Result<Ended, Cop
         cursor: task.cursor.clone(),
         limit: FIRST_ROWS.min(u64::from(shop.settings.chunk_rows.max(1))),
         pending: VecDeque::new(),
+        read: task.rows,
         copy,
     };
     if task.phase == BootstrapPhase::Waiting {
@@ -108,7 +114,7 @@ pub(super) async fn copy(shop: &Shop, task: &BootstrapTask) -> Result<Ended, Cop
         BootstrapPhase::Aborting => Ended::Aborted,
         _ => copier.rows().await?,
     };
-    if matches!(ended, Ended::Complete | Ended::Aborted) {
+    if matches!(ended, Ended::Complete { .. } | Ended::Aborted) {
         let mut table = copier.copy.table.clone();
         table.primary_key.clear();
         let encoder = TableEncoder::copied(table, &style, "bootstrap-complete", comment);
@@ -154,7 +160,7 @@ impl Copier<'_> {
                 (Verdict::Again, _) => return Ok(Ended::Again),
                 (Verdict::Gone, _) => return Ok(Ended::Aborted),
                 (Verdict::Taken, true) => {}
-                (Verdict::Taken, false) => return Ok(Ended::Complete),
+                (Verdict::Taken, false) => return Ok(Ended::Complete { rows: self.read }),
             }
         }
     }
@@ -215,6 +221,7 @@ impl Copier<'_> {
             return Ok(false);
         }
         let rows = pieces.iter().map(|piece| piece.rows).sum();
+        self.read += rows;
         self.deliver(open.window.take(), Some(until), pieces, Then::Advanced);
         self.shop.pace(rows).await;
         Ok(more)

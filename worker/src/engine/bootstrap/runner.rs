@@ -180,8 +180,7 @@ async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: St
         tracing::info!(database, table, rows = task.rows, "copying the table");
         let ended = copy(&shop, &task).await;
         match ended {
-            Ok(Ended::Complete) => {
-                let rows = state.borrow().task(&id).map_or(task.rows, |task| task.rows);
+            Ok(Ended::Complete { rows }) => {
                 tracing::info!(database, table, rows, "the table is copied");
                 return id;
             }
