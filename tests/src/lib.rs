@@ -5,6 +5,7 @@ pub mod bench;
 pub mod bootstrap;
 pub mod chaos;
 pub mod consumer;
+pub mod corpus;
 pub mod history;
 pub mod input;
 pub mod kubernetes;

@@ -38,6 +38,8 @@ enum What {
         #[arg(long, default_value = "mysql57")]
         server: String,
     },
+    /// Runs the cases of a folder on every server: SQL in, expected records out.
+    Corpus(Corpus),
     /// Copies a table while it is changed and the worker is killed.
     Bootstrap {
         /// Rows of the table.
@@ -98,6 +100,22 @@ struct Chaos {
     servers: Vec<String>,
 }
 
+#[derive(Parser)]
+struct Corpus {
+    /// Where the cases are.
+    #[arg(long, default_value = "tests/corpus")]
+    cases: std::path::PathBuf,
+    /// Part of the names of the cases to run.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Seconds that a case's records may take.
+    #[arg(long, default_value_t = 10)]
+    patience: u64,
+    /// The lab's names of the servers to take.
+    #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
+    servers: Vec<String>,
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
@@ -121,6 +139,7 @@ async fn main() -> anyhow::Result<()> {
             let cases = maxwell_tests::input::input(named(&[server])?[0]).await?;
             line(&serde_json::json!({"mistakes": cases, "named": cases}))
         }
+        What::Corpus(asked) => corpus(&asked).await,
         What::Kubernetes { times } => maxwell_tests::kubernetes::kubernetes(times).await,
         What::Bench { runs } => line(&maxwell_tests::bench::bench(runs).await?),
     }
@@ -140,6 +159,14 @@ fn named(names: &[String]) -> anyhow::Result<Vec<Server>> {
             found.ok_or_else(|| anyhow::anyhow!("there is no server '{name}' in the lab"))
         })
         .collect()
+}
+
+async fn corpus(asked: &Corpus) -> anyhow::Result<()> {
+    let how = maxwell_tests::corpus::Asked {
+        only: asked.only.clone(),
+        patience: std::time::Duration::from_secs(asked.patience),
+    };
+    maxwell_tests::corpus::corpus(&asked.cases, &named(&asked.servers)?, &how).await
 }
 
 async fn chaos(asked: &Chaos) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! MySQL's JSON text as the stream prints the same value: no spaces, strings escaped alike, doubles never in
 //! E-notation.
 
-use crate::encode::{jsonb, text};
+use crate::encode::{number, text};
 
 /// Appends `json` in the stream's form. `None` if it is no JSON.
 pub fn compact(out: &mut Vec<u8>, json: &str) -> Option<()> {
@@ -18,7 +18,7 @@ pub fn compact(out: &mut Vec<u8>, json: &str) -> Option<()> {
             }
             b'-' | b'0'..=b'9' => {
                 let length = bytes[at..].iter().take_while(|byte| is_of_number(**byte)).count();
-                number(out, &json[at..at + length])?;
+                double(out, &json[at..at + length])?;
                 at += length;
             }
             _ => {
@@ -45,9 +45,9 @@ fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-fn number(out: &mut Vec<u8>, digits: &str) -> Option<()> {
+fn double(out: &mut Vec<u8>, digits: &str) -> Option<()> {
     if digits.contains(['e', 'E']) {
-        jsonb::double(out, digits.parse().ok()?);
+        number::json_double(out, digits.parse().ok()?);
     } else {
         out.extend_from_slice(digits.as_bytes());
     }

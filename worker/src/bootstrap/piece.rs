@@ -11,7 +11,7 @@ use super::row::{CopyStyle, Form};
 use super::window::{Key, Touched};
 use crate::binlog::event::Operation;
 use crate::binlog::rows::{Field, Image};
-use crate::encode::message::{RowContext, TableEncoder};
+use crate::encode::message::{Row, RowContext, TableEncoder};
 use crate::encode::text;
 
 /// The digest of a key's columns, in key order; `None` if one of them is not in the image.
@@ -77,7 +77,8 @@ impl Piece {
             ..RowContext::default()
         };
         let none = Image::new();
-        let written = encoder.row(&mut self.bytes, Operation::Insert, body, &none, image, &context)?;
+        let row = Row { operation: Operation::Insert, body, before: &none, after: image };
+        let written = encoder.row(&mut self.bytes, &row, &context)?;
         let value_end = self.bytes.len();
         self.bytes.extend_from_slice(id.as_bytes());
         self.bytes.push(b'/');
@@ -95,7 +96,7 @@ impl Piece {
 
     /// `bootstrap-start` or `bootstrap-complete`: a message without columns.
     pub fn mark(encoder: &TableEncoder, id: &str, now: f64) -> Result<Self, BootstrapError> {
-        let mut piece = Self { topic: Arc::clone(&encoder.topic), ..Self::default() };
+        let mut piece = Self { topic: Arc::clone(encoder.topic(Operation::Insert)), ..Self::default() };
         let image = vec![Field::Absent; encoder.table.columns.len()];
         piece.push(encoder, (&[], &image), (id, 0), now)?;
         Ok(piece)
@@ -120,7 +121,7 @@ impl<'a> Printer<'a> {
 
     /// An empty piece.
     pub fn piece(&self) -> Piece {
-        Piece { topic: Arc::clone(&self.encoder.topic), ..Piece::default() }
+        Piece { topic: Arc::clone(self.encoder.topic(Operation::Insert)), ..Piece::default() }
     }
 
     /// Appends a row.
@@ -176,7 +177,7 @@ mod tests {
     use super::*;
     use crate::binlog::table::{Column, ColumnKind, Table};
     use crate::bootstrap::window::Windows;
-    use crate::encode::message::Style;
+    use crate::encode::style::Style;
 
     fn copy() -> CopyTable {
         let column = |name: &str, kind| Column { name: name.into(), kind };
@@ -201,7 +202,7 @@ mod tests {
     #[test]
     fn a_row_prints_as_maxwell_does_and_the_stream_overtakes_it_by_key() {
         let copy = copy();
-        let style = Style::new(&Output::default(), None);
+        let style = Style::new(&Output::default(), None).unwrap();
         let encoder = TableEncoder::copied(copy.table.clone(), &style, "bootstrap-insert", Some("why"));
         let mut printer = Printer::new(&copy, &encoder, CopyStyle::default(), "table/1");
         let mut piece = printer.piece();
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_start_names_the_key_without_values() {
-        let style = Style::new(&Output::default(), None);
+        let style = Style::new(&Output::default(), None).unwrap();
         let encoder = TableEncoder::copied(copy().table, &style, "bootstrap-start", None);
         let piece = Piece::mark(&encoder, "table/1", 7.0).unwrap();
         let record = piece.records[0];

@@ -8,6 +8,7 @@
 //! ```
 
 mod copier;
+mod counter;
 pub mod desk;
 pub mod runner;
 

@@ -15,7 +15,7 @@ use super::copier::{CopyError, Ended, copy};
 use super::desk::Desk;
 use super::{Delivery, Order, Then};
 use crate::coordination::Ownership;
-use crate::encode::message::Style;
+use crate::encode::style::Style;
 use crate::source::SourceError;
 use crate::source::dump::Batch;
 use crate::source::preflight::ServerInfo;
