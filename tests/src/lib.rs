@@ -12,5 +12,6 @@ pub mod kubernetes;
 pub mod lab;
 pub mod large;
 pub mod topic;
+pub mod types;
 pub mod worker;
 pub mod writer;

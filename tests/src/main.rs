@@ -40,6 +40,21 @@ enum What {
     },
     /// Runs the cases of a folder on every server: SQL in, expected records out.
     Corpus(Corpus),
+    /// Random rows of random tables over all column types, held against what the server's SELECT says.
+    Types {
+        /// How often every type is in a table.
+        #[arg(long, default_value_t = 2)]
+        rounds: usize,
+        /// Rows of every table.
+        #[arg(long, default_value_t = 20)]
+        rows: u32,
+        /// Seed of tables and rows.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
+        servers: Vec<String>,
+    },
     /// Copies a table while it is changed and the worker is killed.
     Bootstrap {
         /// Rows of the table.
@@ -140,6 +155,12 @@ async fn main() -> anyhow::Result<()> {
             line(&serde_json::json!({"mistakes": cases, "named": cases}))
         }
         What::Corpus(asked) => corpus(&asked).await,
+        What::Types { rounds, rows, seed, servers } => {
+            for server in named(&servers)? {
+                line(&maxwell_tests::types::types(server, rounds, i64::from(rows), seed).await?)?;
+            }
+            Ok(())
+        }
         What::Kubernetes { times } => maxwell_tests::kubernetes::kubernetes(times).await,
         What::Bench { runs } => line(&maxwell_tests::bench::bench(runs).await?),
     }

@@ -10,6 +10,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::compare::Record;
+use super::decrypt::decrypted;
 use super::kafka::Topics;
 use super::plan::Group;
 use crate::lab::{BROKER, Server};
@@ -19,6 +20,8 @@ use crate::worker::{binary, free_port};
 pub(super) struct Feed {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
+    /// What its records are encrypted with, if they are.
+    secret: Option<String>,
     /// Its state and its log.
     folder: TempDir,
 }
@@ -38,7 +41,8 @@ impl Feed {
             .kill_on_drop(true)
             .spawn()?;
         let out = child.stdout.take().context("no standard output")?;
-        Ok(Self { child, lines: BufReader::new(out).lines(), folder })
+        let secret = group.options.iter().find_map(|option| option.strip_prefix("secret_key="));
+        Ok(Self { child, lines: BufReader::new(out).lines(), secret: secret.map(str::to_owned), folder })
     }
 
     /// The next record, within `patience`.
@@ -60,7 +64,11 @@ impl Feed {
             }
         };
         let outcome = timeout(patience, next).await.unwrap_or_else(|_| bail!("nothing came in {patience:?}"));
-        outcome.with_context(|| self.complaint())
+        let mut record: Record = outcome.with_context(|| self.complaint())?;
+        if let Some(secret) = &self.secret {
+            record.value = decrypted(&record.value, secret).with_context(|| record.value.clone())?;
+        }
+        Ok(record)
     }
 
     /// The last that the worker said about what is wrong.

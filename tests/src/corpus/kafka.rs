@@ -49,9 +49,12 @@ impl Topics {
         })
     }
 
-    /// Deletes the topics and those of the positions.
+    /// Deletes the topics and those of the positions; a worker that never took over has made none.
     pub(super) async fn delete(self, positions: &[String]) -> anyhow::Result<()> {
-        let names: Vec<&str> = self.names.iter().chain(positions).map(String::as_str).collect();
+        for name in positions {
+            let _absent = topic::delete(&[name]).await;
+        }
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         topic::delete(&names).await
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod case;
 pub mod compare;
+pub mod decrypt;
 pub mod expand;
 mod feed;
 mod kafka;

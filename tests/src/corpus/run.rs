@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use mysql_async::Conn;
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::case::statements;
 use super::compare::{Record, differences};
@@ -74,17 +74,12 @@ struct Running<'a> {
     restarts: usize,
 }
 
-/// A marker's row, whatever the options make of the rest.
-#[derive(Deserialize)]
-struct Marker {
-    database: String,
-    table: String,
-    data: Number,
-}
-
-#[derive(Deserialize)]
-struct Number {
-    n: u32,
+/// The number of a marker's row of the group, whatever the options make of the rest.
+fn marker(record: &str, group: &Group<'_>) -> Option<u64> {
+    let record: Value = serde_json::from_str(record).ok()?;
+    let field = |name: &str| record.get(name).or_else(|| record["encrypted"].get(name));
+    let ours = field("database")? == group.name.as_str() && field("table")? == MARKER;
+    if ours { field("data")?.get("n")?.as_u64() } else { None }
 }
 
 impl<'a> Running<'a> {
@@ -136,13 +131,10 @@ impl<'a> Running<'a> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let record = self.feed.next(self.topics.as_ref(), left).await?;
-            match serde_json::from_str::<Marker>(&record.value) {
-                Ok(marker) if marker.database == self.group.name && marker.table == MARKER => {
-                    if marker.data.n == self.marks {
-                        return Ok(());
-                    }
-                }
-                _ => came.push(record),
+            match marker(&record.value, self.group) {
+                Some(number) if number == u64::from(self.marks) => return Ok(()),
+                Some(_) => {}
+                None => came.push(record),
             }
         }
     }

@@ -244,13 +244,16 @@ fn collation(id: u16) -> Charset {
     Charset::of_collation(CollationId::from(id))
 }
 
+/// The values of one ENUM or SET as they are stored.
+type RawValues = Vec<Vec<u8>>;
+
 /// The definitions of all ENUMs and SETs in the order of the columns, each in its column's charset.
 fn value_lists(
     map: &TableMapEvent<'_>,
     meta: &OptionalMetaExtractor<'_>,
 ) -> Result<std::vec::IntoIter<Vec<String>>, BinlogError> {
     let damaged = |_| BinlogError::Damaged("TABLE_MAP");
-    let (mut enums, mut sets): (VecDeque<Vec<Vec<u8>>>, VecDeque<Vec<Vec<u8>>>) = Default::default();
+    let (mut enums, mut sets) = (VecDeque::<RawValues>::new(), VecDeque::<RawValues>::new());
     for field in map.iter_optional_meta() {
         match field.map_err(damaged)? {
             OptionalMetadataField::EnumStrValue(lists) => {

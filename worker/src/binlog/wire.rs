@@ -85,12 +85,12 @@ impl Wire {
         self.kind.is_numeric_type()
     }
 
-    /// Whether the optional metadata have a charset for it; MariaDB's have one for geometry as well.
+    /// Whether the optional metadata have a charset for it: MySQL's for vectors as well, MariaDB's for geometry.
     pub fn is_character(&self, mariadb: bool) -> bool {
         use ColumnType::*;
         match self.kind {
             MYSQL_TYPE_GEOMETRY => mariadb,
-            MYSQL_TYPE_STRING | MYSQL_TYPE_VAR_STRING | MYSQL_TYPE_VARCHAR => true,
+            MYSQL_TYPE_STRING | MYSQL_TYPE_VAR_STRING | MYSQL_TYPE_VARCHAR | MYSQL_TYPE_VECTOR => true,
             MYSQL_TYPE_TINY_BLOB | MYSQL_TYPE_BLOB | MYSQL_TYPE_MEDIUM_BLOB | MYSQL_TYPE_LONG_BLOB => true,
             _ => false,
         }

@@ -52,8 +52,8 @@ fn inet6(out: &mut Vec<u8>, bytes: [u8; 16]) {
 /// Where the first of the longest runs of zeros starts, and its length.
 fn longest_gap(groups: &[u16; 8]) -> (usize, usize) {
     let (mut best, mut start) = ((0, 0), 0);
-    for at in 0..8 {
-        if groups[at] != 0 {
+    for (at, &group) in groups.iter().enumerate() {
+        if group != 0 {
             start = at + 1;
         } else if at + 1 - start > best.1 {
             best = (start, at + 1 - start);

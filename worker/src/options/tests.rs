@@ -53,7 +53,7 @@ fn what_decides_how_messages_look() {
     );
     assert!(!format!("{options:?}").contains("0123456789abcdef"));
     let (output, kafka) = (options.settings.output, options.settings.kafka.unwrap());
-    assert!(output.ddl && output.schema_id && output.row_query && options.process.http_config);
+    assert!(output.ddl && output.schema_id && output.row_query && options.process.http.config);
     assert_eq!((output.row_query_max_length, output.exclude_columns.len()), (7, 2));
     assert_eq!(output.naming_strategy, NamingStrategy::UnderscoreToCamelCase);
     assert_eq!(output.encryption.mode, EncryptionMode::Data);

@@ -11,7 +11,7 @@ use encoding_rs::{BIG5, EUC_JP, Encoding, SHIFT_JIS};
 pub enum Deviating {
     /// Without the extensions of ETEN, with kana in their place.
     Big5,
-    /// JIS X 0208 itself, not Microsoft's reading of it.
+    /// JIS X 0208 as MySQL reads it, not as Microsoft does.
     Sjis,
     /// Likewise, and with characters for private use.
     Ujis,
@@ -19,8 +19,9 @@ pub enum Deviating {
     Eucjpms,
 }
 
-/// JIS X 0208 as Microsoft reads it, and as it is.
-const JIS: ([char; 6], [char; 6]) = (['～', '∥', '－', '￠', '￡', '￢'], ['〜', '‖', '−', '¢', '£', '¬']);
+/// JIS X 0208 as Microsoft reads it, and as MySQL does.
+const JIS: ([char; 7], [char; 7]) =
+    (['～', '∥', '－', '￠', '￡', '￢', '＼'], ['〜', '‖', '−', '¢', '£', '¬', '\\']);
 
 const BIG5_WHATWG: &str = "‧﹑¯～⊕⊙∕﹨￥￠￡①②③④⑤⑥⑦⑧⑨⑩⑴⑵⑶⑷⑸⑹⑺⑻⑼⑽ⅰⅱⅲⅳⅴⅵⅶⅷⅸⅹ丶丿亅亠冂冖冫勹匸卩厶夊宀巛⼳\
      广廴彐彡攴无疒癶辵隶¨ˆヽヾゝゞ〃仝々〆〇ー［］✽ぁあぃいぅうぇえぉおかがきぎくぐけげこごさざしじすずせぜそぞた\
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn japanese_is_the_standard_or_microsofts() {
-        assert_eq!(Deviating::Sjis.decode(b"a\x81\x60\x81\x7c"), "a〜−");
+        assert_eq!(Deviating::Sjis.decode(b"a\x81\x60\x81\x7c\x81\x5f"), "a〜−\\");
         assert_eq!(Deviating::Ujis.decode(b"\xa1\xc1\xa4\xa2"), "〜あ");
         assert_eq!(Deviating::Eucjpms.decode(b"\xa1\xc1\x8f\xa2\xc3"), "～￤");
         assert_eq!(Deviating::Eucjpms.decode(b"\x8f\xf3\xf3\x8f\xf4\xa1\x8f\xf4\xfe"), "ⅰⅢ黑");

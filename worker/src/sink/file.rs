@@ -113,6 +113,7 @@ mod tests {
             bytes: value.as_bytes().to_vec(),
             records: vec![record],
             topics: Vec::new(),
+            spares: Vec::new(),
             position: Default::default(),
             transactions: 1,
             source_time: 0,
