@@ -55,6 +55,8 @@ impl EngineError {
                     Disposition::Retry
                 }
                 SourceError::PositionLost { .. }
+                | SourceError::UnreadableSet(_)
+                | SourceError::OtherHistory { .. }
                 | SourceError::SchemaUncertain { .. }
                 | SourceError::Binlog(_) => Disposition::Halt,
             },
