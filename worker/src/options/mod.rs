@@ -1,7 +1,7 @@
 //! From what was typed to settings: command line over environment over `config.properties` over the settings file
 //! over the defaults. What options there are is one table, in `table`.
 
-mod properties;
+pub mod properties;
 mod refused;
 mod table;
 

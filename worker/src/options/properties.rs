@@ -12,7 +12,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<(String, String)>, OptionError> {
 }
 
 /// The entries of a text.
-pub(super) fn parse(text: &str) -> Vec<(String, String)> {
+pub fn parse(text: &str) -> Vec<(String, String)> {
     let mut entries = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {

@@ -1,7 +1,8 @@
 //! The one table of options: name, kind, help and effect.
 
 use maxwell_protocol::settings::{
-    GtidUse, KeyFormat, LogFormat, LogLevel, PartitionBy, PartitionHash, Producer, Secret, Start, StartFrom,
+    Compatibility, GtidUse, KeyFormat, LogFormat, LogLevel, PartitionBy, PartitionHash, Producer, Secret,
+    Start, StartFrom,
 };
 
 use super::{Draft, OptionError, boolean, delivery, refused};
@@ -111,6 +112,19 @@ const KAFKA: &[Entry] = &[
 ];
 
 const OUTPUT: &[Entry] = &[
+    option(
+        "output_compatibility",
+        "WHICH",
+        "corrected, or maxwell: its wrong TIME, BIT and YEAR values (corrected)",
+        |d, v| {
+            d.settings.output.compatibility = match v.to_lowercase().as_str() {
+                "corrected" => Compatibility::Corrected,
+                "maxwell" => Compatibility::Maxwell,
+                _ => return Err("is neither corrected nor maxwell".into()),
+            };
+            Ok(())
+        },
+    ),
     option("output_commit_info", "", "xid and commit (true)", |d, v| {
         flag(&mut d.settings.output.commit_info, v)
     }),
