@@ -123,9 +123,15 @@ pub enum NativeForm {
     Inet6,
 }
 
-/// Whether the TABLE_MAP alone describes the table (`binlog_row_metadata=FULL`).
-pub fn is_self_describing(map: &TableMapEvent<'_>) -> bool {
+/// Whether the TABLE_MAP alone describes the table (`binlog_row_metadata=FULL`). It does not where a YEAR may have a
+/// sign or none (`year_has_sign` is false): 8.0.15 writes none, 8.0.29 does, and nothing in the event tells which.
+pub fn is_self_describing(map: &TableMapEvent<'_>, year_has_sign: bool) -> bool {
+    let ambiguous = || {
+        let year = ColumnType::MYSQL_TYPE_YEAR;
+        wire::columns(map).is_ok_and(|wires| wires.iter().any(|wire| wire.kind == year))
+    };
     map.iter_optional_meta().any(|field| matches!(field, Ok(OptionalMetadataField::ColumnName(_))))
+        && (year_has_sign || !ambiguous())
 }
 
 /// What of MariaDB's columns the type codes and metadata do not tell.
