@@ -4,11 +4,13 @@
 pub mod bench;
 pub mod chaos;
 pub mod consumer;
+pub mod corpus;
 pub mod history;
 pub mod input;
 pub mod kubernetes;
 pub mod lab;
 pub mod large;
 pub mod topic;
+pub mod types;
 pub mod worker;
 pub mod writer;

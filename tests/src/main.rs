@@ -37,6 +37,23 @@ enum What {
         #[arg(long, default_value = "mysql57")]
         server: String,
     },
+    /// Runs the cases of a folder on every server: SQL in, expected records out.
+    Corpus(Corpus),
+    /// Random rows of random tables over all column types, held against what the server's SELECT says.
+    Types {
+        /// How often every type is in a table.
+        #[arg(long, default_value_t = 2)]
+        rounds: usize,
+        /// Rows of every table.
+        #[arg(long, default_value_t = 20)]
+        rows: u32,
+        /// Seed of tables and rows.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
+        servers: Vec<String>,
+    },
     /// The whole product on the lab's Kubernetes node.
     Kubernetes {
         /// How often the leader's process is killed, and its pod deleted.
@@ -76,6 +93,22 @@ struct Chaos {
     servers: Vec<String>,
 }
 
+#[derive(Parser)]
+struct Corpus {
+    /// Where the cases are.
+    #[arg(long, default_value = "tests/corpus")]
+    cases: std::path::PathBuf,
+    /// Part of the names of the cases to run.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Seconds that a case's records may take.
+    #[arg(long, default_value_t = 10)]
+    patience: u64,
+    /// The lab's names of the servers to take.
+    #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
+    servers: Vec<String>,
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
@@ -91,6 +124,13 @@ async fn main() -> anyhow::Result<()> {
         What::Input { server } => {
             let cases = maxwell_tests::input::input(named(&[server])?[0]).await?;
             line(&serde_json::json!({"mistakes": cases, "named": cases}))
+        }
+        What::Corpus(asked) => corpus(&asked).await,
+        What::Types { rounds, rows, seed, servers } => {
+            for server in named(&servers)? {
+                line(&maxwell_tests::types::types(server, rounds, i64::from(rows), seed).await?)?;
+            }
+            Ok(())
         }
         What::Kubernetes { times } => maxwell_tests::kubernetes::kubernetes(times).await,
         What::Bench { runs } => line(&maxwell_tests::bench::bench(runs).await?),
@@ -111,6 +151,14 @@ fn named(names: &[String]) -> anyhow::Result<Vec<Server>> {
             found.ok_or_else(|| anyhow::anyhow!("there is no server '{name}' in the lab"))
         })
         .collect()
+}
+
+async fn corpus(asked: &Corpus) -> anyhow::Result<()> {
+    let how = maxwell_tests::corpus::Asked {
+        only: asked.only.clone(),
+        patience: std::time::Duration::from_secs(asked.patience),
+    };
+    maxwell_tests::corpus::corpus(&asked.cases, &named(&asked.servers)?, &how).await
 }
 
 async fn chaos(asked: &Chaos) -> anyhow::Result<()> {

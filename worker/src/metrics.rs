@@ -1,5 +1,7 @@
 //! Every metric, by name. Names are an interface: rules, dashboards and documents use them.
 
+mod original;
+
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,6 +33,7 @@ pub struct Metrics {
     failovers_of_session: AtomicU64,
     sync_delay: FloatGauge,
     publish_delay: FloatGauge,
+    retention: FloatGauge,
     leader: IntegerGauge,
     epoch: IntegerGauge,
     mysql_up: IntegerGauge,
@@ -92,6 +95,11 @@ impl Default for Metrics {
             "publish_delay_seconds",
             "Seconds from the last transaction's commit to its commit in Kafka",
         );
+        let retention = float(
+            "binlog_retention_seconds",
+            "Seconds until the source may purge what follows the position; infinite if it never does",
+        );
+        retention.set(f64::INFINITY);
         let mut integer = |name, help| {
             let gauge = IntegerGauge::default();
             registry.register(name, help, gauge.clone());
@@ -117,6 +125,7 @@ impl Default for Metrics {
             failovers_of_session: AtomicU64::new(0),
             sync_delay,
             publish_delay,
+            retention,
             delay: Mutex::default(),
             connections: Mutex::default(),
         }
@@ -131,6 +140,14 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes every character");
         text
+    }
+
+    /// The same, and behind it what the original calls by names of its own that begin with `prefix`.
+    pub fn encode_with_original(&self, prefix: &str) -> String {
+        let text = self.encode();
+        let own = text.strip_suffix("# EOF\n").unwrap_or(&text);
+        let (rows, lag) = (self.rows.get(), self.with_delay(|delay| delay.milliseconds(now())));
+        format!("{own}{}", original::encode(prefix, rows, lag))
     }
 
     /// Seconds behind the source.
@@ -244,6 +261,10 @@ impl Observer for Metrics {
         outcome(&self.mysql_up, &mut connections.mysql, said);
     }
 
+    fn retention(&self, seconds: f64) {
+        self.retention.set(seconds);
+    }
+
     fn kafka(&self, said: Result<(), &str>) {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         outcome(&self.kafka_up, &mut connections.kafka, said);
@@ -253,6 +274,13 @@ impl Observer for Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_originals_names_stand_beside_ours() {
+        let text = Metrics::default().encode_with_original("MaxwellMetrics");
+        assert!(text.contains("maxwell_rows_total 0\n") && text.contains("MaxwellMetrics_row_count 0\n"));
+        assert_eq!(text.matches("# EOF").count(), 1);
+    }
 
     #[test]
     fn the_names_that_others_use_are_there() {
@@ -269,6 +297,7 @@ mod tests {
             "maxwell_row_less_statements_total",
             "maxwell_sync_delay_seconds",
             "maxwell_publish_delay_seconds",
+            "maxwell_binlog_retention_seconds",
             "maxwell_cluster_leader_count",
             "maxwell_shard_epoch",
             "maxwell_mysql_up",

@@ -10,7 +10,7 @@ const USES: &[(&str, &[&str])] = &[
     ("schema", &[]),
     ("filter", &[]),
     ("binlog", &["schema"]),
-    ("encode", &["binlog", "schema"]),
+    ("encode", &["binlog", "filter", "schema"]),
     ("options", &[]),
     // Adapters. A sink proves the ownership of its shard through the traits in `coordination`.
     ("coordination", &[]),
@@ -19,12 +19,12 @@ const USES: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("failpoint", &[]),
     // The engine, and what counts its progress through `engine::status::Observer`.
-    ("engine", &["binlog", "coordination", "encode", "filter", "sink", "source"]),
+    ("engine", &["binlog", "coordination", "encode", "filter", "schema", "sink", "source"]),
     ("metrics", &["engine"]),
-    ("http", &["failpoint", "metrics"]),
+    ("http", &["failpoint", "filter", "metrics"]),
     // Wiring.
     ("vitals", &["coordination", "engine", "metrics", "sink", "source"]),
-    ("app", &["coordination", "engine", "http", "metrics", "options", "sink", "vitals"]),
+    ("app", &["coordination", "engine", "filter", "http", "metrics", "options", "sink", "vitals"]),
 ];
 
 /// A library and the modules that may name it.

@@ -10,8 +10,10 @@ mod validate;
 
 pub use failover::{Failover, ZooKeeper};
 pub use kafka::{Commit, Compression, Delivery, Kafka, KeyFormat, PartitionBy, PartitionHash};
-pub use mysql::{Flavor, GtidUse, MySql, Secret, Start, StartFrom};
-pub use output::{Compatibility, Output};
+pub use mysql::{
+    Flavor, GtidUse, MySql, MySqlHost, MySqlTls, OnPositionLost, Secret, Start, StartFrom, TlsMode,
+};
+pub use output::{Compatibility, Encryption, EncryptionMode, NamingStrategy, Output};
 use serde::{Deserialize, Serialize};
 pub use validate::Invalid;
 
@@ -58,6 +60,8 @@ pub enum Producer {
     Kafka,
     /// Standard output, one JSON object a line.
     Stdout,
+    /// A file, one JSON object a line.
+    File,
 }
 
 /// How the worker logs.

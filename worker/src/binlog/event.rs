@@ -65,6 +65,8 @@ pub enum Kind {
     TableMap,
     /// Rows.
     Rows(Operation),
+    /// The statement that the next rows are of: ROWS_QUERY, or MariaDB's ANNOTATE_ROWS.
+    RowsQuery,
     /// Reading goes on in another file.
     Rotate {
         /// The file.
@@ -112,6 +114,7 @@ pub fn classify(event: &Event) -> Result<Kind, BinlogError> {
         25 | 32 => Kind::Rows(Operation::Delete),
         26 => Kind::Incident,
         27 | 41 => Kind::Heartbeat,
+        29 | 160 => Kind::RowsQuery,
         33 | 42 => {
             mysql_gtid(&event.read_event::<GtidEvent>().map_err(|_| BinlogError::Damaged("GTID"))?, true)
         }
@@ -129,6 +132,13 @@ pub fn classify(event: &Event) -> Result<Kind, BinlogError> {
         MARIADB_GTID => mariadb_gtid(body, header.server_id())?,
         _ => Kind::Other,
     })
+}
+
+/// The text of a [`Kind::RowsQuery`]. MySQL puts a byte before it that says nothing: the length, if one would do.
+pub fn rows_query(event: &Event) -> String {
+    let body = event.data();
+    let text = if event.header().event_type_raw() == 29 { body.get(1..).unwrap_or_default() } else { body };
+    String::from_utf8_lossy(text).into_owned()
 }
 
 /// The table id of a TABLE_MAP or rows event.

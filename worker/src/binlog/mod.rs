@@ -15,6 +15,7 @@ pub mod rows;
 pub mod statement;
 pub mod table;
 pub mod transaction;
+pub mod wire;
 pub mod xa;
 
 use thiserror::Error;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::EngineError;
 use super::replay::Named;
+use super::rows::{any_passes, is_version_2, last_passing, place, row_offset};
 use super::status::Observer;
 use super::tables::Tables;
 use crate::binlog::BinlogError;
@@ -20,9 +21,10 @@ use crate::binlog::partial::{PARTIAL_UPDATE, full_update};
 use crate::binlog::rows::{Image, RowCursor};
 use crate::binlog::statement::makes_rows;
 use crate::binlog::transaction::{Assembler, Header, HeldRows, Limits, Step, chain};
-use crate::encode::message::{RowContext, Style, TableEncoder};
+use crate::encode::message::{Row, RowContext, TableEncoder};
+use crate::encode::style::Style;
 use crate::encode::text::integer;
-use crate::sink::{Chunk, Record};
+use crate::sink::{Chunk, Record, Spare};
 use crate::source::SourceError;
 use crate::source::dump::Batch;
 use crate::source::scan::SideDump;
@@ -30,6 +32,8 @@ use crate::source::scan::SideDump;
 /// A chunk is cut at this many bytes or records, whichever comes first.
 const CHUNK_BYTES: usize = 256 * 1024;
 const CHUNK_RECORDS: usize = 1000;
+/// A row of no more bytes than this is too large for no topic.
+const LEAST_SPARED: usize = 512;
 /// A position that moved without rows is sent after this many batches.
 const SILENT_BATCHES: u32 = 256;
 
@@ -70,6 +74,7 @@ pub struct Pump {
     bytes: Vec<u8>,
     records: Vec<Record>,
     topics: Vec<Arc<str>>,
+    spares: Vec<Spare>,
     /// Images of the row at hand, kept for their memory.
     images: (Image, Image),
     xoffset: u64,
@@ -117,7 +122,11 @@ impl Pump {
     pub fn new(parts: PumpParts, chunks: Sender<Chunk>) -> Self {
         let xoffset = parts.position.inside.as_ref().map_or(0, |inside| inside.xoffset);
         Self {
-            assembler: Assembler::new(&parts.position, parts.gtids, Limits::default()),
+            assembler: Assembler::new(
+                &parts.position,
+                parts.gtids,
+                Limits { queries: parts.style.output.row_query, ..Limits::default() },
+            ),
             tables: parts.tables,
             style: parts.style,
             side: parts.side,
@@ -130,6 +139,7 @@ impl Pump {
             bytes: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
             records: Vec::with_capacity(CHUNK_RECORDS),
             topics: Vec::new(),
+            spares: Vec::new(),
             images: Default::default(),
             xoffset,
             // Until the transaction is met again, the place is where reading was resumed.
@@ -144,6 +154,9 @@ impl Pump {
     /// Takes a batch of events in.
     pub fn push(&mut self, batch: Batch) -> Result<(), PumpEnd> {
         for event in batch.events {
+            if self.assembler.is_between() {
+                self.tables.refresh();
+            }
             let step = self.assembler.push(event)?;
             self.act(step)?;
         }
@@ -190,14 +203,17 @@ impl Pump {
     }
 
     pub(super) fn rows(&mut self, event: Event, operation: Operation) -> Result<(), PumpEnd> {
-        let table = self.tables.of(&event)?;
-        let event = match &table {
+        let layout = self.tables.of(&event)?;
+        let event = match &layout {
             Some(encoder) if event.header().event_type_raw() == PARTIAL_UPDATE => {
                 full_update(&event, &encoder.table)?
             }
             _ => event,
         };
-        let layout = table.clone();
+        let table = match &layout {
+            Some(encoder) if encoder.filters_rows() && !any_passes(&event, operation, encoder)? => None,
+            layout => layout.clone(),
+        };
         let offset_of = |event: &Event, row: u64| match &layout {
             Some(encoder) => row_offset(event, operation, encoder, row),
             None => Ok(event.data().len().min(8)),
@@ -216,6 +232,10 @@ impl Pump {
     ) -> Result<(), PumpEnd> {
         let gtid = header.gtid.as_ref().map(ToString::to_string);
         let (mut before, mut after) = std::mem::take(&mut self.images);
+        let last_row = match rows.last() {
+            Some(held) if last => last_passing(held)?,
+            _ => None,
+        };
         for (at, held) in rows.iter().enumerate() {
             let body = held.event.data();
             let mut cursor =
@@ -224,11 +244,13 @@ impl Pump {
             while cursor.has_next() {
                 cursor.next(&mut before, &mut after)?;
                 row += 1;
-                if row <= held.skip_rows {
+                let image = Row { operation: held.operation, body, before: &before, after: &after };
+                if row <= held.skip_rows || !held.table.passes(&image).map_err(EngineError::from)? {
                     continue;
                 }
-                let commit = last && at + 1 == rows.len() && !cursor.has_next();
-                self.encode(held, (&before, &after), header, xid, gtid.as_deref(), (row - 1, commit))?;
+                let end = last_row.map_or(!cursor.has_next(), |last_row| row == last_row);
+                let commit = last && at + 1 == rows.len() && end;
+                self.encode(held, &image, header, xid, gtid.as_deref(), (row - 1, commit))?;
                 self.xoffset += 1;
                 let full = self.bytes.len() >= CHUNK_BYTES || self.records.len() >= self.chunk_records;
                 if let Some(start) = start.filter(|_| full && !commit) {
@@ -256,7 +278,7 @@ impl Pump {
     fn encode(
         &mut self,
         held: &HeldRows<TableEncoder>,
-        (before, after): (&Image, &Image),
+        image: &Row<'_>,
         header: &Header,
         xid: Option<u64>,
         gtid: Option<&str>,
@@ -274,13 +296,11 @@ impl Pump {
             gtid,
             server_id: header.server_id,
             thread_id: header.thread_id,
+            query: held.query.as_deref(),
             push_timestamp: self.style.output.push_timestamp.then(seconds_now),
         };
         let start = self.bytes.len();
-        let written = held
-            .table
-            .row(&mut self.bytes, held.operation, held.event.data(), before, after, &context)
-            .map_err(EngineError::from)?;
+        let written = held.table.row(&mut self.bytes, image, &context).map_err(EngineError::from)?;
         let value_end = self.bytes.len();
         let mut gtid_end = value_end;
         match gtid {
@@ -299,7 +319,7 @@ impl Pump {
         integer(&mut self.bytes, held.index);
         self.bytes.push(b'.');
         integer(&mut self.bytes, row);
-        let topic = self.topic(&held.table.topic);
+        let topic = self.topic(held.table.topic(held.operation));
         self.records.push(Record {
             topic,
             partition_hash: written.partition_hash,
@@ -309,6 +329,24 @@ impl Pump {
             gtid_end: gtid_end as u32,
             id_end: self.bytes.len() as u32,
         });
+        match held.table.dead_letter_topic() {
+            Some(topic) if value_end - written.key_end > LEAST_SPARED => self.spare(topic, held, image),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lays by what is sent instead of the last record if that is too large.
+    fn spare(
+        &mut self,
+        topic: &Arc<str>,
+        held: &HeldRows<TableEncoder>,
+        image: &Row<'_>,
+    ) -> Result<(), PumpEnd> {
+        let start = self.bytes.len();
+        held.table.skeleton(&mut self.bytes, image).map_err(EngineError::from)?;
+        let topic = self.topic(topic);
+        let record = self.records.len() as u32 - 1;
+        self.spares.push(Spare { record, topic, start: start as u32, end: self.bytes.len() as u32 });
         Ok(())
     }
 
@@ -335,6 +373,7 @@ impl Pump {
             bytes: std::mem::replace(&mut self.bytes, Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4)),
             records: std::mem::replace(&mut self.records, Vec::with_capacity(CHUNK_RECORDS)),
             topics: std::mem::take(&mut self.topics),
+            spares: std::mem::take(&mut self.spares),
             position: position.clone(),
             transactions: transactions - self.sent_transactions,
             source_time: self.assembler.committed_at(),
@@ -347,47 +386,6 @@ impl Pump {
     }
 }
 
-fn is_version_2(event: &Event) -> bool {
-    matches!(event.header().event_type_raw(), 30..=32)
-}
-
 fn seconds_now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
-}
-
-/// Offset of row number `row` in the event.
-fn row_offset(
-    event: &Event,
-    operation: Operation,
-    encoder: &TableEncoder,
-    row: u64,
-) -> Result<usize, BinlogError> {
-    let mut cursor = RowCursor::new(event.data(), is_version_2(event), operation, &encoder.table)?;
-    let (mut before, mut after) = (Image::new(), Image::new());
-    for _ in 0..row {
-        if !cursor.has_next() {
-            return Err(BinlogError::Damaged("rows (fewer rows than were sent)"));
-        }
-        cursor.next(&mut before, &mut after)?;
-    }
-    Ok(cursor.offset())
-}
-
-/// The place behind row number `row` (from 1) of an event.
-fn place(
-    start: &Position,
-    held: &HeldRows<TableEncoder>,
-    cursor: &RowCursor<'_>,
-    row: u64,
-    xid: Option<u64>,
-    xoffset: u64,
-) -> Position {
-    let body = held.event.data();
-    let (event, row, passed) = if cursor.has_next() {
-        (held.index, row, &body[8..cursor.offset()])
-    } else {
-        (held.index + 1, 0, &body[8..])
-    };
-    let inside = Inside { event, row, digest: chain(held.digest_before, passed), xid, xoffset };
-    Position { inside: Some(inside), ..start.clone() }
 }

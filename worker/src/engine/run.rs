@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use maxwell_protocol::filter::Filter;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::{Position, PositionMirror, PositionRecord};
-use maxwell_protocol::settings::{Commit, Settings};
+use maxwell_protocol::settings::{Commit, EncryptionMode, MySql, Settings, Start};
 use mysql_async::Conn;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -21,17 +20,19 @@ use super::committer::{self, RecordBase};
 use super::delay::Delay;
 use super::error::{Disposition, EngineError};
 use super::pump::{Pump, PumpEnd, PumpParts};
+use super::sources::{Sources, Turn};
 use super::status::Observer;
 use super::tables::Tables;
-use super::watcher::{Watcher, lock, mirror};
+use super::watcher::{Watcher, lock, mirror, retention};
 use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
-use crate::encode::message::Style;
+use crate::encode::style::Style;
 use crate::filter::TableFilter;
 use crate::sink::{Sink, SinkError, TakenOver, Writer};
 use crate::source::SourceError;
 use crate::source::connect::connect;
 use crate::source::dump::{Batch, Dump, Identity};
 use crate::source::preflight::{ServerInfo, inspect};
+use crate::source::retention::Retention;
 use crate::source::scan::SideDump;
 use crate::source::start::{OpenBy, check_position, first_position, stored_set};
 
@@ -47,7 +48,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Runs shards with these settings.
 pub struct Engine {
     settings: Settings,
-    filter: TableFilter,
+    sources: Sources,
+    /// Whether the last run ended because no server has what follows the position.
+    position_lost: AtomicBool,
+    filters: watch::Receiver<TableFilter>,
     style: Style,
     sink: Arc<dyn Sink>,
     observer: Arc<dyn Observer>,
@@ -70,6 +74,19 @@ async fn answered<T>(asked: impl Future<Output = Result<T, EngineError>>) -> Res
     }
 }
 
+/// With the encryption's key out of its file.
+fn style(settings: &Settings) -> Result<Style, EngineError> {
+    let mut output = settings.output.clone();
+    let encryption = &mut output.encryption;
+    if let (true, Some(directory)) = (encryption.mode != EncryptionMode::None, &encryption.key_directory) {
+        let path = format!("{directory}/key");
+        let key = std::fs::read_to_string(&path)
+            .map_err(|error| EngineError::EncryptionKey { path, reason: error.to_string() })?;
+        key.trim_end_matches(['\r', '\n']).clone_into(&mut encryption.key.0);
+    }
+    Ok(Style::new(&output, settings.kafka.as_ref())?)
+}
+
 /// How a run ended without an error.
 enum Stopped {
     Drained,
@@ -77,15 +94,21 @@ enum Stopped {
 }
 
 impl Engine {
-    /// Fails if the filter cannot be compiled.
+    /// `filters` is the filter as it is now and becomes. Fails if messages cannot look as the settings say.
     pub fn new(
         settings: Settings,
+        filters: watch::Receiver<TableFilter>,
         sink: Arc<dyn Sink>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, EngineError> {
-        let filter = TableFilter::compile(&Filter::parse(&settings.filter).unwrap_or_default())?;
-        let style = Style::new(&settings.output, settings.kafka.as_ref());
-        Ok(Self { settings, filter, style, sink, observer })
+        let style = style(&settings)?;
+        let (sources, position_lost) = (Sources::new(&settings.mysql), AtomicBool::new(false));
+        Ok(Self { settings, sources, position_lost, filters, style, sink, observer })
+    }
+
+    /// Whether it stopped because no server has what follows the position.
+    pub fn has_lost_position(&self) -> bool {
+        self.position_lost.load(Ordering::Relaxed)
     }
 
     fn longest_pause(&self) -> Duration {
@@ -94,8 +117,8 @@ impl Engine {
 
     async fn inspect_source(&self) -> Result<(Conn, ServerInfo), EngineError> {
         let opened = async {
-            let mut conn = connect(&self.settings.mysql).await?;
-            let server = inspect(&mut conn, &self.settings.mysql).await?;
+            let mut conn = connect(self.sources.current()).await?;
+            let server = inspect(&mut conn, self.sources.current()).await?;
             Ok::<_, SourceError>((conn, server))
         }
         .await;
@@ -159,8 +182,8 @@ impl Engine {
             opened_milliseconds = (begun.elapsed() - checked).as_millis() as u64,
             "streaming"
         );
-        let side = SideDump { settings: self.settings.mysql.clone(), server: server.clone(), by };
-        let tables = Tables::new(self.filter.clone(), self.style.clone(), side.clone(), Handle::current());
+        let side = SideDump { settings: self.sources.current().clone(), server: server.clone(), by };
+        let tables = Tables::new(self.filters.clone(), self.style.clone(), side.clone(), Handle::current());
         let gtids = server.gtid.then(|| stored_set(&position.gtid_set)).transpose()?;
         let parts = PumpParts {
             position,
@@ -192,16 +215,21 @@ impl Engine {
         let TakenOver { mut writer, last, last_at } = taken;
         run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
         let generation = run.context.generation;
+        let mut base = RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0 };
+        let mut settings = self.sources.current().clone();
+        let over = run.start_over.swap(false, Ordering::Relaxed);
         if let Some(last) = last {
             let PositionRecord { position, epoch, sequence, source_time, .. } = last;
-            return Ok((
-                position,
-                RecordBase { epoch: epoch.next(), sequence, generation, source_time },
-                writer,
-            ));
+            base = RecordBase { epoch: epoch.next(), sequence, generation, source_time };
+            if !over {
+                return Ok((position, base, writer));
+            }
         }
-        let position = first_position(conn, server, &self.settings.mysql).await?;
-        let mut base = RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0 };
+        if over {
+            tracing::error!("the position is lost and changes are missing: going on at the source's head");
+            settings = MySql { start: Start::default(), ..settings };
+        }
+        let position = first_position(conn, server, &settings).await?;
         let record = base.next(position.clone(), 0);
         run.progress.send_replace(Some(record.clone()));
         let writer = tokio::task::spawn_blocking(move || writer.commit(&record).map(|()| writer))
@@ -219,7 +247,7 @@ impl Engine {
         by: OpenBy,
     ) -> Result<Dump, EngineError> {
         let ShardContext { cluster, shard, number, .. } = run.context;
-        let mysql = &self.settings.mysql;
+        let mysql = self.sources.current();
         let identity = Identity {
             server_id: cluster.server_id(shard, mysql.server_id_base, *number),
             uuid: cluster.replica_uuid(shard),
@@ -240,6 +268,7 @@ impl Engine {
     ) -> Result<Stopped, EngineError> {
         let epoch = base.epoch;
         let closing = parts.closing.clone();
+        let retained = Retention::new(parts.side.clone());
         let (batch_tx, batch_rx) = mpsc::channel(QUEUED_BATCHES);
         let (chunk_tx, chunk_rx) = crossbeam_channel::bounded(QUEUED_CHUNKS);
         let (span, of_committer) = (Span::current(), Span::current());
@@ -260,6 +289,8 @@ impl Engine {
             of_committer.in_scope(|| committer::run(writer, &chunk_rx, limits, base, &watcher))
         });
         let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), delay, epoch));
+        let retention =
+            tokio::spawn(retention(retained, run.progress.subscribe(), Arc::clone(&self.observer)));
         let read = read(&mut dump, batch_tx, run).await;
         closing.cancel();
         if tokio::time::timeout(FAREWELL, dump.close()).await.is_err() {
@@ -267,6 +298,7 @@ impl Engine {
         }
         let ended = join(read, pump, committer).await;
         mirror.abort();
+        retention.abort();
         run.farewell().await;
         ended
     }
@@ -280,14 +312,21 @@ impl Engine {
             self.observer.fenced();
             return Some(ShardEnd::Relinquished { reason: text });
         }
-        let halted = disposition == Disposition::Halt;
+        let turn = self.sources.turn(error, attempt);
+        run.start_over.store(turn == Turn::StartOver, Ordering::Relaxed);
+        let position_lost = matches!(error, EngineError::Source(error) if error.is_position_lost());
+        // With several servers one may come back that has what the others have not.
+        let halted = disposition == Disposition::Halt
+            && turn == Turn::Exhausted
+            && !(position_lost && self.sources.several());
+        self.position_lost.store(halted && position_lost, Ordering::Relaxed);
         run.report(if halted { ShardState::Halted } else { ShardState::Retrying }, Epoch(0), &text);
         tracing::error!(error = text, halted, "the shard does not stream");
         let pause = (FIRST_PAUSE * 2u32.saturating_pow(attempt.min(16))).min(self.longest_pause());
         tokio::select! {
             () = run.stop.cancelled() => return Some(ShardEnd::Drained),
             () = run.ownership.lost() => return Some(lost()),
-            () = run.ownership.another_can(), if disposition == Disposition::Unreachable => {
+            () = run.ownership.another_can(), if disposition == Disposition::Unreachable && turn != Turn::Next => {
                 return Some(ShardEnd::Unreachable { reason: text });
             }
             () = tokio::time::sleep(pause), if !halted => {}
@@ -332,6 +371,7 @@ impl Engine {
             stop,
             progress: watch::Sender::new(None),
             before: AtomicI64::new(0),
+            start_over: AtomicBool::new(false),
         };
         let mut attempt = 0;
         loop {
@@ -365,6 +405,8 @@ struct Run<'a> {
     progress: watch::Sender<Option<PositionRecord>>,
     /// When the record that the run goes on from was written, milliseconds since the epoch; 0 without one.
     before: AtomicI64,
+    /// Whether to leave the stored position behind and go on at the head.
+    start_over: AtomicBool,
 }
 
 impl Run<'_> {

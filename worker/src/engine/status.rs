@@ -36,6 +36,8 @@ pub trait Observer: Send + Sync + 'static {
     fn fenced(&self);
     /// Whether MySQL answered, with what it said if not.
     fn mysql(&self, outcome: Result<(), &str>);
+    /// Seconds until the server may purge what follows the committed position; infinite if it never does.
+    fn retention(&self, seconds: f64);
     /// Whether Kafka answered, with what was said if not.
     fn kafka(&self, outcome: Result<(), &str>);
 }

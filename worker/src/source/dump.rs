@@ -132,7 +132,7 @@ fn session(
         statements.push("SET @mariadb_slave_capability=4".into());
         if by_gtid {
             statements
-                .push(format!("SET @slave_connect_state='{}', @slave_gtid_strict_mode=0", position.gtid_set));
+                .push(format!("SET @slave_connect_state='{}', @slave_gtid_strict_mode=1", position.gtid_set));
         }
     } else {
         statements.push(format!("SET @replica_uuid='{0}', @slave_uuid='{0}'", identity.uuid));
