@@ -52,6 +52,7 @@ pub fn secret_names(spec: &MaxwellClusterSpec) -> impl Iterator<Item = &str> {
     let zookeeper = spec.zookeeper.credentials_secret_ref.as_ref();
     std::iter::once(&spec.mysql.credentials_secret_ref)
         .chain(zookeeper)
+        .chain(&spec.output.encryption.key_secret_ref)
         .map(|reference| reference.name.as_str())
 }
 

@@ -12,11 +12,17 @@ pub(super) fn credentials(username: &str, password: &str) -> Option<SecretData> 
     Some(SecretData(data.into()))
 }
 
+/// A Secret with a key for encryption.
+pub(super) fn encryption(key: &str) -> Option<SecretData> {
+    Some(SecretData([("key".to_owned(), ByteString(key.as_bytes().to_vec()))].into()))
+}
+
 /// The Secrets that the manifests refer to.
 pub(super) fn secrets() -> Secrets {
     [
         ("orders-mysql".to_owned(), credentials("maxwell", "s3cret\n")),
         ("orders-zookeeper".to_owned(), credentials("zk", "zk-s3cret")),
+        ("orders-encryption".to_owned(), encryption("0123456789abcdef\n")),
     ]
     .into()
 }

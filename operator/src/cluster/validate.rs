@@ -8,7 +8,7 @@ use kube::{Resource, ResourceExt};
 use maxwell_crds::v1alpha1::{ConditionType, MaxwellCluster, State};
 use uuid::Uuid;
 
-use super::credentials::{Credentials, credentials};
+use super::credentials::{Credentials, credentials, encryption_key};
 use super::fetch::Secrets;
 use super::observe::Target;
 use super::settings;
@@ -49,6 +49,8 @@ pub struct Validated {
     pub mysql_secret: String,
     /// The Secret with ZooKeeper's credentials.
     pub zookeeper_secret: Option<String>,
+    /// The Secret with the key for encryption.
+    pub encryption_secret: Option<String>,
 }
 
 /// What validation says.
@@ -163,7 +165,13 @@ fn assemble(
             .credentials_secret_ref
             .as_ref()
             .map(|reference| reference.name.clone()),
+        encryption_secret: encryption_secret(cluster).map(str::to_owned),
     }
+}
+
+/// The Secret with the key for encryption, if it is used.
+fn encryption_secret(cluster: &MaxwellCluster) -> Option<&str> {
+    cluster.spec.output.encryption.key_secret_ref.as_ref().map(|reference| reference.name.as_str())
 }
 
 fn zookeeper_credentials(
@@ -186,13 +194,17 @@ fn digest(cluster: &MaxwellCluster, secrets: &Secrets, document: &str) -> Result
     let name = &cluster.spec.mysql.credentials_secret_ref.name;
     let mysql = credentials(secrets, &namespace, name, "mysql.credentialsSecretRef.name");
     let zookeeper = zookeeper_credentials(cluster, secrets);
-    let (mysql, zookeeper) = match (mysql, zookeeper) {
-        (Ok(mysql), Ok(zookeeper)) => (mysql, zookeeper),
-        (mysql, zookeeper) => return Err(mysql.err().into_iter().chain(zookeeper.err()).collect()),
+    let key = encryption_secret(cluster).map(|name| encryption_key(secrets, &namespace, name)).transpose();
+    let (mysql, zookeeper, key) = match (mysql, zookeeper, key) {
+        (Ok(mysql), Ok(zookeeper), Ok(key)) => (mysql, zookeeper, key),
+        (mysql, zookeeper, key) => {
+            return Err(mysql.err().into_iter().chain(zookeeper.err()).chain(key.err()).collect());
+        }
     };
     let parts = std::iter::once(&mysql)
         .chain(&zookeeper)
         .flat_map(|credentials| [credentials.username.as_str(), credentials.password.as_str()])
+        .chain(key.as_deref())
         .chain([document]);
     let mut digested = Vec::new();
     for part in parts {

@@ -5,8 +5,10 @@ use serde_json::Value;
 use crate::generate::definition;
 
 /// Optional fields whose absence means something that a constant cannot say.
-const WITHOUT_DEFAULT: [&str; 7] = [
+const WITHOUT_DEFAULT: [&str; 9] = [
     "spec.image",
+    "spec.kafka.ddlTopic",
+    "spec.kafka.deadLetterTopic",
     "spec.kafka.positionTopic",
     "spec.mysql.start.file",
     "spec.mysql.start.offset",
@@ -16,7 +18,7 @@ const WITHOUT_DEFAULT: [&str; 7] = [
 ];
 
 /// Optional fields for credentials: absent means none.
-const CREDENTIALS: [&str; 1] = ["spec.zookeeper.credentialsSecretRef"];
+const CREDENTIALS: [&str; 2] = ["spec.output.encryption.keySecretRef", "spec.zookeeper.credentialsSecretRef"];
 
 fn definition_json() -> Value {
     serde_json::to_value(definition().expect("a definition")).expect("JSON")

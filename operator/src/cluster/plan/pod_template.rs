@@ -14,8 +14,8 @@ use maxwell_crds::names::{CONFIG_DIGEST_ANNOTATION, CONTAINER};
 use uuid::Uuid;
 
 use super::{labels, names};
-use crate::cluster::credentials::KEYS;
-use crate::cluster::settings::{DIRECTORY, FILE, MYSQL_CREDENTIALS, ZOOKEEPER_CREDENTIALS};
+use crate::cluster::credentials::{ENCRYPTION, KEYS};
+use crate::cluster::settings::{DIRECTORY, ENCRYPTION_KEY, FILE, MYSQL_CREDENTIALS, ZOOKEEPER_CREDENTIALS};
 use crate::cluster::validate::Validated;
 
 /// The name of the port of metrics and probes.
@@ -183,23 +183,26 @@ fn configuration(cluster: &Validated) -> Volume {
         }),
         ..VolumeProjection::default()
     };
-    let mysql = credentials(&cluster.mysql_secret, MYSQL_CREDENTIALS);
-    let zookeeper = cluster.zookeeper_secret.as_ref().map(|name| credentials(name, ZOOKEEPER_CREDENTIALS));
+    let mysql = credentials(&cluster.mysql_secret, MYSQL_CREDENTIALS, &KEYS);
+    let zookeeper =
+        cluster.zookeeper_secret.as_ref().map(|name| credentials(name, ZOOKEEPER_CREDENTIALS, &KEYS));
+    let encryption =
+        cluster.encryption_secret.as_ref().map(|name| credentials(name, ENCRYPTION_KEY, &[ENCRYPTION]));
     Volume {
         name: "configuration".to_owned(),
         projected: Some(ProjectedVolumeSource {
             default_mode: Some(READABLE),
-            sources: Some([settings, mysql].into_iter().chain(zookeeper).collect()),
+            sources: Some([settings, mysql].into_iter().chain(zookeeper).chain(encryption).collect()),
         }),
         ..Volume::default()
     }
 }
 
-fn credentials(secret: &str, directory: &str) -> VolumeProjection {
+fn credentials(secret: &str, directory: &str, keys: &[&str]) -> VolumeProjection {
     VolumeProjection {
         secret: Some(SecretProjection {
             name: secret.to_owned(),
-            items: Some(KEYS.iter().map(|key| item(key, format!("{directory}/{key}"))).collect()),
+            items: Some(keys.iter().map(|key| item(key, format!("{directory}/{key}"))).collect()),
             optional: None,
         }),
         ..VolumeProjection::default()
