@@ -52,6 +52,7 @@ impl Settings {
             found.push(invalid("filter", &self.filter, &error.to_string(), "see Maxwell's filter language"));
         }
         self.validate_start(&mut found);
+        self.validate_tls(&mut found);
         validate_output(&self.output, &mut found);
         match (&self.kafka, self.producer) {
             (Some(kafka), Producer::Kafka) => {
@@ -61,7 +62,7 @@ impl Settings {
             (None, Producer::Kafka) => {
                 found.push(invalid("kafka", "", "is missing", "name the brokers, or set producer to stdout"));
             }
-            (_, Producer::Stdout) => {}
+            (_, Producer::Stdout | Producer::File) => {}
         }
         self.validate_coordination(&mut found);
         found
@@ -91,7 +92,30 @@ impl Settings {
                     found.push(invalid("mysql.start.set", "", "is missing", "from: Gtid needs a GTID set"));
                 }
             }
+            StartFrom::Timestamp => {
+                let time = start.time.as_deref().unwrap_or("");
+                if let Err(error) = time.parse::<jiff::Timestamp>() {
+                    found.push(invalid(
+                        "mysql.start.time",
+                        time,
+                        &format!("is not a time: {error}"),
+                        "write it as 2026-09-01T10:00:00Z",
+                    ));
+                }
+            }
             _ => {}
+        }
+    }
+
+    fn validate_tls(&self, found: &mut Vec<Invalid>) {
+        let tls = &self.mysql.tls;
+        if tls.certificate_file.is_some() != tls.key_file.is_some() {
+            found.push(invalid(
+                "mysql.tls.certificateFile",
+                tls.certificate_file.as_deref().unwrap_or(""),
+                "needs mysql.tls.keyFile, and the other way round",
+                "give both or none",
+            ));
         }
     }
 
@@ -108,10 +132,10 @@ impl Settings {
                 "write it as /maxwell/orders",
             ));
         }
-        if self.producer == Producer::Stdout {
+        if self.producer != Producer::Kafka {
             found.push(invalid(
                 "producer",
-                "stdout",
+                if self.producer == Producer::Stdout { "stdout" } else { "file" },
                 "cannot be shared between members",
                 "use the kafka producer, or leave zookeeper out",
             ));

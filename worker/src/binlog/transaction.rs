@@ -14,13 +14,16 @@
 use std::sync::Arc;
 
 use maxwell_protocol::gtid::{Gtid, GtidSet};
-use maxwell_protocol::position::{Inside, Position};
+use maxwell_protocol::position::{Inside, Position, Prepared};
 use mysql_common::binlog::events::Event;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::BinlogError;
 use super::event::{Kind, Operation, Statement, classify, rows_query, statement};
 use super::place::Place;
+
+mod savepoints;
+mod xa;
 
 /// Rows of a large transaction are sent on in pieces of this size.
 const STREAM_BYTES: usize = 64 * 1024;
@@ -35,6 +38,8 @@ pub enum End {
     },
     /// With a ROLLBACK: nothing of it is shown.
     Rollback,
+    /// As an XA transaction that waits for its outcome: nothing of it is shown yet.
+    Prepared,
 }
 
 /// What bounds the memory of an open transaction.
@@ -117,6 +122,16 @@ pub enum Step<T> {
         /// The text.
         text: String,
     },
+    /// A statement that changed rows, which the binlog does not show.
+    RowLess {
+        /// Default database.
+        database: String,
+        /// The text.
+        text: String,
+    },
+    /// An XA transaction commits: read its rows where they are, pass them to [`Assembler::push_rows`] and call
+    /// [`Assembler::replayed`].
+    Replay(Prepared),
 }
 
 #[derive(Debug)]
@@ -133,6 +148,10 @@ struct Open<T> {
     emitted: bool,
     /// Whether rows may follow: a BEGIN was seen, or MariaDB's GTID event, which stands for it.
     begun: bool,
+    /// Index behind the last rows event of which something was emitted.
+    emitted_to: u64,
+    /// Savepoints and the index of the rows event that came next.
+    savepoints: Vec<(String, u64)>,
 }
 
 /// The state machine. `T` is what the caller knows of a table.
@@ -149,6 +168,9 @@ pub struct Assembler<T> {
     gtids: Option<GtidSet>,
     resume: Option<Inside>,
     open: Option<Open<T>>,
+    /// XA transactions that wait for their outcome, and the one whose commit is open.
+    prepared: Vec<Prepared>,
+    committing: Option<String>,
     payload: bool,
     committed_at: i64,
     transactions: u64,
@@ -166,6 +188,8 @@ impl<T> Assembler<T> {
             gtids,
             resume: position.inside.clone(),
             open: None,
+            prepared: position.prepared.clone(),
+            committing: None,
             payload: false,
             committed_at: 0,
             transactions: 0,
@@ -180,6 +204,7 @@ impl<T> Assembler<T> {
             file: if self.anchored { self.read.file.clone() } else { String::new() },
             offset: self.start_offset,
             inside: None,
+            prepared: self.prepared.clone(),
         }
     }
 
@@ -241,10 +266,7 @@ impl<T> Assembler<T> {
                 Ok(Step::None)
             }
             Kind::Incident => Err(BinlogError::Incident(self.place())),
-            Kind::Unsupported(what) => Err(BinlogError::Unsupported {
-                what: format!("{what} at {}", self.place()),
-                mend: "it is not supported yet; start behind it with mysql.start",
-            }),
+            Kind::XaPrepare { one_phase, name } => self.on_xa_prepare(one_phase, name),
             Kind::Rotate { .. } | Kind::Heartbeat | Kind::Other => Ok(Step::None),
         }
     }
@@ -267,6 +289,7 @@ impl<T> Assembler<T> {
         self.anchored = true;
         let resume = self.resume.take();
         let end = resume.as_ref().map(|inside| End::Commit { xid: inside.xid });
+        let resume_at = resume.as_ref().map_or(0, |inside| inside.event + u64::from(inside.row > 0));
         self.open = Some(Open {
             header,
             held: Vec::new(),
@@ -276,8 +299,10 @@ impl<T> Assembler<T> {
             query: None,
             end,
             resume,
+            emitted_to: resume_at,
             emitted: false,
             begun: false,
+            savepoints: Vec::new(),
         });
     }
 
@@ -303,6 +328,7 @@ impl<T> Assembler<T> {
             return Err(BinlogError::IncompletePayload(self.place()));
         }
         self.drop_unfinished();
+        self.check_first(gtid.as_ref(), start)?;
         let begun = matches!(gtid, Some(Gtid::MariaDb { .. })) && !standalone;
         let seconds = i64::from(event.header().timestamp()) * 1000;
         let committed_at = if committed_at > 0 { (committed_at / 1000) as i64 } else { seconds };
@@ -319,6 +345,22 @@ impl<T> Assembler<T> {
         if self.open.is_some() {
             self.pass();
         }
+    }
+
+    /// The first transaction must not be one that was passed. MariaDB's place is checked before the dump is opened:
+    /// its sets cannot tell.
+    fn check_first(&self, gtid: Option<&Gtid>, start: u64) -> Result<(), BinlogError> {
+        let (Some(passed), Some(gtid @ Gtid::MySql { .. }), 0) = (&self.gtids, gtid, self.transactions)
+        else {
+            return Ok(());
+        };
+        let mut only = GtidSet::default();
+        only.add(gtid);
+        if !passed.contains(&only) {
+            return Ok(());
+        }
+        let place = format!("{}:{start}", self.read.file);
+        Err(BinlogError::Misplaced { server: self.server.clone(), gtid: gtid.to_string(), place })
     }
 
     fn open_mut(&mut self) -> &mut Open<T> {
@@ -358,18 +400,27 @@ impl<T> Assembler<T> {
             Statement::Begin => Ok(self.on_begin(event, thread, start)),
             Statement::Commit => self.finish(End::Commit { xid: None }),
             Statement::Rollback => self.finish(End::Rollback),
-            Statement::Savepoint => Ok(Step::None),
-            Statement::Xa => Err(BinlogError::Unsupported {
-                what: format!("an XA transaction at {}", self.place()),
-                mend: "it is not supported yet; start behind it with mysql.start",
-            }),
+            Statement::Savepoint => self.on_savepoint(&text),
+            Statement::Xa => self.on_xa(event, thread, text, start),
+            Statement::Nothing => {
+                self.pass_unless_begun();
+                Ok(Step::None)
+            }
+            Statement::Rows => {
+                self.pass_unless_begun();
+                Ok(Step::RowLess { database, text })
+            }
             Statement::Other => {
-                let inside_rows = self.open.as_ref().is_some_and(|open| open.begun || open.next_index > 0);
-                if !inside_rows {
-                    self.pass();
-                }
+                self.pass_unless_begun();
                 Ok(Step::Statement { database, text })
             }
+        }
+    }
+
+    /// A statement that stands on its own is a transaction of its own.
+    fn pass_unless_begun(&mut self) {
+        if !self.open.as_ref().is_some_and(|open| open.begun || open.next_index > 0) {
+            self.pass();
         }
     }
 
@@ -406,7 +457,7 @@ impl<T> Assembler<T> {
         }
         open.digest = chain(digest_before, rows);
         let Some(table) = table else { return Ok(Step::None) };
-        if open.end == Some(End::Rollback) {
+        if matches!(open.end, Some(End::Rollback | End::Prepared)) {
             return Ok(Step::None);
         }
         open.held_bytes += rows.len();
@@ -425,7 +476,7 @@ impl<T> Assembler<T> {
         open.end = Some(end);
         match end {
             End::Commit { xid } => self.stream(xid),
-            End::Rollback => {
+            End::Rollback | End::Prepared => {
                 open.held.clear();
                 Step::None
             }
@@ -443,6 +494,7 @@ impl<T> Assembler<T> {
         let rows = std::mem::replace(&mut open.held, keep);
         open.held_bytes = 0;
         open.emitted = true;
+        open.emitted_to = rows.last().map_or(open.emitted_to, |last| last.index + 1);
         Step::Emit { rows, header: open.header.clone(), xid, start, last: false }
     }
 

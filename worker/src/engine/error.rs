@@ -67,6 +67,7 @@ impl EngineError {
                     Disposition::Retry
                 }
                 SourceError::PositionLost { .. }
+                | SourceError::Diverged { .. }
                 | SourceError::SchemaUncertain { .. }
                 | SourceError::Binlog(_) => Disposition::Halt,
             },

@@ -1,12 +1,15 @@
 //! Where changes go. A [`Sink`] is taken over by a shard's owner, which fences the owner before; the [`Writer`] that
 //! it gets takes chunks of encoded rows and commits them together with the position.
 
+pub mod file;
 pub mod kafka;
+mod state;
 pub mod stdout;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::position::{Position, PositionRecord};
 use thiserror::Error;
 
@@ -78,6 +81,10 @@ pub struct Chunk {
     pub source_time: i64,
     /// Whether the source had nothing more when the chunk was cut.
     pub drained: bool,
+    /// Whether its rows were copied from a table: their source time says nothing about the stream's delay.
+    pub copied: bool,
+    /// The copies of tables, if they changed.
+    pub bootstrap: Option<BootstrapState>,
 }
 
 /// One record: `key | value | id` in the chunk's bytes, each from the end of the one before. Numbers only: there are
@@ -114,6 +121,16 @@ pub struct Spare {
 }
 
 impl Chunk {
+    /// The values, a line each.
+    fn lines(&self) -> Vec<u8> {
+        let mut lines = Vec::with_capacity(self.bytes.len() + self.records.len());
+        for record in &self.records {
+            lines.extend_from_slice(self.value(record));
+            lines.push(b'\n');
+        }
+        lines
+    }
+
     /// The record's key.
     pub fn key(&self, record: &Record) -> &[u8] {
         &self.bytes[record.start as usize..record.key_end as usize]

@@ -1,67 +1,49 @@
 //! The one table of options: name, kind, help and effect.
 
-use maxwell_protocol::settings::{
-    EncryptionMode, GtidUse, KeyFormat, LogFormat, LogLevel, NamingStrategy, PartitionBy, PartitionHash,
-    Producer, Secret, Start, StartFrom,
+use crate::settings::{
+    Compatibility, EncryptionMode, KeyFormat, NamingStrategy, PartitionBy, PartitionHash, Producer, Secret,
 };
 
-use super::{Draft, OptionError, boolean, delivery, refused};
+use super::{
+    Draft, OptionError, boolean, bootstrap, cluster, delivery, kafka_client, mysql, notices, process, refused,
+};
 
 /// How an option is applied; an error says what is wrong with the value.
 type Apply = fn(&mut Draft, &str) -> Result<(), String>;
 
-struct Entry {
-    name: &'static str,
+pub(super) struct Entry {
+    pub(super) name: &'static str,
     /// What stands for the value in the help; empty for what is true or false.
     value: &'static str,
     help: &'static str,
     apply: Apply,
 }
 
-const fn option(name: &'static str, value: &'static str, help: &'static str, apply: Apply) -> Entry {
+pub(super) const fn option(
+    name: &'static str,
+    value: &'static str,
+    help: &'static str,
+    apply: Apply,
+) -> Entry {
     Entry { name, value, help, apply }
 }
 
-const SECTIONS: &[(&str, &[Entry])] =
-    &[("MySQL", MYSQL), ("Kafka", KAFKA), ("Output", OUTPUT), ("Cluster", CLUSTER), ("Process", PROCESS)];
-
-const MYSQL: &[Entry] = &[
-    option("host", "HOST", "MySQL server (localhost)", |d, v| put(&mut d.settings.mysql.host, v)),
-    option("port", "PORT", "its port (3306)", |d, v| number(&mut d.settings.mysql.port, v)),
-    option("user", "USER", "user name", |d, v| put(&mut d.settings.mysql.user, v)),
-    option(
-        "password",
-        "PASSWORD",
-        "password; better in MAXWELL_PASSWORD, which the process list does not show",
-        |d, v| {
-            d.settings.mysql.password = Secret(v.into());
-            Ok(())
-        },
-    ),
-    option("replica_server_id", "ID", "server id of the binlog dump (derived)", |d, v| {
-        number(&mut d.settings.mysql.server_id_base, v)
-    }),
-    option("gtid_mode", "", "require GTIDs", |d, v| {
-        d.settings.mysql.gtid = if boolean(v)? { GtidUse::On } else { GtidUse::Auto };
-        Ok(())
-    }),
-    option(
-        "init_position",
-        "FILE:OFFSET",
-        "where to begin while no position is stored (the head)",
-        init_position,
-    ),
-    option("filter", "RULES", "Maxwell's filter language (everything)", |d, v| {
-        put(&mut d.settings.filter, v)
-    }),
+const SECTIONS: &[(&str, &[Entry])] = &[
+    ("MySQL", mysql::OPTIONS),
+    ("Kafka", KAFKA),
+    ("Output", OUTPUT),
+    ("Bootstrap", bootstrap::OPTIONS),
+    ("Cluster", cluster::OPTIONS),
+    ("Process", process::OPTIONS),
 ];
 
 const KAFKA: &[Entry] = &[
-    option("producer", "NAME", "stdout or kafka (stdout)", |d, v| {
+    option("producer", "NAME", "stdout, file or kafka (stdout)", |d, v| {
         d.settings.producer = match v {
             "stdout" => Producer::Stdout,
+            "file" => Producer::File,
             "kafka" => Producer::Kafka,
-            _ => return Err("is not a producer; there are stdout and kafka".into()),
+            _ => return Err("is not a producer; there are stdout, file and kafka".into()),
         };
         Ok(())
     }),
@@ -164,6 +146,19 @@ const OUTPUT: &[Entry] = &[
     option("output_null_zerodates", "", "NULL for zero dates", |d, v| {
         flag(&mut d.settings.output.null_zero_dates, v)
     }),
+    option(
+        "output_compatibility",
+        "HOW",
+        "Corrected, or Maxwell: its wrong values too (Corrected)",
+        |d, v| {
+            d.settings.output.compatibility = match v.to_lowercase().as_str() {
+                "corrected" => Compatibility::Corrected,
+                "maxwell" => Compatibility::Maxwell,
+                _ => return Err("is neither Corrected nor Maxwell".into()),
+            };
+            Ok(())
+        },
+    ),
     option("exclude_columns", "NAME,…", "columns left out of data and old; /expressions/ too", |d, v| {
         d.settings.output.exclude_columns = list(v);
         Ok(())
@@ -184,102 +179,23 @@ const OUTPUT: &[Entry] = &[
     }),
 ];
 
-const CLUSTER: &[Entry] = &[
-    option("ha", "", "form a cluster with other workers", |d, v| flag(&mut d.ha, v)),
-    option("cluster", "NAME", "the cluster's name in logs and metrics (maxwell)", |d, v| {
-        put(&mut d.settings.cluster, v)
-    }),
-    option("zookeeper_hosts", "HOST:PORT,…", "where the members meet", hosts),
-    option("ha.zookeeper.hosts", "HOST:PORT,…", "the same", hosts),
-    option("zookeeper_root", "PATH", "the cluster's node (/maxwell)", |d, v| {
-        d.root = Some(v.into());
-        Ok(())
-    }),
-    option("member_id", "NAME", "this member's name (the host's)", |d, v| put(&mut d.process.member_id, v)),
-    option("member_priority", "NUMBER", "election priority, higher first (0)", |d, v| {
-        number(&mut d.process.member_priority, v)
-    }),
-    option("advertise_host", "HOST", "host that peers reach this member by (the host's name)", |d, v| {
-        put(&mut d.process.advertise_host, v)
-    }),
-    option("probe_port", "PORT", "port where peers hold a connection (9091)", |d, v| {
-        number(&mut d.process.probe_port, v)
-    }),
-    option("ha.failover.enabled", "", "take over without being asked (true)", |d, v| {
-        flag(&mut d.settings.failover.enabled, v)
-    }),
-    option("ha.heartbeat.interval", "MILLISECONDS", "between a member's heartbeats (5000)", |d, v| {
-        number(&mut d.settings.failover.heartbeat_interval_milliseconds, v)
-    }),
-    option("ha.heartbeat.timeout", "MILLISECONDS", "ZooKeeper session timeout (15000)", |d, v| {
-        number(&mut d.settings.failover.session_timeout_milliseconds, v)
-    }),
-    option("ha.election.timeout", "MILLISECONDS", "an election starts afresh after this (30000)", |d, v| {
-        number(&mut d.settings.failover.election_timeout_milliseconds, v)
-    }),
-    option("ha.failover.max_retries", "NUMBER", "attempts before handing over (3)", |d, v| {
-        number(&mut d.settings.failover.max_retries, v)
-    }),
-    option("ha.failover.retry_interval", "MILLISECONDS", "between such attempts (10000)", |d, v| {
-        number(&mut d.settings.failover.retry_interval_milliseconds, v)
-    }),
-];
-
-const PROCESS: &[Entry] = &[
-    option("http_port", "PORT", "port of /livez, /readyz and /metrics (9090)", |d, v| {
-        number(&mut d.settings.port, v)
-    }),
-    option("http_config", "", "let the filter be changed through /config", |d, v| {
-        flag(&mut d.process.http_config, v)
-    }),
-    option("state_file", "FILE", "the position, without Kafka (./maxwell.position)", |d, v| {
-        d.process.state_file = v.into();
-        Ok(())
-    }),
-    option("log_level", "LEVEL", "error, warn, info, debug or trace (info)", log_level),
-    option("log_format", "FORM", "json, or text (json; text on a terminal)", |d, v| {
-        d.settings.logging.format = match v {
-            "json" => LogFormat::Json,
-            "text" => LogFormat::Text,
-            _ => return Err("is neither json nor text".into()),
-        };
-        Ok(())
-    }),
-];
-
-fn put(field: &mut String, value: &str) -> Result<(), String> {
+pub(super) fn put(field: &mut String, value: &str) -> Result<(), String> {
     value.clone_into(field);
     Ok(())
 }
 
-fn flag(field: &mut bool, value: &str) -> Result<(), String> {
+pub(super) fn flag(field: &mut bool, value: &str) -> Result<(), String> {
     *field = boolean(value)?;
     Ok(())
 }
 
-fn number<T: std::str::FromStr>(field: &mut T, value: &str) -> Result<(), String> {
+pub(super) fn number<T: std::str::FromStr>(field: &mut T, value: &str) -> Result<(), String> {
     *field = value.parse().map_err(|_| "is not a number that fits".to_owned())?;
     Ok(())
 }
 
-fn list(value: &str) -> Vec<String> {
+pub(super) fn list(value: &str) -> Vec<String> {
     value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-}
-
-fn hosts(draft: &mut Draft, value: &str) -> Result<(), String> {
-    draft.hosts = list(value);
-    Ok(())
-}
-
-fn init_position(draft: &mut Draft, value: &str) -> Result<(), String> {
-    let mut parts = value.split(':');
-    let (file, offset) = (parts.next().unwrap_or(""), parts.next().and_then(|offset| offset.parse().ok()));
-    if file.is_empty() || offset.is_none() {
-        return Err("is not FILE:OFFSET".into());
-    }
-    draft.settings.mysql.start =
-        Start { from: StartFrom::Position, file: Some(file.into()), offset, set: None };
-    Ok(())
 }
 
 fn partition_by(value: &str) -> Result<PartitionBy, String> {
@@ -313,25 +229,15 @@ fn named(value: &str) -> Option<String> {
     Some(value.to_owned()).filter(|value| !value.is_empty())
 }
 
-fn log_level(draft: &mut Draft, value: &str) -> Result<(), String> {
-    draft.settings.logging.level = match value.to_lowercase().as_str() {
-        "error" => LogLevel::Error,
-        "warn" | "warning" => LogLevel::Warn,
-        "info" => LogLevel::Info,
-        "debug" => LogLevel::Debug,
-        "trace" => LogLevel::Trace,
-        _ => return Err("is none of error, warn, info, debug, trace".into()),
-    };
-    Ok(())
-}
-
 fn entries() -> impl Iterator<Item = &'static Entry> {
     SECTIONS.iter().flat_map(|(_, entries)| entries.iter())
 }
 
 /// Whether an option is true or false, and may stand without a value.
-pub(super) fn is_flag(name: &str) -> bool {
-    matches!(name, "help" | "version") || entries().any(|entry| entry.name == name && entry.value.is_empty())
+pub fn is_flag(name: &str) -> bool {
+    matches!(name, "help" | "version")
+        || notices::is_flag(name)
+        || entries().any(|entry| entry.name == name && entry.value.is_empty())
 }
 
 /// Applies one option.
@@ -341,31 +247,35 @@ pub(super) fn apply(
     value: &str,
     origin: &'static str,
 ) -> Result<(), OptionError> {
-    let value = if name.starts_with("ha.") { without_comment(value) } else { value };
+    let commented = name.starts_with("ha.") || name.starts_with("maxwell.");
+    let value = if commented { without_comment(value) } else { value };
     // A dot cannot be in an environment variable's name.
     let dotted = name.replace('_', ".");
     let found =
         entries().find(|entry| entry.name == name).or_else(|| entries().find(|entry| entry.name == dotted));
+    let wrong = |problem: String| {
+        let secret = ["password", "secret", "jaas"].iter().any(|word| name.contains(word));
+        let value = if secret { "***" } else { value };
+        OptionError::Value { name: name.into(), value: value.into(), problem }
+    };
     if let Some(entry) = found {
-        let secret = entry.name.contains("password") || entry.name == "secret_key";
-        let shown = if secret { "***" } else { value };
-        return (entry.apply)(draft, value).map_err(|problem| OptionError::Value {
-            name: name.into(),
-            value: shown.into(),
-            problem,
-        });
+        return (entry.apply)(draft, value).map_err(wrong);
     }
     if let Some(property) = name.strip_prefix("kafka.") {
-        draft.kafka.properties.insert(property.into(), value.into());
+        return kafka_client::apply(draft, property, value).map_err(wrong);
+    }
+    if let Some(words) = notices::about(name) {
+        draft.notice(name, words);
         return Ok(());
     }
-    match refused::instead(name) {
+    match refused::instead(name, value) {
         Some(instead) => Err(OptionError::Refused { name: name.into(), instead }),
+        None if refused::is_known(name) => Ok(()),
         None => Err(OptionError::Unknown { name: name.into(), origin, hint: nearest(name) }),
     }
 }
 
-/// `15000   # a comment` is 15000, as the documented examples of the `ha.*` names are written.
+/// `15000   # a comment` is 15000, as the documented examples of these names are written.
 fn without_comment(value: &str) -> &str {
     value.split_once(" #").map_or(value, |(value, _)| value).trim()
 }
@@ -394,14 +304,14 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// The help text.
+/// The help text: every option that does something.
 pub fn help() -> String {
     let mut text = String::from(
         "Streams the row changes of a MySQL or MariaDB binlog as Maxwell's JSON.\n\n  \
          maxwell --producer=stdout --host=127.0.0.1 --user=maxwell --password=…\n\n\
-         Options come from the command line, from the environment (MAXWELL_ and the name in capitals), from\n\
-         --config FILE (Maxwell's config.properties, ./config.properties if it is there) and from --settings FILE\n\
-         (YAML), the first that names one wins.\n",
+         Options come from the command line, from the environment (MAXWELL_ or --env_config_prefix, and the name),\n\
+         from JSON in the variable that --env_config names, from --config FILE (Maxwell's config.properties,\n\
+         ./config.properties if it is there) and from --settings FILE (YAML); the first that names one wins.\n",
     );
     for (title, entries) in SECTIONS {
         text.push_str(&format!("\n{title}\n"));
