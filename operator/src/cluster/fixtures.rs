@@ -16,11 +16,17 @@ pub(super) fn secret(pairs: &[(&str, &str)]) -> Option<SecretData> {
     Some(SecretData(pairs.iter().map(|(key, text)| ((*key).to_owned(), value(text))).collect()))
 }
 
+/// A Secret with a key for encryption.
+pub(super) fn encryption(key: &str) -> Option<SecretData> {
+    secret(&[("key", key)])
+}
+
 /// The Secrets that the manifests refer to.
 pub(super) fn secrets() -> Secrets {
     [
         ("orders-mysql".to_owned(), credentials("maxwell", "s3cret\n")),
         ("orders-zookeeper".to_owned(), credentials("zk", "zk-s3cret")),
+        ("orders-encryption".to_owned(), encryption("0123456789abcdef\n")),
         ("mysql-ca".to_owned(), secret(&[("ca.crt", "PEM")])),
         ("maxwell-mysql".to_owned(), secret(&[("tls.crt", "PEM"), ("tls.key", "PEM")])),
     ]

@@ -14,9 +14,10 @@ use maxwell_crds::names::{CONFIG_DIGEST_ANNOTATION, CONTAINER};
 use uuid::Uuid;
 
 use super::{labels, names};
-use crate::cluster::credentials::KEYS;
+use crate::cluster::credentials::{ENCRYPTION, KEYS};
 use crate::cluster::settings::{
-    CA, CERTIFICATE, DIRECTORY, FILE, KEY, MYSQL_CERTIFICATES, MYSQL_CREDENTIALS, ZOOKEEPER_CREDENTIALS,
+    CA, CERTIFICATE, DIRECTORY, ENCRYPTION_KEY, FILE, KEY, MYSQL_CERTIFICATES, MYSQL_CREDENTIALS,
+    ZOOKEEPER_CREDENTIALS,
 };
 use crate::cluster::validate::Validated;
 
@@ -192,11 +193,14 @@ fn configuration(cluster: &Validated) -> Volume {
         .mysql_certificate_secret
         .as_ref()
         .map(|name| secret(name, MYSQL_CERTIFICATES, &[CERTIFICATE, KEY]));
+    let encryption =
+        cluster.encryption_secret.as_ref().map(|name| secret(name, ENCRYPTION_KEY, &[ENCRYPTION]));
+    let optional = [zookeeper, ca, own, encryption].into_iter().flatten();
     Volume {
         name: "configuration".to_owned(),
         projected: Some(ProjectedVolumeSource {
             default_mode: Some(READABLE),
-            sources: Some([settings, mysql].into_iter().chain(zookeeper).chain(ca).chain(own).collect()),
+            sources: Some([settings, mysql].into_iter().chain(optional).collect()),
         }),
         ..Volume::default()
     }
