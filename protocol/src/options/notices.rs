@@ -25,7 +25,6 @@ const NOTICES: &[(&str, &str)] = &[
     ("bootstrapper", "bootstraps never hold up the stream"),
     ("kafka_version", "one client serves every broker"),
     ("producer_ack_timeout", "an unanswered Kafka transaction ends by itself; see transactionTimeoutSeconds"),
-    ("http_config", "the filter is changed in the settings"),
     ("http_diagnostic_timeout", "/diagnostic tells what is known and waits for nothing"),
     ("metrics_type", METRICS),
     ("metrics_slf4j_interval", METRICS),
@@ -41,7 +40,6 @@ const NOTICES: &[(&str, &str)] = &[
 /// Those, and refused ones, that are true or false and may stand without a value.
 const FLAGS: &[&str] = &[
     "daemon",
-    "http_config",
     "ignore_missing_schema",
     "ignore_producer_error",
     "master_recovery",
