@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use maxwell_protocol::bootstrap::{BootstrapPhase, BootstrapTask};
-use maxwell_protocol::settings::Compatibility;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -90,7 +89,7 @@ pub(super) async fn copy(shop: &Shop, task: &BootstrapTask) -> Result<Ended, Cop
     };
     let name = (found.database, found.table);
     let copy = describe(&name.0, &name.1, found.catalog, &found.columns)?;
-    let original = shop.style.output.compatibility == Compatibility::Maxwell;
+    let original = !shop.settings.like_stream;
     let style = style(&shop.style, original);
     let comment = request.comment.as_deref();
     let encoder = TableEncoder::copied(copy.table.clone(), &style, "bootstrap-insert", comment);
