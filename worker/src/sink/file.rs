@@ -118,6 +118,8 @@ mod tests {
             transactions: 1,
             source_time: 0,
             drained: true,
+            copied: false,
+            bootstrap: None,
         }
     }
 

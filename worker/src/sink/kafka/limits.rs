@@ -153,6 +153,8 @@ mod tests {
             transactions: 0,
             source_time: 0,
             drained: false,
+            copied: false,
+            bootstrap: None,
         };
         // 3, key 1+2, value 2+100, count 1, id 1+2+1+3, epoch 1+5+1+1: 124, whose length takes 2.
         assert_eq!(batch_size(&chunk, &record, chunk.value(&record), "7"), 61 + 2 + 124);
