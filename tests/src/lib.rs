@@ -2,6 +2,7 @@
 //! against what was written. Uses public interfaces only.
 
 pub mod bench;
+pub mod bootstrap;
 pub mod chaos;
 pub mod consumer;
 pub mod corpus;
@@ -11,5 +12,6 @@ pub mod kubernetes;
 pub mod lab;
 pub mod large;
 pub mod topic;
+pub mod types;
 pub mod worker;
 pub mod writer;

@@ -1,7 +1,7 @@
 //! From the resource's spec to the worker's settings: the document that the workers mount. Pure.
 
 use maxwell_crds::v1alpha1::MaxwellClusterSpec;
-use maxwell_protocol::settings::{Kafka, MySql, Producer, Secret, Settings, ZooKeeper};
+use maxwell_protocol::settings::{Kafka, MySql, MySqlTls, Producer, Secret, Settings, ZooKeeper};
 use maxwell_protocol::tree::Tree;
 
 /// Where the worker finds what is mounted.
@@ -15,6 +15,12 @@ pub(super) const MYSQL_CREDENTIALS: &str = "credentials/mysql";
 
 /// Where ZooKeeper's credentials are, below [`DIRECTORY`].
 pub(super) const ZOOKEEPER_CREDENTIALS: &str = "credentials/zookeeper";
+
+/// Where the certificates for MySQL are, below [`DIRECTORY`], and their files' names, which are the Secrets' keys too.
+pub(super) const MYSQL_CERTIFICATES: &str = "certificates/mysql";
+pub(super) const CA: &str = "ca.crt";
+pub(super) const CERTIFICATE: &str = "tls.crt";
+pub(super) const KEY: &str = "tls.key";
 
 /// The cluster's root node.
 pub(super) fn root(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -> String {
@@ -32,6 +38,7 @@ pub(super) fn settings(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -
         failover: spec.failover.clone(),
         filter: spec.filter.clone(),
         output: spec.output.clone(),
+        bootstrap: Default::default(),
         port: spec.monitoring.port,
         logging: spec.logging.clone(),
     }
@@ -39,12 +46,22 @@ pub(super) fn settings(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -
 
 fn mysql(spec: &MaxwellClusterSpec) -> MySql {
     let mysql = &spec.mysql;
+    let (ca, own) = (&mysql.tls.ca_secret_ref, &mysql.tls.client_certificate_secret_ref);
+    let file = |name: &str| format!("{DIRECTORY}/{MYSQL_CERTIFICATES}/{name}");
     MySql {
         host: mysql.host.clone(),
         port: mysql.port,
         user: String::new(),
         password: Secret::default(),
         credentials_directory: Some(format!("{DIRECTORY}/{MYSQL_CREDENTIALS}")),
+        tls: MySqlTls {
+            mode: mysql.tls.mode,
+            ca_file: ca.as_ref().map(|_| file(CA)),
+            certificate_file: own.as_ref().map(|_| file(CERTIFICATE)),
+            key_file: own.as_ref().map(|_| file(KEY)),
+        },
+        failover_hosts: mysql.failover_hosts.clone(),
+        on_position_lost: mysql.on_position_lost,
         flavor: mysql.flavor,
         gtid: mysql.gtid,
         server_id_base: mysql.server_id_base,

@@ -35,8 +35,9 @@ impl Place {
             // Saturated only by a ROTATE event whose offset is damaged.
             end = end.saturating_add(1 << 32);
         }
-        self.offset = end;
-        end.saturating_sub(u64::from(header.event_size()))
+        let before = std::mem::replace(&mut self.offset, end);
+        // An inflated event says a size that it has not got in the file; it starts where the last one ended.
+        end.saturating_sub(u64::from(header.event_size())).max(before)
     }
 
     /// Whether everything before `other` was passed. Files are compared by their number: a longer name is later.

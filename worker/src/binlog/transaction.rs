@@ -14,13 +14,18 @@
 use std::sync::Arc;
 
 use maxwell_protocol::gtid::{Gtid, GtidSet};
-use maxwell_protocol::position::{Inside, Position};
+use maxwell_protocol::position::{Inside, Position, Prepared};
 use mysql_common::binlog::events::Event;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::BinlogError;
-use super::event::{Kind, Operation, Statement, classify, statement};
+use super::event::{Kind, Operation, Statement, classify, rows_query, statement};
 use super::place::Place;
+
+mod savepoints;
+#[cfg(test)]
+mod tests;
+mod xa;
 
 /// Rows of a large transaction are sent on in pieces of this size.
 const STREAM_BYTES: usize = 64 * 1024;
@@ -35,6 +40,8 @@ pub enum End {
     },
     /// With a ROLLBACK: nothing of it is shown.
     Rollback,
+    /// As an XA transaction that waits for its outcome: nothing of it is shown yet.
+    Prepared,
 }
 
 /// What bounds the memory of an open transaction.
@@ -42,11 +49,13 @@ pub enum End {
 pub struct Limits {
     /// Bytes of row events that are held while the end is unknown.
     pub held_bytes: usize,
+    /// Whether the statements behind the rows are held with them.
+    pub queries: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { held_bytes: 16 * 1024 * 1024 }
+        Self { held_bytes: 16 * 1024 * 1024, queries: false }
     }
 }
 
@@ -65,8 +74,10 @@ pub struct HeldRows<T> {
     pub digest_before: u64,
     /// Rows at its start that were sent before a restart.
     pub skip_rows: u64,
-    /// Offset of the event in the binlog file.
+    /// Where the event starts in the binlog file.
     pub offset: u64,
+    /// The statement behind it, if that is known and wanted.
+    pub query: Option<Arc<str>>,
 }
 
 /// Facts of the open transaction that its rows carry.
@@ -113,6 +124,16 @@ pub enum Step<T> {
         /// The text.
         text: String,
     },
+    /// A statement that changed rows, which the binlog does not show.
+    RowLess {
+        /// Default database.
+        database: String,
+        /// The text.
+        text: String,
+    },
+    /// An XA transaction commits: read its rows where they are, pass them to [`Assembler::push_rows`] and call
+    /// [`Assembler::replayed`].
+    Replay(Prepared),
 }
 
 #[derive(Debug)]
@@ -122,11 +143,17 @@ struct Open<T> {
     held_bytes: usize,
     next_index: u64,
     digest: u64,
+    /// The latest statement; it holds until there is another.
+    query: Option<Arc<str>>,
     end: Option<End>,
     resume: Option<Inside>,
     emitted: bool,
     /// Whether rows may follow: a BEGIN was seen, or MariaDB's GTID event, which stands for it.
     begun: bool,
+    /// Index behind the last rows event of which something was emitted.
+    emitted_to: u64,
+    /// Savepoints and the index of the rows event that came next.
+    savepoints: Vec<(String, u64)>,
 }
 
 /// The state machine. `T` is what the caller knows of a table.
@@ -143,6 +170,9 @@ pub struct Assembler<T> {
     gtids: Option<GtidSet>,
     resume: Option<Inside>,
     open: Option<Open<T>>,
+    /// XA transactions that wait for their outcome, and the one whose commit is open.
+    prepared: Vec<Prepared>,
+    committing: Option<String>,
     payload: bool,
     committed_at: i64,
     transactions: u64,
@@ -160,6 +190,8 @@ impl<T> Assembler<T> {
             gtids,
             resume: position.inside.clone(),
             open: None,
+            prepared: position.prepared.clone(),
+            committing: None,
             payload: false,
             committed_at: 0,
             transactions: 0,
@@ -174,6 +206,7 @@ impl<T> Assembler<T> {
             file: if self.anchored { self.read.file.clone() } else { String::new() },
             offset: self.start_offset,
             inside: None,
+            prepared: self.prepared.clone(),
         }
     }
 
@@ -226,15 +259,16 @@ impl<T> Assembler<T> {
                 self.begin_if_closed(&event, start);
                 Ok(Step::Rows(event, operation))
             }
+            Kind::RowsQuery => {
+                self.on_rows_query(&event, start);
+                Ok(Step::None)
+            }
             Kind::Payload => {
                 self.payload = true;
                 Ok(Step::None)
             }
             Kind::Incident => Err(BinlogError::Incident(self.place())),
-            Kind::Unsupported(what) => Err(BinlogError::Unsupported {
-                what: format!("{what} at {}", self.place()),
-                mend: "it is not supported yet; start behind it with mysql.start",
-            }),
+            Kind::XaPrepare { one_phase, name } => self.on_xa_prepare(one_phase, name),
             Kind::Rotate { .. } | Kind::Heartbeat | Kind::Other => Ok(Step::None),
         }
     }
@@ -257,16 +291,20 @@ impl<T> Assembler<T> {
         self.anchored = true;
         let resume = self.resume.take();
         let end = resume.as_ref().map(|inside| End::Commit { xid: inside.xid });
+        let resume_at = resume.as_ref().map_or(0, |inside| inside.event + u64::from(inside.row > 0));
         self.open = Some(Open {
             header,
             held: Vec::new(),
             held_bytes: 0,
             next_index: 0,
             digest: 0,
+            query: None,
             end,
             resume,
+            emitted_to: resume_at,
             emitted: false,
             begun: false,
+            savepoints: Vec::new(),
         });
     }
 
@@ -292,6 +330,7 @@ impl<T> Assembler<T> {
             return Err(BinlogError::IncompletePayload(self.place()));
         }
         self.drop_unfinished();
+        self.check_first(gtid.as_ref(), start)?;
         let begun = matches!(gtid, Some(Gtid::MariaDb { .. })) && !standalone;
         let seconds = i64::from(event.header().timestamp()) * 1000;
         let committed_at = if committed_at > 0 { (committed_at / 1000) as i64 } else { seconds };
@@ -310,6 +349,22 @@ impl<T> Assembler<T> {
         }
     }
 
+    /// The first transaction must not be one that was passed. MariaDB's place is checked before the dump is opened:
+    /// its sets cannot tell.
+    fn check_first(&self, gtid: Option<&Gtid>, start: u64) -> Result<(), BinlogError> {
+        let (Some(passed), Some(gtid @ Gtid::MySql { .. }), 0) = (&self.gtids, gtid, self.transactions)
+        else {
+            return Ok(());
+        };
+        let mut only = GtidSet::default();
+        only.add(gtid);
+        if !passed.contains(&only) {
+            return Ok(());
+        }
+        let place = format!("{}:{start}", self.read.file);
+        Err(BinlogError::Misplaced { server: self.server.clone(), gtid: gtid.to_string(), place })
+    }
+
     fn open_mut(&mut self) -> &mut Open<T> {
         self.open.as_mut().expect("called only while a transaction is open")
     }
@@ -325,6 +380,16 @@ impl<T> Assembler<T> {
         Step::None
     }
 
+    fn on_rows_query(&mut self, event: &Event, start: u64) {
+        if self.limits.queries {
+            self.begin_if_closed(event, start);
+            let query = rows_query(event);
+            let open = self.open_mut();
+            open.held_bytes += query.len();
+            open.query = Some(query.into());
+        }
+    }
+
     fn on_query(
         &mut self,
         event: &Event,
@@ -337,18 +402,27 @@ impl<T> Assembler<T> {
             Statement::Begin => Ok(self.on_begin(event, thread, start)),
             Statement::Commit => self.finish(End::Commit { xid: None }),
             Statement::Rollback => self.finish(End::Rollback),
-            Statement::Savepoint => Ok(Step::None),
-            Statement::Xa => Err(BinlogError::Unsupported {
-                what: format!("an XA transaction at {}", self.place()),
-                mend: "it is not supported yet; start behind it with mysql.start",
-            }),
+            Statement::Savepoint => self.on_savepoint(&text),
+            Statement::Xa => self.on_xa(event, thread, text, start),
+            Statement::Nothing => {
+                self.pass_unless_begun();
+                Ok(Step::None)
+            }
+            Statement::Rows => {
+                self.pass_unless_begun();
+                Ok(Step::RowLess { database, text })
+            }
             Statement::Other => {
-                let inside_rows = self.open.as_ref().is_some_and(|open| open.begun || open.next_index > 0);
-                if !inside_rows {
-                    self.pass();
-                }
+                self.pass_unless_begun();
                 Ok(Step::Statement { database, text })
             }
+        }
+    }
+
+    /// A statement that stands on its own is a transaction of its own.
+    fn pass_unless_begun(&mut self) {
+        if !self.open.as_ref().is_some_and(|open| open.begun || open.next_index > 0) {
+            self.pass();
         }
     }
 
@@ -360,7 +434,8 @@ impl<T> Assembler<T> {
         table: Option<Arc<T>>,
         row_offset: impl FnOnce(&Event, u64) -> Result<usize, BinlogError>,
     ) -> Result<Step<T>, BinlogError> {
-        let offset = self.read.offset;
+        let length = if self.payload { 0 } else { u64::from(event.header().event_size()) };
+        let offset = self.read.offset.saturating_sub(length);
         let held_limit = self.limits.held_bytes;
         let open = self.open_mut();
         let (index, digest_before) = (open.next_index, open.digest);
@@ -384,11 +459,12 @@ impl<T> Assembler<T> {
         }
         open.digest = chain(digest_before, rows);
         let Some(table) = table else { return Ok(Step::None) };
-        if open.end == Some(End::Rollback) {
+        if matches!(open.end, Some(End::Rollback | End::Prepared)) {
             return Ok(Step::None);
         }
         open.held_bytes += rows.len();
-        open.held.push(HeldRows { event, table, operation, index, digest_before, skip_rows, offset });
+        let query = open.query.clone();
+        open.held.push(HeldRows { event, table, operation, index, digest_before, skip_rows, offset, query });
         match open.end {
             Some(End::Commit { xid }) => Ok(self.stream(xid)),
             None if open.held_bytes > held_limit => Ok(Step::FindEnd),
@@ -402,7 +478,7 @@ impl<T> Assembler<T> {
         open.end = Some(end);
         match end {
             End::Commit { xid } => self.stream(xid),
-            End::Rollback => {
+            End::Rollback | End::Prepared => {
                 open.held.clear();
                 Step::None
             }
@@ -420,6 +496,7 @@ impl<T> Assembler<T> {
         let rows = std::mem::replace(&mut open.held, keep);
         open.held_bytes = 0;
         open.emitted = true;
+        open.emitted_to = rows.last().map_or(open.emitted_to, |last| last.index + 1);
         Step::Emit { rows, header: open.header.clone(), xid, start, last: false }
     }
 

@@ -3,3 +3,5 @@
 
 pub mod catalog;
 pub mod charset;
+pub mod deviating;
+pub mod single_byte;

@@ -2,12 +2,12 @@
 //! repeats what was printed since the last save.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use maxwell_protocol::position::PositionRecord;
 
-use super::{Chunk, Sink, SinkError, TakenOver, Writer};
+use super::{Chunk, Sink, SinkError, TakenOver, Writer, state};
 use crate::coordination::{Ownership, ShardContext};
 
 /// Standard output with a position file.
@@ -20,7 +20,7 @@ pub struct StdoutSink {
 #[async_trait]
 impl Sink for StdoutSink {
     async fn take_over(&self, _: &ShardContext, _: &dyn Ownership) -> Result<TakenOver, SinkError> {
-        let last = load(&self.state_file)?;
+        let last = state::load(&self.state_file)?;
         Ok(TakenOver {
             writer: Box::new(StdoutWriter { state_file: self.state_file.clone() }),
             last,
@@ -33,39 +33,19 @@ impl Sink for StdoutSink {
     }
 }
 
-fn load(path: &Path) -> Result<Option<PositionRecord>, SinkError> {
-    match std::fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| SinkError::Unfit {
-            problem: format!("{} is not a position: {error}", path.display()),
-            mend: "remove the file to start afresh".into(),
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(SinkError::Io { doing: "read the position file", source }),
-    }
-}
-
 struct StdoutWriter {
     state_file: PathBuf,
 }
 
 impl Writer for StdoutWriter {
     fn write(&mut self, chunk: &Chunk, _: u64) -> Result<(), SinkError> {
-        let mut lines = Vec::with_capacity(chunk.bytes.len());
-        for record in &chunk.records {
-            lines.extend_from_slice(chunk.value(record));
-            lines.push(b'\n');
-        }
         let mut out = std::io::stdout().lock();
-        out.write_all(&lines)
+        out.write_all(&chunk.lines())
             .and_then(|()| out.flush())
             .map_err(|source| SinkError::Io { doing: "write to standard output", source })
     }
 
-    /// Written aside, then renamed: a crash leaves the old position or the new one.
     fn commit(&mut self, record: &PositionRecord) -> Result<(), SinkError> {
-        let io = |source| SinkError::Io { doing: "save the position file", source };
-        let aside = self.state_file.with_extension("new");
-        std::fs::write(&aside, serde_json::to_vec(record).map_err(|error| io(error.into()))?).map_err(io)?;
-        std::fs::rename(&aside, &self.state_file).map_err(io)
+        state::save(&self.state_file, record)
     }
 }

@@ -7,13 +7,23 @@ use super::SourceError;
 use crate::schema::catalog::{CatalogColumn, CatalogTable, values_of};
 use crate::schema::charset::Charset;
 
-const COLUMNS: &str = "SELECT COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, CHARACTER_SET_NAME \
+const COLUMNS: &str = "SELECT COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, CHARACTER_SET_NAME, DATETIME_PRECISION \
     FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION";
 const PRIMARY_KEY: &str = "SELECT COLUMN_NAME FROM information_schema.STATISTICS \
     WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX";
 const CHECKS: &str = "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ? AND TABLE_NAME = ?";
+/// MariaDB's columns that no SELECT shows: two of a table with system versioning that does not name them itself, one
+/// for every unique key over long values.
+const HIDDEN: &str = "SELECT CAST(\
+    (SELECT COUNT(*) * 2 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? \
+        AND TABLE_TYPE = 'SYSTEM VERSIONED' AND NOT EXISTS (SELECT * FROM information_schema.COLUMNS \
+            WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND GENERATION_EXPRESSION IN ('ROW START', 'ROW END'))) \
+    + (SELECT COUNT(DISTINCT INDEX_NAME) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? \
+        AND TABLE_NAME = ? AND INDEX_TYPE = 'HASH' AND NON_UNIQUE = 0 AND NOT EXISTS (SELECT * FROM \
+            information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND ENGINE = 'MEMORY')) \
+    AS UNSIGNED)";
 
-type ColumnRow = (String, String, String, Option<String>);
+type ColumnRow = (String, String, String, Option<String>, Option<u8>);
 
 /// The table as it is now; `None` if it does not exist.
 pub async fn table(
@@ -29,9 +39,11 @@ pub async fn table(
     }
     let key: Vec<String> = conn.exec(PRIMARY_KEY, (database, name)).await.map_err(failed)?;
     let json = if mariadb { json_columns(conn, database, name).await? } else { Vec::new() };
+    let hidden = if mariadb { hidden_columns(conn, database, name).await? } else { 0 };
     let columns: Vec<CatalogColumn> = rows
         .into_iter()
-        .map(|(name, data_type, column_type, charset)| CatalogColumn {
+        .map(|(name, data_type, column_type, charset, fsp)| CatalogColumn {
+            fsp: fsp.unwrap_or(0),
             json_text: json.contains(&name),
             unsigned: column_type.contains("unsigned"),
             values: if matches!(data_type.as_str(), "enum" | "set") {
@@ -46,16 +58,25 @@ pub async fn table(
         .collect();
     let primary_key =
         key.iter().filter_map(|name| columns.iter().position(|column| column.name == *name)).collect();
-    Ok(Some(CatalogTable { columns, primary_key }))
+    Ok(Some(CatalogTable { columns, primary_key, hidden }))
 }
 
 /// MariaDB's JSON columns: text with a `json_valid` check of its own name.
-pub async fn json_columns(conn: &mut Conn, database: &str, name: &str) -> Result<Vec<String>, SourceError> {
+async fn json_columns(conn: &mut Conn, database: &str, name: &str) -> Result<Vec<String>, SourceError> {
     let clauses: Vec<String> = conn
         .exec(CHECKS, (database, name))
         .await
         .map_err(|error| SourceError::failed("read the table's checks", name, error))?;
     Ok(clauses.iter().filter_map(|clause| json_column(clause)).collect())
+}
+
+async fn hidden_columns(conn: &mut Conn, database: &str, name: &str) -> Result<u8, SourceError> {
+    let table = (database, name, database, name, database, name, database, name);
+    let count: Option<u8> = conn
+        .exec_first(HIDDEN, table)
+        .await
+        .map_err(|error| SourceError::failed("read the table's hidden columns", name, error))?;
+    Ok(count.unwrap_or(0))
 }
 
 fn json_column(clause: &str) -> Option<String> {

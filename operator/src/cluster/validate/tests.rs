@@ -28,6 +28,23 @@ fn wrong_settings_are_named_by_field_value_and_mend() {
 }
 
 #[test]
+fn secrets_with_certificates_are_looked_into() {
+    let cluster = fixtures::parse(fixtures::FULL);
+    let mut secrets = fixtures::secrets();
+    secrets.insert("mysql-ca".into(), None);
+    secrets.insert("maxwell-mysql".into(), fixtures::secret(&[("tls.crt", "PEM")]));
+    let verdict = validate(&cluster, &secrets, "maxwell:0.0.0");
+    let messages: Vec<&str> = verdict.problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "spec.mysql.tls.caSecretRef.name: Secret 'mysql-ca' does not exist; make it with the keys ca.crt",
+            "spec.mysql.tls.clientCertificateSecretRef.name: Secret 'maxwell-mysql' has no key 'tls.key'; add it, in PEM",
+        ]
+    );
+}
+
+#[test]
 fn credentials_in_the_clear_are_refused_and_not_repeated() {
     for name in SECRET_PROPERTIES {
         let mut cluster = fixtures::cluster();

@@ -1,11 +1,13 @@
 //! Kafka: rows and the shard's position in one transaction. The only module that holds its client library.
 //!
 //! `config` makes client configurations, `takeover` fences the owner before, `positions` makes and reads the position
-//! topic, `writer` produces and commits. A producer is crash-only: after any doubt it is dropped and a new one made.
+//! topic, `limits` knows how large a row may be, `writer` produces and commits. A producer is crash-only: after any doubt it is dropped and a new one made.
 
 mod config;
+mod limits;
 mod positions;
 mod takeover;
+mod topics;
 mod writer;
 
 pub use takeover::KafkaSink;
@@ -26,10 +28,10 @@ fn classify(doing: &'static str, error: &KafkaError) -> SinkError {
             | RDKafkaErrorCode::ProducerFenced
             | RDKafkaErrorCode::InvalidProducerEpoch,
         ) => SinkError::Fenced,
-        Some(RDKafkaErrorCode::MessageSizeTooLarge) => SinkError::TooLarge {
-            problem: format!("{doing}: a row is larger than the topic takes ({error})"),
-            mend: "raise max.message.bytes of the topic and kafka.properties message.max.bytes".into(),
-        },
+        // Every row was measured before: the limit was another then.
+        Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+            SinkError::Bounds(format!("{doing}: a batch is larger than the topic takes by now ({error})"))
+        }
         Some(
             RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::TransactionalIdAuthorizationFailed
