@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use maxwell_worker::options::{Place, properties, read};
+use maxwell_protocol::options::properties;
+use maxwell_worker::options::{Place, read};
 
 /// Names of files would be opened.
 const FILES: [&str; 2] = ["config", "settings"];

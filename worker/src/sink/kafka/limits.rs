@@ -120,7 +120,6 @@ fn varint(number: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use maxwell_protocol::position::Position;
 
     use super::*;
 
