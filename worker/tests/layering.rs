@@ -19,7 +19,7 @@ const USES: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("failpoint", &[]),
     // The engine, and what counts its progress through `engine::status::Observer`.
-    ("engine", &["binlog", "coordination", "encode", "filter", "sink", "source"]),
+    ("engine", &["binlog", "coordination", "encode", "filter", "schema", "sink", "source"]),
     ("metrics", &["engine"]),
     ("http", &["failpoint", "metrics"]),
     // Wiring.

@@ -13,6 +13,9 @@ pub struct Kafka {
     /// Topic of the rows; `%{database}`, `%{table}` and `%{type}` are replaced.
     #[serde(default = "default_topic")]
     pub topic: String,
+    /// Topic of schema changes, with `output.ddl`. Default: `topic`, which then may hold no placeholders.
+    #[serde(default)]
+    pub ddl_topic: Option<String>,
     /// The compacted topic that holds the positions, one partition per shard; made by the workers. Default:
     /// `<cluster>.positions`.
     #[serde(default)]

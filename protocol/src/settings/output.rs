@@ -13,6 +13,9 @@ pub struct Output {
     /// `xoffset` on the other rows.
     #[serde(default = "yes")]
     pub xoffset: bool,
+    /// Changes of the schema as messages of their own.
+    #[serde(default)]
+    pub ddl: bool,
     /// Columns that are NULL.
     #[serde(default = "yes")]
     pub nulls: bool,
@@ -61,6 +64,7 @@ impl Default for Output {
         Self {
             commit_info: true,
             xoffset: true,
+            ddl: false,
             nulls: true,
             binlog_position: false,
             gtid: false,

@@ -112,6 +112,12 @@ pub enum Step<T> {
         database: String,
         /// The text.
         text: String,
+        /// Header time, seconds since the epoch.
+        timestamp: u32,
+        /// Its GTID, if it has one.
+        gtid: Option<Gtid>,
+        /// Offset of its start in the binlog file.
+        start: u64,
     },
 }
 
@@ -344,10 +350,11 @@ impl<T> Assembler<T> {
             }),
             Statement::Other => {
                 let inside_rows = self.open.as_ref().is_some_and(|open| open.begun || open.next_index > 0);
+                let gtid = self.open.as_ref().and_then(|open| open.header.gtid.clone());
                 if !inside_rows {
                     self.pass();
                 }
-                Ok(Step::Statement { database, text })
+                Ok(Step::Statement { database, text, timestamp: event.header().timestamp(), gtid, start })
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Rows to Maxwell's messages: from the event's bytes straight into the output buffer. Pure.
 //!
 //! `message` writes a row's JSON, `value` a column's, `key` the record key and the text that decides the partition,
-//! `number`, `temporal`, `text` and `jsonb` what those are made of.
+//! `number`, `temporal`, `text` and `jsonb` what those are made of. `ddl` writes changes of the schema.
 
+pub mod ddl;
 pub mod jsonb;
 pub mod key;
 pub mod message;

@@ -6,9 +6,11 @@
 //! ```
 //! Both queues are bounded: a slow sink stops the reading of the binlog socket, and nothing grows.
 
+pub mod changes;
 pub mod committer;
 pub mod delay;
 pub mod error;
+pub mod follow;
 pub mod pump;
 pub mod run;
 pub mod status;

@@ -10,6 +10,7 @@ use mysql_common::binlog::events::Event;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::changes::{Changes, SchemaStatement};
 use super::error::EngineError;
 use super::tables::Tables;
 use crate::binlog::BinlogError;
@@ -62,6 +63,7 @@ pub struct Pump {
     bytes: Vec<u8>,
     records: Vec<Record>,
     topics: Vec<Arc<str>>,
+    changes: Changes,
     /// Images of the row at hand, kept for their memory.
     images: (Image, Image),
     xoffset: u64,
@@ -112,6 +114,7 @@ impl Pump {
         Self {
             assembler: Assembler::new(&parts.position, gtids, Limits::default()),
             tables: parts.tables,
+            changes: Changes::new(&parts.style),
             style: parts.style,
             side: parts.side,
             runtime: parts.runtime,
@@ -137,6 +140,9 @@ impl Pump {
         for event in batch.events {
             let step = self.assembler.push(event)?;
             self.act(step)?;
+            if !self.changes.is_empty() && self.assembler.is_between() {
+                self.encode_changes();
+            }
         }
         self.silent_batches += 1;
         if batch.drained || self.silent_batches >= SILENT_BATCHES {
@@ -173,12 +179,30 @@ impl Pump {
             Step::Emit { rows, header, xid, start, last } => {
                 self.emit(&rows, &header, xid, start.as_ref(), last)?;
             }
-            Step::Statement { database, text } => {
-                tracing::debug!(database, statement = text, "statement passed");
-                self.tables.forget();
+            Step::Statement { database, text, timestamp, gtid, start } => {
+                let file = self.assembler.read_up_to().0.to_owned();
+                self.statement(SchemaStatement { database, text, timestamp, gtid, file, start })?;
             }
         }
         Ok(())
+    }
+
+    fn statement(&mut self, statement: SchemaStatement) -> Result<(), PumpEnd> {
+        let SchemaStatement { database, text, .. } = &statement;
+        tracing::debug!(database, statement = text, "statement passed");
+        let events = self.tables.statement(database, text, &self.assembler.position())?;
+        // What was sent of its transaction before a restart began with it.
+        if self.style.output.ddl && self.inside.is_none() {
+            self.changes.push(statement, events);
+        }
+        Ok(())
+    }
+
+    fn encode_changes(&mut self) {
+        let topic = Arc::clone(&self.changes.topic);
+        let topic = self.topic(&topic);
+        let server = &self.side.server.id;
+        self.changes.encode(&mut self.bytes, &mut self.records, topic, server, &self.style);
     }
 
     fn rows(&mut self, event: Event, operation: Operation) -> Result<(), PumpEnd> {
@@ -200,6 +224,9 @@ impl Pump {
         start: Option<&Position>,
         last: bool,
     ) -> Result<(), PumpEnd> {
+        if !self.changes.is_empty() {
+            self.encode_changes();
+        }
         let gtid = header.gtid.as_ref().map(ToString::to_string);
         let (mut before, mut after) = std::mem::take(&mut self.images);
         for (at, held) in rows.iter().enumerate() {

@@ -20,6 +20,7 @@ use tracing::{Instrument, Span, field};
 use super::committer::{self, RecordBase};
 use super::delay::Delay;
 use super::error::{Disposition, EngineError};
+use super::follow::Follower;
 use super::pump::{Pump, PumpEnd, PumpParts};
 use super::status::Observer;
 use super::tables::Tables;
@@ -143,6 +144,8 @@ impl Engine {
                 Position { server: server.id.clone(), file: String::new(), offset: 4, ..position }
             }
         };
+        let side = SideDump { settings: self.settings.mysql.clone(), server: server.clone(), by };
+        let follower = answered(self.follow(&side, &position)).await?;
         // What follows ends the dump of whoever has it.
         run.ownership.prove().await.map_err(SinkError::from)?;
         let dump = answered(self.open(run, conn, &server, &position, by)).await?;
@@ -159,8 +162,8 @@ impl Engine {
             opened_milliseconds = (begun.elapsed() - checked).as_millis() as u64,
             "streaming"
         );
-        let side = SideDump { settings: self.settings.mysql.clone(), server: server.clone(), by };
-        let tables = Tables::new(self.filter.clone(), self.style.clone(), side.clone(), Handle::current());
+        let (filter, style) = (self.filter.clone(), self.style.clone());
+        let tables = Tables::new(filter, style, side.clone(), follower, Handle::current());
         let parts = PumpParts {
             position,
             tables,
@@ -172,6 +175,10 @@ impl Engine {
             closing: CancellationToken::new(),
         };
         Ok(Prepared { dump, parts, writer, base })
+    }
+
+    async fn follow(&self, side: &SideDump, position: &Position) -> Result<Follower, EngineError> {
+        Ok(Follower::start(side, &self.filter, self.style.output.ddl, position).await?)
     }
 
     fn commit(&self) -> Commit {

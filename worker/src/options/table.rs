@@ -115,6 +115,7 @@ const OUTPUT: &[Entry] = &[
         flag(&mut d.settings.output.commit_info, v)
     }),
     option("output_xoffset", "", "xoffset (true)", |d, v| flag(&mut d.settings.output.xoffset, v)),
+    option("output_ddl", "", "changes of the schema", |d, v| flag(&mut d.settings.output.ddl, v)),
     option("output_nulls", "", "columns that are NULL (true)", |d, v| flag(&mut d.settings.output.nulls, v)),
     option("output_binlog_position", "", "position", |d, v| flag(&mut d.settings.output.binlog_position, v)),
     option("output_gtid_position", "", "gtid", |d, v| flag(&mut d.settings.output.gtid, v)),

@@ -1,0 +1,1 @@
+//! Statements of every kind, and what becomes of a table.
