@@ -6,7 +6,7 @@ use super::catalog::charset_of_collation;
 use super::column::{charset, column};
 use super::create::{Options, is_index, option, primary_key};
 use super::cursor::{Cursor, Misread, Read};
-use super::{Alteration, ChangedColumn, ColumnAdd, ColumnChange};
+use super::{Alteration, ChangedColumn, ColumnAdd, ColumnChange, ColumnStep};
 
 /// Reads the rest of the statement.
 pub(super) fn alteration(cursor: &mut Cursor<'_>) -> Read<Alteration> {
@@ -82,7 +82,7 @@ fn add_one(cursor: &mut Cursor<'_>, tolerant: bool, found: &mut Alteration) -> R
     if read.is_key {
         found.adds_key = vec![read.column.name.clone()];
     }
-    found.adds.push(ColumnAdd { tolerant, column: read.column, place: read.place });
+    found.steps.push(ColumnStep::Add(ColumnAdd { tolerant, column: read.column, place: read.place }));
     Ok(())
 }
 
@@ -124,12 +124,12 @@ fn change(cursor: &mut Cursor<'_>, found: &mut Alteration) -> Read<()> {
         // The name keeps the case that it has.
         defined.name.clear();
     }
-    found.changes.push(ColumnChange {
+    found.steps.push(ColumnStep::Change(ColumnChange {
         from,
         tolerant,
         to: ChangedColumn::Defined(defined),
         place: read.place,
-    });
+    }));
     end(cursor)
 }
 
@@ -142,7 +142,7 @@ fn rename(cursor: &mut Cursor<'_>, found: &mut Alteration) -> Read<()> {
             return Err(Misread);
         }
         let to = ChangedColumn::Named(cursor.column()?);
-        found.changes.push(ColumnChange { from, tolerant, to, place: None });
+        found.steps.push(ColumnStep::Change(ColumnChange { from, tolerant, to, place: None }));
     } else if cursor.accept_any(&["INDEX", "KEY"]) {
         cursor.skip_element();
     } else {

@@ -3,7 +3,8 @@
 use super::catalog::{ColumnDef, TableDef, position};
 use super::kind::{binary_twin, is_text};
 use super::{
-    Alteration, Body, Catalog, Change, ChangedColumn, ColumnAdd, ColumnChange, ColumnPlace, TableName,
+    Alteration, Body, Catalog, Change, ChangedColumn, ColumnAdd, ColumnChange, ColumnPlace, ColumnStep,
+    TableName,
 };
 
 /// What happened.
@@ -199,10 +200,7 @@ fn altered(old: &TableDef, alteration: &Alteration, database_charset: Option<&st
             convert_column(column, charset);
         }
     }
-    change(&mut def, &alteration.changes)?;
-    for add in &alteration.adds {
-        insert(&mut def, add)?;
-    }
+    take_steps(&mut def, &alteration.steps)?;
     if alteration.drops_key {
         def.primary_key.clear();
     }
@@ -212,43 +210,54 @@ fn altered(old: &TableDef, alteration: &Alteration, database_charset: Option<&st
     Some(def)
 }
 
-/// As MySQL does it: what stays is replaced first, what moves is put in afterwards, in the statement's order.
-fn change(def: &mut TableDef, changes: &[ColumnChange]) -> Option<()> {
-    let mut places = Vec::new();
-    for change in changes {
-        match def.column(&change.from) {
-            Some(at) => places.push((at, change)),
-            None if change.tolerant => {}
-            None => return None,
+/// As MySQL does it: what stays in its place is replaced first, what moves or comes is put in afterwards, in the
+/// statement's order.
+fn take_steps(def: &mut TableDef, steps: &[ColumnStep]) -> Option<()> {
+    // Names are looked up before any of them changes: two columns may swap theirs.
+    let mut changes = Vec::new();
+    for step in steps {
+        if let ColumnStep::Change(change) = step {
+            match def.column(&change.from) {
+                Some(at) => changes.push((at, change)),
+                None if change.tolerant => {}
+                None => return None,
+            }
         }
     }
-    // Names are looked up above, all of them before any changes: two columns may swap theirs.
-    let mut moved = Vec::new();
-    for (at, change) in &places {
-        let before = def.columns[*at].clone();
-        let mut after = match &change.to {
-            ChangedColumn::Named(name) => ColumnDef { name: name.clone(), ..before.clone() },
-            ChangedColumn::Defined(column) => column.clone(),
-        };
-        if after.name.is_empty() {
-            after.name.clone_from(&before.name);
-        }
-        settle(&mut after, &def.charset);
-        if let Some(place) = &change.place {
-            moved.push((*at, place.clone(), after.clone()));
-        }
-        def.columns[*at] = after;
+    for (at, change) in &changes {
+        def.columns[*at] = changed(&def.columns[*at], &change.to, &def.charset);
     }
-    rename_keys(&mut def.primary_key, &places);
-    let mut at_once: Vec<usize> = moved.iter().map(|(at, ..)| *at).collect();
-    at_once.sort_unstable();
-    for at in at_once.into_iter().rev() {
-        def.columns.remove(at);
+    rename_keys(&mut def.primary_key, &changes);
+    let mut moved: Vec<(&ColumnChange, ColumnDef)> = Vec::new();
+    changes.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    for (at, change) in changes {
+        if change.place.is_some() {
+            moved.push((change, def.columns.remove(at)));
+        }
     }
-    for (_, place, column) in moved {
-        put(&mut def.columns, Some(&place), column)?;
+    for step in steps {
+        match step {
+            ColumnStep::Add(add) => insert(def, add)?,
+            ColumnStep::Change(change) => {
+                if let Some((_, column)) = moved.iter().find(|(of, _)| std::ptr::eq(*of, change)) {
+                    put(&mut def.columns, change.place.as_ref(), column.clone())?;
+                }
+            }
+        }
     }
     Some(())
+}
+
+fn changed(before: &ColumnDef, to: &ChangedColumn, charset: &str) -> ColumnDef {
+    let mut after = match to {
+        ChangedColumn::Named(name) => ColumnDef { name: name.clone(), ..before.clone() },
+        ChangedColumn::Defined(column) => column.clone(),
+    };
+    if after.name.is_empty() {
+        after.name.clone_from(&before.name);
+    }
+    settle(&mut after, charset);
+    after
 }
 
 fn rename_keys(key: &mut [String], changes: &[(usize, &ColumnChange)]) {

@@ -134,10 +134,8 @@ pub enum Body {
 pub struct Alteration {
     /// Columns that go; true for `IF EXISTS`.
     pub drops: Vec<(String, bool)>,
-    /// Columns that change in place or move.
-    pub changes: Vec<ColumnChange>,
-    /// Columns that come.
-    pub adds: Vec<ColumnAdd>,
+    /// Columns that change or come, in the statement's order.
+    pub steps: Vec<ColumnStep>,
     /// `DROP PRIMARY KEY`.
     pub drops_key: bool,
     /// Columns of an added primary key.
@@ -148,6 +146,15 @@ pub struct Alteration {
     pub convert: Option<Option<String>>,
     /// The new name.
     pub rename: Option<TableName>,
+}
+
+/// What is done to one column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ColumnStep {
+    /// It changes.
+    Change(ColumnChange),
+    /// It comes.
+    Add(ColumnAdd),
 }
 
 /// A column that an `ALTER TABLE` changes.

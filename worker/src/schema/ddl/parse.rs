@@ -161,10 +161,12 @@ fn object(cursor: &mut Cursor<'_>) -> Read<Option<String>> {
 /// `DEFINER = name@host`: the name may be any word.
 fn definer(cursor: &mut Cursor<'_>) {
     cursor.skip();
-    cursor.accept_token(&Token::Eq);
-    cursor.skip();
-    while cursor.accept_token(&Token::AtSign) {
+    // Without one it belongs to SQL SECURITY.
+    if cursor.accept_token(&Token::Eq) {
         cursor.skip();
+        while cursor.accept_token(&Token::AtSign) {
+            cursor.skip();
+        }
     }
 }
 
