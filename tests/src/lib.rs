@@ -9,6 +9,7 @@ pub mod input;
 pub mod kubernetes;
 pub mod lab;
 pub mod large;
+pub mod schema;
 pub mod topic;
 pub mod worker;
 pub mod writer;
