@@ -22,6 +22,8 @@ pub struct RecordBase {
     pub generation: u64,
     /// Source time of the last committed record.
     pub source_time: i64,
+    /// The capture that followed tables began with.
+    pub catalog: Option<u64>,
 }
 
 impl RecordBase {
@@ -36,6 +38,7 @@ impl RecordBase {
             generation: self.generation,
             settings_version: 0,
             source_time: self.source_time,
+            catalog: self.catalog,
         }
     }
 }

@@ -3,11 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use maxwell_protocol::catalog::CatalogRecord;
+use maxwell_protocol::id::Epoch;
 use maxwell_protocol::position::Position;
 
 use super::error::EngineError;
 use crate::filter::TableFilter;
 use crate::schema::ddl::{Applied, Catalog, Change, Event, Flavour, Meaning, TableDef, TableName, parse};
+use crate::sink::CatalogEntry;
 use crate::source::connect::connect;
 use crate::source::scan::SideDump;
 use crate::source::{SourceError, capture};
@@ -24,6 +27,17 @@ pub struct Follower {
     follows: bool,
     /// Tables that a statement between our place and the capture changed: what they are here is not known.
     uncertain: HashSet<TableName>,
+    /// Tells the records of this capture from those of others.
+    capture: u64,
+}
+
+/// What was followed before this run.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// The capture that it began with.
+    pub capture: Option<u64>,
+    /// Databases and tables at the position.
+    pub entries: Vec<CatalogEntry>,
 }
 
 /// What a statement did, and what only the server can tell.
@@ -65,6 +79,7 @@ impl Follower {
         filter: &TableFilter,
         prints_changes: bool,
         position: &Position,
+        (stored, epoch): (Stored, Epoch),
     ) -> Result<Self, SourceError> {
         let mut conn = connect(&side.settings).await?;
         let defaults = capture::defaults(&mut conn).await?;
@@ -75,8 +90,9 @@ impl Follower {
             filter: filter.clone(),
             follows,
             uncertain: HashSet::new(),
+            capture: epoch.0,
         };
-        if !follows {
+        if !follows || follower.restore(stored) {
             return Ok(follower);
         }
         for (name, charset) in capture::databases(&mut conn).await? {
@@ -89,6 +105,48 @@ impl Follower {
         tracing::info!(tables = names.len(), "captured the tables that pass the filter");
         follower.distrust(side, position).await?;
         Ok(follower)
+    }
+
+    /// Goes on with what was followed before; false if there is nothing to go on with.
+    fn restore(&mut self, stored: Stored) -> bool {
+        let Some(capture) = stored.capture else { return false };
+        for CatalogEntry { database, table, record } in stored.entries {
+            let Some(definition) = record.map(|record| record.definition) else { continue };
+            if table.is_empty() {
+                self.catalog.put_database(&database, definition.as_str().unwrap_or_default());
+            } else if let Ok(table) = serde_json::from_value(definition) {
+                self.catalog.put(table);
+            }
+        }
+        self.catalog.take_changed();
+        self.capture = capture;
+        tracing::info!(
+            tables = self.catalog.tables().count(),
+            "the tables are known as they are at the position"
+        );
+        true
+    }
+
+    /// The capture that following began with; `None` if nothing is followed.
+    pub fn capture(&self) -> Option<u64> {
+        self.follows.then_some(self.capture)
+    }
+
+    /// What changed since this was asked before.
+    pub fn changed(&mut self) -> Vec<CatalogEntry> {
+        let names = self.catalog.take_changed();
+        names.into_iter().map(|(database, table)| self.entry(database, table)).collect()
+    }
+
+    fn entry(&self, database: String, table: String) -> CatalogEntry {
+        let definition = if table.is_empty() {
+            self.catalog.charset(&database).map(serde_json::Value::from)
+        } else {
+            let name = TableName { database: database.clone(), table: table.clone() };
+            self.catalog.get(&name).and_then(|def| serde_json::to_value(def).ok())
+        };
+        let record = definition.map(|definition| CatalogRecord { capture: self.capture, definition });
+        CatalogEntry { database, table, record }
     }
 
     /// What was captured holds for our place only where no statement came in between.
@@ -122,7 +180,9 @@ impl Follower {
         let Meaning::Changes(changes) = meaning else { return };
         for change in changes {
             match change {
-                Change::CreateDatabase { name, .. } => self.catalog.forget_database(name),
+                Change::CreateDatabase { name, .. } => {
+                    self.catalog.forget_database(name);
+                }
                 Change::DropDatabase { name } => self.catalog.put_database(name, ""),
                 Change::CreateTable { name, .. } => {
                     self.uncertain.remove(name);
@@ -195,7 +255,7 @@ impl Follower {
                     self.catalog.tables().map(TableDef::name).filter(|name| meaning.touches(name)).collect();
                 for name in named {
                     self.forget(&name);
-                    self.capture(name.clone(), name, None, &mut passed);
+                    self.ask(name.clone(), name, None, &mut passed);
                 }
             }
         }
@@ -211,7 +271,7 @@ impl Follower {
                 passed.outcomes.push(Outcome::Event(Event::TableDrop { name: name.clone() }));
             }
             (Applied::Nothing, Change::Obscure(name)) => {
-                self.capture(name.clone(), name.clone(), None, passed);
+                self.ask(name.clone(), name.clone(), None, passed);
             }
             (Applied::Nothing, _) => {}
             (Applied::Event(event), _) => {
@@ -223,12 +283,12 @@ impl Follower {
             (Applied::Unclear { before, name, created }, _) => {
                 self.uncertain.remove(&before);
                 let told = if created { Told::Created } else { Told::Changed };
-                self.capture(before, name, Some(told), passed);
+                self.ask(before, name, Some(told), passed);
             }
         }
     }
 
-    fn capture(&self, before: TableName, name: TableName, told: Option<Told>, passed: &mut Passed) {
+    fn ask(&self, before: TableName, name: TableName, told: Option<Told>, passed: &mut Passed) {
         if self.passes(&name) {
             passed.outcomes.push(Outcome::Capture { before, name, told });
         }

@@ -348,6 +348,7 @@ impl Pump {
             bytes: std::mem::replace(&mut self.bytes, Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4)),
             records: std::mem::replace(&mut self.records, Vec::with_capacity(CHUNK_RECORDS)),
             topics: std::mem::take(&mut self.topics),
+            catalog: self.tables.changed(),
             position: position.clone(),
             transactions: transactions - self.sent_transactions,
             source_time: self.assembler.committed_at(),

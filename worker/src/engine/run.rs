@@ -20,7 +20,7 @@ use tracing::{Instrument, Span, field};
 use super::committer::{self, RecordBase};
 use super::delay::Delay;
 use super::error::{Disposition, EngineError};
-use super::follow::Follower;
+use super::follow::{Follower, Stored};
 use super::pump::{Pump, PumpEnd, PumpParts};
 use super::status::Observer;
 use super::tables::Tables;
@@ -131,10 +131,14 @@ impl Engine {
     /// Everything before the first row: fence, find the position, open the dump.
     async fn prepare(&self, run: &Run<'_>) -> Result<Prepared, EngineError> {
         let begun = Instant::now();
-        let (taken, (mut conn, server)) =
+        let (mut taken, (mut conn, server)) =
             tokio::try_join!(self.take_over(run), answered(self.inspect_source()))?;
         let taken_over = begun.elapsed();
-        let (position, base, writer) = answered(self.resume(run, taken, &mut conn, &server)).await?;
+        let stored = Stored {
+            capture: taken.last.as_ref().and_then(|last| last.catalog),
+            entries: std::mem::take(&mut taken.catalog),
+        };
+        let (position, mut base, writer) = answered(self.resume(run, taken, &mut conn, &server)).await?;
         let by = answered(async { Ok(check_position(&mut conn, &server, &position).await?) }).await?;
         let checked = begun.elapsed();
         let inside = position.inside.is_some();
@@ -145,7 +149,8 @@ impl Engine {
             }
         };
         let side = SideDump { settings: self.settings.mysql.clone(), server: server.clone(), by };
-        let follower = answered(self.follow(&side, &position)).await?;
+        let follower = answered(self.follow(&side, &position, (stored, base.epoch))).await?;
+        base.catalog = follower.capture();
         // What follows ends the dump of whoever has it.
         run.ownership.prove().await.map_err(SinkError::from)?;
         let dump = answered(self.open(run, conn, &server, &position, by)).await?;
@@ -177,8 +182,13 @@ impl Engine {
         Ok(Prepared { dump, parts, writer, base })
     }
 
-    async fn follow(&self, side: &SideDump, position: &Position) -> Result<Follower, EngineError> {
-        Ok(Follower::start(side, &self.filter, self.style.output.ddl, position).await?)
+    async fn follow(
+        &self,
+        side: &SideDump,
+        position: &Position,
+        stored: (Stored, Epoch),
+    ) -> Result<Follower, EngineError> {
+        Ok(Follower::start(side, &self.filter, self.style.output.ddl, position, stored).await?)
     }
 
     fn commit(&self) -> Commit {
@@ -194,19 +204,19 @@ impl Engine {
         conn: &mut Conn,
         server: &ServerInfo,
     ) -> Result<(Position, RecordBase, Box<dyn Writer>), EngineError> {
-        let TakenOver { mut writer, last, last_at } = taken;
+        let TakenOver { mut writer, last, last_at, .. } = taken;
         run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
         let generation = run.context.generation;
         if let Some(last) = last {
             let PositionRecord { position, epoch, sequence, source_time, .. } = last;
             return Ok((
                 position,
-                RecordBase { epoch: epoch.next(), sequence, generation, source_time },
+                RecordBase { epoch: epoch.next(), sequence, generation, source_time, catalog: None },
                 writer,
             ));
         }
         let position = first_position(conn, server, &self.settings.mysql).await?;
-        let mut base = RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0 };
+        let mut base = RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0, catalog: None };
         let record = base.next(position.clone(), 0);
         run.progress.send_replace(Some(record.clone()));
         let writer = tokio::task::spawn_blocking(move || writer.commit(&record).map(|()| writer))

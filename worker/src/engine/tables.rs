@@ -15,6 +15,7 @@ use crate::binlog::table::{Table, from_catalog, from_full, is_self_describing};
 use crate::encode::message::{Style, TableEncoder};
 use crate::filter::TableFilter;
 use crate::schema::ddl::{Event as SchemaEvent, TableDef, TableName, parse};
+use crate::sink::CatalogEntry;
 use crate::source::connect::connect;
 use crate::source::scan::SideDump;
 use crate::source::{SourceError, capture};
@@ -93,6 +94,11 @@ impl Tables {
         if self.entries.len() > MOST {
             self.entries.clear();
         }
+    }
+
+    /// Followed tables that changed since this was asked before.
+    pub fn changed(&mut self) -> Vec<CatalogEntry> {
+        self.follower.changed()
     }
 
     /// Takes in a statement that ran in `database`, up to `position`; gives the changes that may be printed.

@@ -2,11 +2,13 @@
 //! it gets takes chunks of encoded rows and commits them together with the position.
 
 pub mod kafka;
+pub mod local_catalog;
 pub mod stdout;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use maxwell_protocol::catalog::CatalogRecord;
 use maxwell_protocol::position::{Position, PositionRecord};
 use thiserror::Error;
 
@@ -65,6 +67,8 @@ pub struct Chunk {
     pub records: Vec<Record>,
     /// Topics of the records.
     pub topics: Vec<Arc<str>>,
+    /// Followed tables that changed since the chunk before.
+    pub catalog: Vec<CatalogEntry>,
     /// Everything before this place is in this chunk or an earlier one.
     pub position: Position,
     /// Transactions finished since the chunk before.
@@ -73,6 +77,17 @@ pub struct Chunk {
     pub source_time: i64,
     /// Whether the source had nothing more when the chunk was cut.
     pub drained: bool,
+}
+
+/// A followed table, or a database, whose table is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogEntry {
+    /// Database.
+    pub database: String,
+    /// Table.
+    pub table: String,
+    /// Its definition; `None` when it is gone.
+    pub record: Option<CatalogRecord>,
 }
 
 /// One record: `key | value | id` in the chunk's bytes, each from the end of the one before. Numbers only: there are
@@ -130,6 +145,8 @@ pub struct TakenOver {
     pub last: Option<PositionRecord>,
     /// When that was written, milliseconds since the epoch, as the writer's clock said.
     pub last_at: Option<i64>,
+    /// Followed tables at that position.
+    pub catalog: Vec<CatalogEntry>,
 }
 
 /// A place that changes go to.

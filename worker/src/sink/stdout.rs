@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use maxwell_protocol::position::PositionRecord;
 
+use super::local_catalog::LocalCatalog;
 use super::{Chunk, Sink, SinkError, TakenOver, Writer};
 use crate::coordination::{Ownership, ShardContext};
 
@@ -21,10 +22,14 @@ pub struct StdoutSink {
 impl Sink for StdoutSink {
     async fn take_over(&self, _: &ShardContext, _: &dyn Ownership) -> Result<TakenOver, SinkError> {
         let last = load(&self.state_file)?;
+        let catalog = LocalCatalog::load(&self.state_file);
+        let capture = last.as_ref().and_then(|last| last.catalog);
+        let entries = capture.map(|capture| catalog.entries(capture)).unwrap_or_default();
         Ok(TakenOver {
-            writer: Box::new(StdoutWriter { state_file: self.state_file.clone() }),
+            writer: Box::new(StdoutWriter { state_file: self.state_file.clone(), catalog }),
             last,
             last_at: None,
+            catalog: entries,
         })
     }
 
@@ -46,10 +51,12 @@ fn load(path: &Path) -> Result<Option<PositionRecord>, SinkError> {
 
 struct StdoutWriter {
     state_file: PathBuf,
+    catalog: LocalCatalog,
 }
 
 impl Writer for StdoutWriter {
     fn write(&mut self, chunk: &Chunk, _: u64) -> Result<(), SinkError> {
+        self.catalog.update(&chunk.catalog);
         let mut lines = Vec::with_capacity(chunk.bytes.len());
         for record in &chunk.records {
             lines.extend_from_slice(chunk.value(record));
@@ -63,6 +70,7 @@ impl Writer for StdoutWriter {
 
     /// Written aside, then renamed: a crash leaves the old position or the new one.
     fn commit(&mut self, record: &PositionRecord) -> Result<(), SinkError> {
+        self.catalog.save()?;
         let io = |source| SinkError::Io { doing: "save the position file", source };
         let aside = self.state_file.with_extension("new");
         std::fs::write(&aside, serde_json::to_vec(record).map_err(|error| io(error.into()))?).map_err(io)?;

@@ -75,7 +75,7 @@ impl Catalog {
                     return Applied::Nothing;
                 }
                 let charset = charset.clone().unwrap_or_else(|| self.server_charset.clone());
-                self.databases.remove(name);
+                self.forget_database(name);
                 self.put_database(name, &charset);
                 Applied::Event(Event::DatabaseCreate { database: name.clone(), charset })
             }
@@ -85,9 +85,9 @@ impl Catalog {
                 }
                 Applied::Event(Event::DatabaseAlter { database: name.clone(), charset: charset.clone() })
             }
-            Change::DropDatabase { name } => match self.databases.remove(name) {
-                Some(_) => Applied::Event(Event::DatabaseDrop { database: name.clone() }),
-                None => Applied::Nothing,
+            Change::DropDatabase { name } => match self.forget_database(name) {
+                true => Applied::Event(Event::DatabaseDrop { database: name.clone() }),
+                false => Applied::Nothing,
             },
             Change::CreateTable { name, replace, tolerant, body } => {
                 if *tolerant && !replace && self.get(name).is_some() {

@@ -1,6 +1,6 @@
 //! Databases, tables and columns as they are at one place of the binlog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -127,21 +127,25 @@ pub struct Catalog {
     /// Charset of databases that do not say theirs.
     pub(super) server_charset: String,
     pub(super) databases: BTreeMap<String, Database>,
+    /// What changed since it was last asked; a database has an empty table.
+    changed: BTreeSet<(String, String)>,
 }
 
 impl Catalog {
     /// Nothing is known but the server's charset.
     pub fn new(server_charset: &str) -> Self {
-        Self { server_charset: server_charset.to_owned(), databases: BTreeMap::new() }
+        Self { server_charset: server_charset.to_owned(), ..Self::default() }
     }
 
     /// Takes a database in.
     pub fn put_database(&mut self, name: &str, charset: &str) {
         charset.clone_into(&mut self.databases.entry(name.to_owned()).or_default().charset);
+        self.changed.insert((name.to_owned(), String::new()));
     }
 
     /// Takes a table in.
     pub fn put(&mut self, table: TableDef) {
+        self.changed.insert((table.database.clone(), table.table.clone()));
         let database = self.databases.entry(table.database.clone()).or_default();
         database.tables.insert(table.table.clone(), table);
     }
@@ -161,9 +165,17 @@ impl Catalog {
         self.take(name);
     }
 
-    /// Forgets a database and its tables.
-    pub fn forget_database(&mut self, name: &str) {
-        self.databases.remove(name);
+    /// Forgets a database and its tables; false if it was not known.
+    pub fn forget_database(&mut self, name: &str) -> bool {
+        let Some(gone) = self.databases.remove(name) else { return false };
+        self.changed.insert((name.to_owned(), String::new()));
+        self.changed.extend(gone.tables.into_keys().map(|table| (name.to_owned(), table)));
+        true
+    }
+
+    /// Names of databases (with an empty table) and tables that changed since this was asked before.
+    pub fn take_changed(&mut self) -> BTreeSet<(String, String)> {
+        std::mem::take(&mut self.changed)
     }
 
     /// Every known table.
@@ -172,11 +184,13 @@ impl Catalog {
     }
 
     pub(super) fn take(&mut self, name: &TableName) -> Option<TableDef> {
-        self.databases.get_mut(&name.database)?.tables.remove(&name.table)
+        let taken = self.databases.get_mut(&name.database)?.tables.remove(&name.table)?;
+        self.changed.insert((name.database.clone(), name.table.clone()));
+        Some(taken)
     }
 
     /// A known database's charset. MySQL's own databases and foreign ones may be unknown.
-    pub(super) fn charset(&self, database: &str) -> Option<&str> {
+    pub fn charset(&self, database: &str) -> Option<&str> {
         self.databases.get(database).map(|database| database.charset.as_str()).filter(|name| !name.is_empty())
     }
 }

@@ -117,13 +117,11 @@ fn default(cursor: &mut Cursor<'_>) {
 
 /// MariaDB's JSON is text with `CHECK (json_valid(column))`.
 fn is_json_check(cursor: &Cursor<'_>, name: &str) -> bool {
-    let inner =
-        match (cursor.peek_at(0), cursor.keyword_at(1).as_deref(), cursor.peek_at(2), cursor.peek_at(3)) {
-            (Some(Token::LParen), Some("JSON_VALID"), Some(Token::LParen), Some(Token::Word(word))) => word,
-            _ => return false,
-        };
-    let closed = (4..6).all(|ahead| cursor.peek_at(ahead) == Some(&Token::RParen));
-    cursor.flavour().mariadb && closed && inner.value.eq_ignore_ascii_case(name)
+    let opens = cursor.peek_at(0) == Some(&Token::LParen) && cursor.peek_at(2) == Some(&Token::LParen);
+    let closes = (4..6).all(|ahead| cursor.peek_at(ahead) == Some(&Token::RParen));
+    let asks = cursor.keyword_at(1).as_deref() == Some("JSON_VALID");
+    let Some(Token::Word(of)) = cursor.peek_at(3) else { return false };
+    cursor.flavour().mariadb && opens && asks && closes && of.value.eq_ignore_ascii_case(name)
 }
 
 /// `CHARACTER SET x`, `CHARSET = x`, `CHAR SET x`; `DEFAULT` as value gives none.
