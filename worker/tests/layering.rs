@@ -37,6 +37,7 @@ const CLIENTS: &[(&str, &[&str])] = &[
     ("mysql_common", &["binlog", "encode", "engine", "schema", "source"]),
     ("prometheus_client", &["metrics"]),
     ("rdkafka", &["sink"]),
+    ("sqlparser", &["schema"]),
     ("zookeeper_client", &["coordination"]),
 ];
 

@@ -95,10 +95,13 @@ impl Follower {
         if !follows || follower.restore(stored) {
             return Ok(follower);
         }
-        for (name, charset) in capture::databases(&mut conn).await? {
-            follower.catalog.put_database(&name, &charset);
-        }
         let names = capture::names(&mut conn, &|database, table| filter.passes(database, table)).await?;
+        let used: HashSet<&str> = names.iter().map(|name| name.database.as_str()).collect();
+        for (name, charset) in capture::databases(&mut conn).await? {
+            if used.contains(name.as_str()) || filter.passes(&name, "") {
+                follower.catalog.put_database(&name, &charset);
+            }
+        }
         for table in capture::tables(&mut conn, side.server.mariadb, &names).await? {
             follower.catalog.put(table);
         }
