@@ -33,7 +33,7 @@ pub struct Rule {
     /// The tables.
     pub table: Pattern,
     /// A column and the values of it; such a rule is applied per row.
-    pub column: Option<(Pattern, Pattern)>,
+    pub column: Option<(String, Pattern)>,
 }
 
 /// What a rule does.
@@ -62,10 +62,18 @@ impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => f.write_str("*"),
-            Self::Name(name) if name.chars().all(|c| c.is_alphanumeric() || c == '_') => f.write_str(name),
-            Self::Name(name) => write!(f, "`{name}`"),
+            Self::Name(name) => write_name(f, name),
             Self::Regex(regex) => write!(f, "/{}/", regex.replace('/', "\\/")),
         }
+    }
+}
+
+/// Bare if that reads back, else in back-ticks.
+fn write_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        f.write_str(name)
+    } else {
+        write!(f, "`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
     }
 }
 
@@ -80,7 +88,9 @@ impl fmt::Display for Filter {
             };
             write!(f, "{comma}{kind}: {}.{}", rule.database, rule.table)?;
             if let Some((column, value)) = &rule.column {
-                write!(f, ".{column}={value}")?;
+                f.write_str(".")?;
+                write_name(f, column)?;
+                write!(f, "={value}")?;
             }
         }
         Ok(())
@@ -163,7 +173,7 @@ impl Parser {
         }
         let table = self.pattern()?;
         let column = if self.take('.') {
-            let column = self.pattern()?;
+            let column = self.column()?;
             if !self.take('=') {
                 return self.refuse("'=' and a value");
             }
@@ -174,6 +184,16 @@ impl Parser {
         Ok(Rule { kind, database, table, column })
     }
 
+    /// Columns are compared by name alone.
+    fn column(&mut self) -> Result<String, ParseFilterError> {
+        self.skip_space();
+        match self.peek() {
+            Some(quote @ ('`' | '\'' | '"')) => self.quoted(quote),
+            Some(c) if c.is_alphanumeric() || c == '_' => Ok(self.word()),
+            _ => self.refuse("a column's name"),
+        }
+    }
+
     fn pattern(&mut self) -> Result<Pattern, ParseFilterError> {
         self.skip_space();
         match self.peek() {
@@ -181,28 +201,58 @@ impl Parser {
                 self.at += 1;
                 Ok(Pattern::Any)
             }
-            Some('/') => self.delimited('/').map(Pattern::Regex),
-            Some(quote @ ('`' | '\'' | '"')) => self.delimited(quote).map(Pattern::Name),
+            Some('/') => self.regex().map(Pattern::Regex),
+            Some(quote @ ('`' | '\'' | '"')) => self.quoted(quote).map(Pattern::Name),
             Some(c) if c.is_alphanumeric() || c == '_' => Ok(Pattern::Name(self.word())),
             _ => self.refuse("a name, '*', a quoted name or a /regular expression/"),
         }
     }
 
-    fn delimited(&mut self, end: char) -> Result<String, ParseFilterError> {
+    /// Up to the next slash that no backslash stands before; `\/` is a slash, every other backslash stays.
+    fn regex(&mut self) -> Result<String, ParseFilterError> {
         let mut text = String::new();
         self.at += 1;
         while let Some(c) = self.peek() {
             self.at += 1;
-            if c == '\\' && self.peek() == Some(end) {
-                self.at += 1;
-                text.push(end);
-            } else if c == end {
+            if c == '/' {
                 return Ok(text);
+            }
+            if c == '\\' && self.peek() == Some('/') {
+                self.at += 1;
+                text.push('/');
             } else {
                 text.push(c);
             }
         }
-        self.refuse("the closing quote or slash")
+        self.refuse("the closing slash")
+    }
+
+    /// Up to the same quote. A backslash takes itself away and means what it means in Java: `\n` is a line's end, and
+    /// what has no meaning stands for itself.
+    fn quoted(&mut self, quote: char) -> Result<String, ParseFilterError> {
+        let mut text = String::new();
+        self.at += 1;
+        while let Some(c) = self.peek() {
+            self.at += 1;
+            if c == quote {
+                return Ok(text);
+            }
+            if c != '\\' {
+                text.push(c);
+                continue;
+            }
+            let Some(escaped) = self.peek() else { break };
+            self.at += 1;
+            text.push(match escaped {
+                'n' => '\n',
+                't' => '\t',
+                'r' => '\r',
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                other => other,
+            });
+        }
+        self.refuse("the closing quote")
     }
 }
 
@@ -223,13 +273,20 @@ mod tests {
             "exclude: *.*, include: shop.orders, include: `my-db`./^tmp_\\/x/, exclude: a.b.c=/x/"
         );
         assert_eq!(Filter::parse(" \n").unwrap(), Filter::default());
+        let Rule { table, column, .. } = &Filter::parse("include: d . 'a\\.b' . ID = null").unwrap().rules[0];
+        assert_eq!(table, &Pattern::Name("a.b".into()));
+        assert_eq!(column, &Some(("ID".to_owned(), Pattern::Name("null".into()))));
     }
 
     #[test]
     fn says_where_it_stopped() {
         assert_eq!(Filter::parse("include shop.*").unwrap_err().expected, "':'");
         assert_eq!(Filter::parse("allow: a.b").unwrap_err().at, 1);
-        assert_eq!(Filter::parse("include: a./b").unwrap_err().expected, "the closing quote or slash");
+        assert_eq!(Filter::parse("include: a./b").unwrap_err().expected, "the closing slash");
+        assert_eq!(Filter::parse("include: a.'b").unwrap_err().expected, "the closing quote");
+        assert_eq!(Filter::parse("include: a.b.*=1").unwrap_err().expected, "a column's name");
+        let error = Filter::parse("exclude: *.*, include: a").unwrap_err();
+        assert_eq!(error.to_string(), "cannot be read at character 25: expected '.' and a table");
     }
 
     proptest! {
@@ -239,10 +296,25 @@ mod tests {
         }
 
         #[test]
-        fn prints_what_it_reads(names in prop::collection::vec("[a-z_]{1,8}", 2..8)) {
-            let text: Vec<String> = names.windows(2).map(|n| format!("include: {}.{}", n[0], n[1])).collect();
-            let filter = Filter::parse(&text.join(", ")).unwrap();
+        fn prints_what_it_reads(rules in prop::collection::vec(rule(), 0..6)) {
+            let filter = Filter { rules };
             prop_assert_eq!(Filter::parse(&filter.to_string()).unwrap(), filter);
         }
+    }
+
+    fn pattern() -> impl Strategy<Value = Pattern> {
+        prop_oneof![
+            Just(Pattern::Any),
+            "\\PC{0,8}".prop_map(Pattern::Name),
+            // An expression that ends in a bare backslash cannot be written between slashes, nor compiled.
+            "[a-z.*/$^()-]{0,8}".prop_map(Pattern::Regex),
+            "([a-z]|\\\\[a-z.]){0,4}".prop_map(Pattern::Regex),
+        ]
+    }
+
+    fn rule() -> impl Strategy<Value = Rule> {
+        let kind = prop_oneof![Just(RuleKind::Include), Just(RuleKind::Exclude), Just(RuleKind::Blacklist)];
+        (kind, pattern(), pattern(), prop::option::of(("\\PC{0,8}", pattern())))
+            .prop_map(|(kind, database, table, column)| Rule { kind, database, table, column })
     }
 }

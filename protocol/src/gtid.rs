@@ -81,6 +81,11 @@ impl Intervals {
         self.0 = merged;
     }
 
+    fn remove(&mut self, start: u64, end: u64) {
+        let parts = |&(from, to): &(u64, u64)| [(from, to.min(start)), (from.max(end), to)];
+        self.0 = self.0.iter().flat_map(parts).filter(|(from, to)| from < to).collect();
+    }
+
     fn contains(&self, start: u64, end: u64) -> bool {
         self.0.iter().any(|&(from, to)| from <= start && end <= to)
     }
@@ -126,6 +131,17 @@ impl GtidSet {
             }
             _ => {}
         }
+    }
+
+    /// Takes the transactions of `other` out. MariaDB's sets, which know but the last one of a domain, stay.
+    pub fn remove(&mut self, other: &Self) {
+        let (Self::MySql(sources), Self::MySql(others)) = (self, other) else { return };
+        for (source, intervals) in others {
+            if let Some(own) = sources.get_mut(source) {
+                intervals.iter().for_each(|(start, end)| own.remove(start, end));
+            }
+        }
+        sources.retain(|_, intervals| !intervals.0.is_empty());
     }
 
     /// Whether every transaction of `other` is in this set. For MariaDB: whether no domain of `other` is ahead.
@@ -288,6 +304,13 @@ mod tests {
         assert!(set("0-1-9").contains(&set("0-2-8")));
         assert!(!set("0-1-9").contains(&set("1-1-1")));
         assert!(all.contains(&GtidSet::default()));
+    }
+
+    #[test]
+    fn what_is_taken_out_is_gone() {
+        let mut all = set(&format!("{A}:1-10,{B}:1-3"));
+        all.remove(&set(&format!("{A}:4:9-20,{B}:1-3")));
+        assert_eq!(all.to_string(), format!("{A}:1-3:5-8"));
     }
 
     proptest! {

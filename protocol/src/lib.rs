@@ -1,5 +1,5 @@
 //! What crosses a process border: identifiers, positions, the ZooKeeper tree with its payloads, the worker's
-//! settings and the filter language. No I/O, except [`reader`] behind a feature.
+//! settings, Maxwell's option names and the filter language. No I/O, except [`reader`] behind a feature.
 //!
 //! ```text
 //! <root>                                 default /maxwell/<namespace>/<name>; /maxwell outside Kubernetes
@@ -22,12 +22,14 @@
 //! [`tree::Tree`] is the only place that spells a path.
 
 pub mod assignment;
+pub mod bootstrap;
 pub mod catalog;
 pub mod filter;
 pub mod gtid;
 pub mod history;
 pub mod id;
 pub mod member;
+pub mod options;
 pub mod position;
 #[cfg(feature = "reader")]
 pub mod reader;

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bootstrap::BootstrapState;
 use crate::id::{ClusterId, Epoch, ShardId};
 
 /// A place in the binlog from which reading can resume.
@@ -22,6 +23,29 @@ pub struct Position {
     /// The place inside that transaction; `None` at its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<Inside>,
+    /// XA transactions that were prepared before this place and not ended, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prepared: Vec<Prepared>,
+}
+
+/// A prepared XA transaction: its rows stand where it was prepared, and are shown when it commits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prepared {
+    /// Its name as statements write it: `x'<gtrid>',x'<bqual>',<format>`.
+    pub name: String,
+    /// The server that `file` and `offset` belong to.
+    pub server: String,
+    /// Binlog file.
+    pub file: String,
+    /// Offset of its first event.
+    pub offset: u64,
+    /// Its GTID; empty when the server has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub gtid: String,
+    /// MariaDB: every transaction before it, which another server needs to find it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub gtid_set: String,
 }
 
 /// A place inside a transaction.
@@ -68,6 +92,9 @@ pub struct PositionRecord {
     /// The capture that the followed tables beside this record began with; `None` if no table is followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalog: Option<u64>,
+    /// Copies of tables, as far as they are in Kafka.
+    #[serde(default, skip_serializing_if = "BootstrapState::is_empty")]
+    pub bootstrap: BootstrapState,
 }
 
 /// `cluster/position/<shard>`: what the CLI, the operator and the console read.

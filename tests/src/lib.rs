@@ -2,8 +2,10 @@
 //! against what was written. Uses public interfaces only.
 
 pub mod bench;
+pub mod bootstrap;
 pub mod chaos;
 pub mod consumer;
+pub mod corpus;
 pub mod history;
 pub mod input;
 pub mod kubernetes;
@@ -11,5 +13,6 @@ pub mod lab;
 pub mod large;
 pub mod schema;
 pub mod topic;
+pub mod types;
 pub mod worker;
 pub mod writer;

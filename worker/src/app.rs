@@ -7,6 +7,7 @@ use anyhow::Context;
 use maxwell_protocol::id::{ClusterId, MemberId};
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::settings::Producer;
+use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,10 +16,12 @@ use uuid::Uuid;
 use crate::coordination::{self, CoordinatorConfig, Link, ProbeConfig, ShardEnd, ShardHost, View, embedded};
 use crate::engine::run::Engine;
 use crate::engine::status::Observer;
+use crate::filter::TableFilter;
 use crate::http::{self, Readiness};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::sink::Sink;
+use crate::sink::file::FileSink;
 use crate::sink::kafka::KafkaSink;
 use crate::sink::stdout::StdoutSink;
 use crate::vitals::VitalSigns;
@@ -30,30 +33,43 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::default());
     let (readiness_tx, readiness) = watch::channel(Err("starting".to_owned()));
     let serving = CancellationToken::new();
-    let address = everywhere(options.settings.port);
-    let served = http::serve(address, Arc::clone(&metrics), readiness, serving.clone()).await;
+    let (filter, filters) = watch::channel(TableFilter::read(&options.settings.filter)?);
+    let http = &options.process.http;
+    let port = options.settings.port;
+    let address = http.bind_address.map_or_else(|| everywhere(port), |address| (address, port).into());
+    let changed = http.config.then_some(filter);
+    let served = http::serve(address, http, Arc::clone(&metrics), readiness, changed, serving.clone()).await;
     match served {
         // A second newcomer's experiment on one host is not stopped by a port that it does not need.
-        Err(error) if options.settings.producer == Producer::Stdout => {
+        Err(error) if options.settings.producer != Producer::Kafka => {
             tracing::warn!(%error, "no HTTP endpoint");
         }
         served => served?,
     }
     let observer: Arc<dyn Observer> = Arc::clone(&metrics) as Arc<dyn Observer>;
     let (sink, kafka) = sink(&options)?;
-    let engine = Engine::new(options.settings.clone(), sink, observer).context("the settings")?;
-    let engine: Arc<dyn ShardHost> = Arc::new(engine);
+    let engine = Engine::new(options.settings.clone(), filters, sink, observer).context("the settings")?;
+    let engine = Arc::new(engine);
+    let host: Arc<dyn ShardHost> = Arc::clone(&engine) as Arc<dyn ShardHost>;
     let ended = match (&options.settings.zookeeper, kafka) {
         (Some(_), Some(kafka)) => {
             let vitals =
                 Arc::new(VitalSigns::new(Arc::clone(&metrics), options.settings.mysql.clone(), kafka));
-            together(&options, engine, (metrics, vitals), readiness_tx, shutdown).await
+            together(&options, host, (metrics, vitals), readiness_tx, shutdown).await
         }
-        _ => alone(&options, engine, readiness_tx, shutdown).await,
+        _ => alone(&options, host, readiness_tx, shutdown).await,
     };
     serving.cancel();
-    ended
+    match ended {
+        Err(error) if engine.has_lost_position() => Err(error.context(PositionLost)),
+        ended => ended,
+    }
 }
+
+/// The source no longer has what follows the position: the process ends with a code of its own.
+#[derive(Debug, Error)]
+#[error("the position is lost")]
+pub struct PositionLost;
 
 type Sinks = (Arc<dyn Sink>, Option<Arc<KafkaSink>>);
 
@@ -61,6 +77,12 @@ fn sink(options: &Options) -> anyhow::Result<Sinks> {
     let settings = &options.settings;
     Ok(match settings.producer {
         Producer::Stdout => (Arc::new(StdoutSink { state_file: options.process.state_file.clone() }), None),
+        Producer::File => {
+            let state_file = options.process.state_file.clone();
+            let output =
+                options.process.output_file.clone().context("the file producer needs output_file")?;
+            (Arc::new(FileSink { output, state_file }), None)
+        }
         Producer::Kafka => {
             let kafka = settings.kafka.clone().context("the kafka producer needs kafka.brokers")?;
             let kafka = Arc::new(KafkaSink::new(kafka, &settings.cluster));

@@ -1,9 +1,21 @@
 //! Maxwell's filter, compiled. Names are wrapped as `^name$` and read as regular expressions without escaping, as the
 //! original does; of the rules that match the last one decides.
+//!
+//! What can be decided by database and table is decided once per table. Only a table that a rule for values concerns
+//! gets a [`RowFilter`], which is asked for every row.
 
-use maxwell_protocol::filter::{Filter, Pattern, RuleKind};
-use regex::Regex;
+mod expression;
+mod row;
+
+use maxwell_protocol::filter::{Filter, Pattern, Rule, RuleKind};
 use thiserror::Error;
+
+pub use expression::Expression;
+pub use row::{RowFilter, RowValue};
+use row::{Step, ValuePattern};
+
+/// The database in which the original keeps its own tables.
+const OWN_DATABASE: &str = "maxwell";
 
 /// Why a filter cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -18,74 +30,153 @@ pub enum FilterError {
         /// Why.
         reason: String,
     },
-    /// A rule looks at columns.
-    #[error("filter: '{0}' looks at column values, which is not supported yet; filter by database and table")]
-    ColumnRule(String),
+    /// The text is no filter.
+    #[error("filter: '{text}' {reason}; see Maxwell's filter language")]
+    Syntax {
+        /// The text.
+        text: String,
+        /// Where it could not be read, and what was expected there.
+        reason: String,
+    },
+}
+
+/// What becomes of a table's rows.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// None pass.
+    Drop,
+    /// All pass.
+    Pass,
+    /// Their values decide.
+    Ask(RowFilter),
 }
 
 /// A filter ready to be asked.
 #[derive(Debug, Clone, Default)]
 pub struct TableFilter {
-    rules: Vec<(bool, Option<Regex>, Option<Regex>)>,
+    source: Filter,
+    rules: Vec<Compiled>,
+}
+
+#[derive(Debug, Clone)]
+struct Compiled {
+    include: bool,
+    database: Option<Expression>,
+    table: Option<Expression>,
+    column: Option<(String, ValuePattern)>,
+}
+
+impl Compiled {
+    fn new(rule: &Rule) -> Result<Self, FilterError> {
+        let column = match &rule.column {
+            Some((name, value)) => Some((name.clone(), ValuePattern::new(value)?)),
+            None => None,
+        };
+        Ok(Self {
+            include: rule.kind == RuleKind::Include,
+            database: pattern(&rule.database)?,
+            table: pattern(&rule.table)?,
+            column,
+        })
+    }
+
+    fn concerns(&self, database: &str, table: &str) -> bool {
+        let matches = |pattern: &Option<Expression>, name: &str| {
+            pattern.as_ref().is_none_or(|expression| expression.is_match(name))
+        };
+        matches(&self.database, database) && matches(&self.table, table)
+    }
 }
 
 impl TableFilter {
     /// Compiles the rules.
     pub fn compile(filter: &Filter) -> Result<Self, FilterError> {
-        let rules = filter.rules.iter().map(|rule| {
-            if rule.column.is_some() {
-                return Err(FilterError::ColumnRule(Filter { rules: vec![rule.clone()] }.to_string()));
-            }
-            Ok((rule.kind == RuleKind::Include, pattern(&rule.database)?, pattern(&rule.table)?))
-        });
-        Ok(Self { rules: rules.collect::<Result<_, _>>()? })
+        let rules = filter.rules.iter().map(Compiled::new).collect::<Result<_, _>>()?;
+        Ok(Self { source: filter.clone(), rules })
     }
 
-    /// Whether rows of the table pass. The original's own traffic never does.
+    /// Reads and compiles; the empty text lets everything pass.
+    pub fn read(text: &str) -> Result<Self, FilterError> {
+        let filter = Filter::parse(text)
+            .map_err(|error| FilterError::Syntax { text: text.to_owned(), reason: error.to_string() })?;
+        Self::compile(&filter)
+    }
+
+    /// The rules as text; `None` if there are none.
+    pub fn text(&self) -> Option<String> {
+        Some(self.source.to_string()).filter(|text| !text.is_empty())
+    }
+
+    /// Whether the table passes, going by the rules that do not look at values. Of the original's own tables only the
+    /// requests for bootstraps do, whatever the rules say.
     pub fn passes(&self, database: &str, table: &str) -> bool {
-        if database == "mysql" && (table == "ha_health_check" || table.starts_with("rds_heartbeat")) {
-            return false;
+        if let Some(fixed) = fixed(database, table) {
+            return fixed;
         }
-        let matches =
-            |pattern: &Option<Regex>, name: &str| pattern.as_ref().is_none_or(|regex| regex.is_match(name));
-        let decisive = self.rules.iter().rev().find(|(_, d, t)| matches(d, database) && matches(t, table));
-        decisive.is_none_or(|(include, ..)| *include)
+        let decisive =
+            self.rules.iter().rev().find(|rule| rule.column.is_none() && rule.concerns(database, table));
+        decisive.is_none_or(|rule| rule.include)
+    }
+
+    /// Whether rows of the table may pass, whatever columns it has.
+    pub fn may_pass(&self, database: &str, table: &str) -> bool {
+        let saved = |rule: &Compiled| rule.include && rule.column.is_some() && rule.concerns(database, table);
+        self.passes(database, table) || (fixed(database, table).is_none() && self.rules.iter().any(saved))
+    }
+
+    /// What becomes of the rows of a table with these columns.
+    pub fn verdict<'a>(
+        &self,
+        database: &str,
+        table: &str,
+        columns: impl Iterator<Item = &'a str>,
+    ) -> Verdict {
+        let passes = self.passes(database, table);
+        let concerning = || self.rules.iter().filter(|rule| rule.concerns(database, table));
+        if fixed(database, table).is_some() || !concerning().any(|rule| rule.column.is_some()) {
+            return if passes { Verdict::Pass } else { Verdict::Drop };
+        }
+        let columns: Vec<&str> = columns.collect();
+        if !passes && !could_pass(concerning(), &columns) {
+            return Verdict::Drop;
+        }
+        let step = |rule: &Compiled| match &rule.column {
+            None => Some(Step { include: rule.include, value: None }),
+            // A rule for a column that the table does not have never applies.
+            Some((name, value)) => columns
+                .iter()
+                .position(|column| column == name)
+                .map(|at| Step { include: rule.include, value: Some((at, value.clone())) }),
+        };
+        RowFilter::new(concerning().filter_map(step).collect()).verdict()
     }
 }
 
-fn pattern(pattern: &Pattern) -> Result<Option<Regex>, FilterError> {
-    let text = match pattern {
-        Pattern::Any => return Ok(None),
-        Pattern::Name(name) => format!("^{name}$"),
-        Pattern::Regex(regex) => regex.clone(),
-    };
-    Regex::new(&text)
-        .map(Some)
-        .map_err(|error| FilterError::Regex { pattern: text, reason: error.to_string() })
+/// Whether a rule for values may let rows of a table pass that is excluded. The original compares the rule's column
+/// with the names in lower case, and so does not find one that has capitals.
+fn could_pass<'a>(mut concerning: impl Iterator<Item = &'a Compiled>, columns: &[&str]) -> bool {
+    concerning.any(|rule| {
+        let named = rule.column.as_ref().filter(|_| rule.include);
+        named.is_some_and(|(name, _)| columns.iter().any(|column| column.to_lowercase() == *name))
+    })
+}
+
+/// Tables that no rule decides about.
+fn fixed(database: &str, table: &str) -> Option<bool> {
+    match database {
+        OWN_DATABASE => Some(table == "bootstrap"),
+        "mysql" if table == "ha_health_check" || table.starts_with("rds_heartbeat") => Some(false),
+        _ => None,
+    }
+}
+
+fn pattern(pattern: &Pattern) -> Result<Option<Expression>, FilterError> {
+    match pattern {
+        Pattern::Any => Ok(None),
+        Pattern::Name(name) => Expression::search(&format!("^{name}$")).map(Some),
+        Pattern::Regex(regex) => Expression::search(regex).map(Some),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn filter(text: &str) -> TableFilter {
-        TableFilter::compile(&Filter::parse(text).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn the_last_matching_rule_decides() {
-        let some = filter("exclude: *.*, include: shop.*, exclude: shop./^tmp_/");
-        assert!(some.passes("shop", "orders"));
-        assert!(!some.passes("shop", "tmp_1"));
-        assert!(!some.passes("shopping", "orders"));
-        assert!(filter("").passes("any", "thing"));
-        assert!(!filter("").passes("mysql", "rds_heartbeat2"));
-    }
-
-    #[test]
-    fn what_cannot_be_asked_is_refused() {
-        let compile = |text| TableFilter::compile(&Filter::parse(text).unwrap()).unwrap_err().to_string();
-        assert!(compile("include: a./(/").contains("regular expression"));
-        assert!(compile("include: a.b.c=1").contains("a.b.c=1"));
-    }
-}
+mod tests;

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("maxwell: {error}");
-            return ExitCode::from(2);
+            return ExitCode::FAILURE;
         }
     };
     telemetry::init(&options.settings.logging);
@@ -51,6 +51,9 @@ fn main() -> ExitCode {
         .on_thread_start(move || std::mem::forget(of_thread.clone().entered()))
         .build();
     let _entered = process.entered();
+    for notice in &options.notices {
+        tracing::warn!("option without effect: {notice}");
+    }
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -63,7 +66,8 @@ fn main() -> ExitCode {
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "ended");
             eprintln!("maxwell: {error:#}");
-            ExitCode::FAILURE
+            // As the original's: 2 says that the source refused the position.
+            if error.is::<app::PositionLost>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

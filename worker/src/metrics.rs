@@ -1,5 +1,7 @@
 //! Every metric, by name. Names are an interface: rules, dashboards and documents use them.
 
+mod original;
+
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,9 +29,11 @@ pub struct Metrics {
     resumed_inside: Counter,
     fenced: Counter,
     failovers: Counter,
+    row_less_statements: Counter,
     failovers_of_session: AtomicU64,
     sync_delay: FloatGauge,
     publish_delay: FloatGauge,
+    retention: FloatGauge,
     leader: IntegerGauge,
     epoch: IntegerGauge,
     mysql_up: IntegerGauge,
@@ -52,7 +56,7 @@ pub struct Connections {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("maxwell");
-        let mut counters = [const { None }; 8];
+        let mut counters = [const { None }; 9];
         let named = [
             ("rows", "Rows committed to the sink"),
             ("transactions", "MySQL transactions passed"),
@@ -62,14 +66,24 @@ impl Default for Metrics {
             ("resumed_inside_transaction", "Runs that went on in the middle of a MySQL transaction"),
             ("fenced", "Times that a successor fenced this member"),
             ("failovers", "Shards that this member took over from another"),
+            ("row_less_statements", "Statements whose rows are not in the binlog and were not streamed"),
         ];
         for (slot, (name, help)) in counters.iter_mut().zip(named) {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
             *slot = Some(counter);
         }
-        let [rows, transactions, bytes, commits, aborts, resumed_inside, fenced, failovers] =
-            counters.map(|counter| counter.expect("as many names as counters"));
+        let [
+            rows,
+            transactions,
+            bytes,
+            commits,
+            aborts,
+            resumed_inside,
+            fenced,
+            failovers,
+            row_less_statements,
+        ] = counters.map(|counter| counter.expect("as many names as counters"));
         let mut float = |name, help| {
             let gauge = FloatGauge::default();
             registry.register(name, help, gauge.clone());
@@ -81,6 +95,11 @@ impl Default for Metrics {
             "publish_delay_seconds",
             "Seconds from the last transaction's commit to its commit in Kafka",
         );
+        let retention = float(
+            "binlog_retention_seconds",
+            "Seconds until the source may purge what follows the position; infinite if it never does",
+        );
+        retention.set(f64::INFINITY);
         let mut integer = |name, help| {
             let gauge = IntegerGauge::default();
             registry.register(name, help, gauge.clone());
@@ -102,9 +121,11 @@ impl Default for Metrics {
             resumed_inside,
             fenced,
             failovers,
+            row_less_statements,
             failovers_of_session: AtomicU64::new(0),
             sync_delay,
             publish_delay,
+            retention,
             delay: Mutex::default(),
             connections: Mutex::default(),
         }
@@ -119,6 +140,14 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes every character");
         text
+    }
+
+    /// The same, and behind it what the original calls by names of its own that begin with `prefix`.
+    pub fn encode_with_original(&self, prefix: &str) -> String {
+        let text = self.encode();
+        let own = text.strip_suffix("# EOF\n").unwrap_or(&text);
+        let (rows, lag) = (self.rows.get(), self.with_delay(|delay| delay.milliseconds(now())));
+        format!("{own}{}", original::encode(prefix, rows, lag))
     }
 
     /// Seconds behind the source.
@@ -219,6 +248,10 @@ impl Observer for Metrics {
         self.aborts.inc();
     }
 
+    fn row_less(&self) {
+        self.row_less_statements.inc();
+    }
+
     fn fenced(&self) {
         self.fenced.inc();
     }
@@ -226,6 +259,10 @@ impl Observer for Metrics {
     fn mysql(&self, said: Result<(), &str>) {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         outcome(&self.mysql_up, &mut connections.mysql, said);
+    }
+
+    fn retention(&self, seconds: f64) {
+        self.retention.set(seconds);
     }
 
     fn kafka(&self, said: Result<(), &str>) {
@@ -239,6 +276,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_originals_names_stand_beside_ours() {
+        let text = Metrics::default().encode_with_original("MaxwellMetrics");
+        assert!(text.contains("maxwell_rows_total 0\n") && text.contains("MaxwellMetrics_row_count 0\n"));
+        assert_eq!(text.matches("# EOF").count(), 1);
+    }
+
+    #[test]
     fn the_names_that_others_use_are_there() {
         let text = Metrics::default().encode();
         for name in [
@@ -250,8 +294,10 @@ mod tests {
             "maxwell_resumed_inside_transaction_total",
             "maxwell_fenced_total",
             "maxwell_failovers_total",
+            "maxwell_row_less_statements_total",
             "maxwell_sync_delay_seconds",
             "maxwell_publish_delay_seconds",
+            "maxwell_binlog_retention_seconds",
             "maxwell_cluster_leader_count",
             "maxwell_shard_epoch",
             "maxwell_mysql_up",

@@ -11,7 +11,7 @@ use crate::coordination::{Health, Vitals};
 use crate::engine::status::Observer;
 use crate::metrics::{Metrics, cpu_time, memory};
 use crate::sink::kafka::KafkaSink;
-use crate::source::connect::connect;
+use crate::source::connect::connect_any;
 
 /// How often MySQL and Kafka are asked whether they answer.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ impl VitalSigns {
     }
 
     async fn ask_mysql(&self) -> Result<(), String> {
-        let conn = connect(&self.mysql).await.map_err(|error| error.to_string())?;
+        let conn = connect_any(&self.mysql).await.map_err(|error| error.to_string())?;
         conn.disconnect().await.map_err(|error| error.to_string())
     }
 

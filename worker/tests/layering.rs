@@ -10,21 +10,22 @@ const USES: &[(&str, &[&str])] = &[
     ("schema", &[]),
     ("filter", &[]),
     ("binlog", &["schema"]),
-    ("encode", &["binlog", "schema"]),
+    ("encode", &["binlog", "filter", "schema"]),
+    ("bootstrap", &["binlog", "encode", "schema"]),
     ("options", &[]),
     // Adapters. A sink proves the ownership of its shard through the traits in `coordination`.
     ("coordination", &[]),
-    ("source", &["binlog", "schema"]),
+    ("source", &["binlog", "bootstrap", "schema"]),
     ("sink", &["coordination", "encode"]),
     ("telemetry", &[]),
     ("failpoint", &[]),
     // The engine, and what counts its progress through `engine::status::Observer`.
-    ("engine", &["binlog", "coordination", "encode", "filter", "schema", "sink", "source"]),
+    ("engine", &["binlog", "bootstrap", "coordination", "encode", "filter", "schema", "sink", "source"]),
     ("metrics", &["engine"]),
-    ("http", &["failpoint", "metrics"]),
+    ("http", &["failpoint", "filter", "metrics"]),
     // Wiring.
     ("vitals", &["coordination", "engine", "metrics", "sink", "source"]),
-    ("app", &["coordination", "engine", "http", "metrics", "options", "sink", "vitals"]),
+    ("app", &["coordination", "engine", "filter", "http", "metrics", "options", "sink", "vitals"]),
 ];
 
 /// A library and the modules that may name it.
@@ -34,7 +35,7 @@ const CLIENTS: &[(&str, &[&str])] = &[
     ("k8s_openapi", &[]),
     // The engine hands a session that `source` opened from one of its functions to the next.
     ("mysql_async", &["engine", "source"]),
-    ("mysql_common", &["binlog", "encode", "engine", "schema", "source"]),
+    ("mysql_common", &["binlog", "bootstrap", "encode", "engine", "schema", "source"]),
     ("prometheus_client", &["metrics"]),
     ("rdkafka", &["sink"]),
     ("sqlparser", &["schema"]),

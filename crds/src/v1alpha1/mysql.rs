@@ -1,7 +1,7 @@
 //! The source.
 
 use kube::KubeSchema;
-use maxwell_protocol::settings::{Flavor, GtidUse, Start};
+use maxwell_protocol::settings::{Flavor, GtidUse, MySqlHost, OnPositionLost, Start, TlsMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,15 @@ pub struct MySqlSpec {
     #[serde(default = "defaults::mysql_port")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
+    /// Servers with the same transactions, taken in turn, by GTID, when that one cannot be read.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub failover_hosts: Vec<MySqlHost>,
     /// The Secret with the keys username and password.
     pub credentials_secret_ref: SecretRef,
+    /// Encryption of the connections.
+    #[serde(default)]
+    pub tls: MySqlTlsSpec,
     /// Which dialect the server speaks; Auto asks it.
     #[serde(default)]
     pub flavor: Flavor,
@@ -40,9 +47,34 @@ pub struct MySqlSpec {
         validation = Rule::new("self.from == 'Position' ? has(self.file) && has(self.offset) : !has(self.file) && !has(self.offset)")
             .message("start: file and offset belong to from: Position, which needs both"),
         validation = Rule::new("(self.from == 'Gtid') == has(self.set)")
-            .message("start: set belongs to from: Gtid, which needs it")
+            .message("start: set belongs to from: Gtid, which needs it"),
+        validation = Rule::new("(self.from == 'Timestamp') == has(self.time)")
+            .message("start: time belongs to from: Timestamp, which needs it"),
+        validation = Rule::new(
+            "self.from.startsWith('Maxwell') || !has(self.database) && !has(self.clientId) && !has(self.host) && !has(self.port)"
+        )
+        .message("start: database, clientId, host and port belong to from: Maxwell or MaxwellOrLatest")
     )]
     pub start: Start,
+    /// What to do when no server has what follows the stored position: stop and say so, or go on at the head without
+    /// the changes between.
+    #[serde(default)]
+    pub on_position_lost: OnPositionLost,
+}
+
+/// Encryption of the connections to MySQL.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct MySqlTlsSpec {
+    /// Whether to encrypt, and what of the server's certificate is checked.
+    #[serde(default)]
+    pub mode: TlsMode,
+    /// The Secret with the key ca.crt: what the server's certificate is signed by. Default: the public authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<SecretRef>,
+    /// The Secret with the keys tls.crt and tls.key: this client's own certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate_secret_ref: Option<SecretRef>,
 }
 
 /// A Secret in the resource's own namespace.

@@ -66,7 +66,11 @@ fn what_is_accepted() {
         with(start, json!({"from": "Position", "file": "binlog.000001", "offset": 4})),
         with(start, json!({"from": "Gtid", "set": "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"})),
         with(start, json!({"from": "Earliest"})),
+        with(start, json!({"from": "Timestamp", "time": "2026-09-01T10:00:00Z"})),
+        with(start, json!({"from": "Maxwell", "clientId": "maxwell_1"})),
         with("replicas", json!(5)),
+        with("output/encryption", json!({"mode": "All", "keySecretRef": {"name": "enc"}})),
+        with("output", json!({"ddl": true})),
         with("unsafe", json!({"singleReplica": true})),
         with("failover", json!({"heartbeatIntervalMilliseconds": 1000, "sessionTimeoutMilliseconds": 2000})),
         with("kafka/partitionBy", json!("Columns"))
@@ -89,8 +93,22 @@ fn what_is_refused_and_why() {
         (with(start, json!({"from": "Latest", "offset": 4})), "belong to from: Position"),
         (with(start, json!({"from": "Gtid"})), "belongs to from: Gtid"),
         (with(start, json!({"set": "a:1"})), "belongs to from: Gtid"),
+        (with(start, json!({"from": "Timestamp"})), "belongs to from: Timestamp"),
+        (with(start, json!({"clientId": "maxwell_1"})), "belong to from: Maxwell"),
         (with("failover", json!({"sessionTimeoutMilliseconds": 9999})), "two heartbeatIntervalMilliseconds"),
         (with("kafka/partitionBy", json!("Columns")), "partitionColumns"),
+        (
+            with("kafka/partitionBy", json!("Columns")).pipe(|m| {
+                m["spec"]["kafka"]["partitionColumns"] = json!(["id"]);
+                m["spec"]["kafka"]["partitionByFallback"] = json!("Columns");
+            }),
+            "choose another",
+        ),
+        (with("output/encryption", json!({"mode": "Data"})), "keySecretRef"),
+        (
+            with("output", json!({"ddl": true})).pipe(|m| m["spec"]["kafka"]["topic"] = json!("%{table}")),
+            "ddlTopic",
+        ),
         (with("kafka/commit", json!({"intervalMilliseconds": 6001})), "five times"),
         (with("monitoring", json!({"port": 9091})), "9091"),
     ] {

@@ -50,8 +50,12 @@ pub struct Fetched {
 /// The names of the Secrets that `spec` refers to.
 pub fn secret_names(spec: &MaxwellClusterSpec) -> impl Iterator<Item = &str> {
     let zookeeper = spec.zookeeper.credentials_secret_ref.as_ref();
+    let tls = &spec.mysql.tls;
     std::iter::once(&spec.mysql.credentials_secret_ref)
         .chain(zookeeper)
+        .chain(&spec.output.encryption.key_secret_ref)
+        .chain(&tls.ca_secret_ref)
+        .chain(&tls.client_certificate_secret_ref)
         .map(|reference| reference.name.as_str())
 }
 

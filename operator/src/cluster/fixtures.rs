@@ -7,9 +7,18 @@ use super::fetch::{SecretData, Secrets};
 
 /// A Secret with credentials.
 pub(super) fn credentials(username: &str, password: &str) -> Option<SecretData> {
+    secret(&[("username", username), ("password", password)])
+}
+
+/// A Secret.
+pub(super) fn secret(pairs: &[(&str, &str)]) -> Option<SecretData> {
     let value = |text: &str| ByteString(text.as_bytes().to_vec());
-    let data = [("username".to_owned(), value(username)), ("password".to_owned(), value(password))];
-    Some(SecretData(data.into()))
+    Some(SecretData(pairs.iter().map(|(key, text)| ((*key).to_owned(), value(text))).collect()))
+}
+
+/// A Secret with a key for encryption.
+pub(super) fn encryption(key: &str) -> Option<SecretData> {
+    secret(&[("key", key)])
 }
 
 /// The Secrets that the manifests refer to.
@@ -17,6 +26,9 @@ pub(super) fn secrets() -> Secrets {
     [
         ("orders-mysql".to_owned(), credentials("maxwell", "s3cret\n")),
         ("orders-zookeeper".to_owned(), credentials("zk", "zk-s3cret")),
+        ("orders-encryption".to_owned(), encryption("0123456789abcdef\n")),
+        ("mysql-ca".to_owned(), secret(&[("ca.crt", "PEM")])),
+        ("maxwell-mysql".to_owned(), secret(&[("tls.crt", "PEM"), ("tls.key", "PEM")])),
     ]
     .into()
 }

@@ -16,6 +16,10 @@ pub struct Kafka {
     /// Topic of schema changes, with `output.ddl`. Default: `topic`, which then may hold no placeholders.
     #[serde(default)]
     pub ddl_topic: Option<String>,
+    /// Topic that tells of rows too large for theirs; `%{database}` and `%{table}` are replaced. Without it such a row
+    /// stops the shard.
+    #[serde(default)]
+    pub dead_letter_topic: Option<String>,
     /// The compacted topic that holds the positions, one partition per shard; made by the workers. Default:
     /// `<cluster>.positions`.
     #[serde(default)]
@@ -26,6 +30,9 @@ pub struct Kafka {
     /// Columns for `partitionBy: Columns`.
     #[serde(default)]
     pub partition_columns: Vec<String>,
+    /// What decides instead where `partition_columns` hold nothing.
+    #[serde(default)]
+    pub partition_by_fallback: PartitionBy,
     /// Hash from that to the partition.
     #[serde(default)]
     pub partition_hash: PartitionHash,
@@ -99,6 +106,8 @@ pub enum PartitionBy {
     PrimaryKey,
     /// The xid.
     TransactionId,
+    /// The id of the connection that made the change; unknown on MariaDB.
+    ThreadId,
     /// The values of chosen columns.
     Columns,
     /// Chance.

@@ -2,16 +2,20 @@
 //! Maxwell's own options are translated into. What was typed is dumb data; [`Settings::validate`] says what is wrong
 //! with it, by field, value and mend.
 
+mod bootstrap;
 mod failover;
 mod kafka;
 mod mysql;
 mod output;
 mod validate;
 
+pub use bootstrap::Bootstrap;
 pub use failover::{Failover, ZooKeeper};
 pub use kafka::{Commit, Compression, Delivery, Kafka, KeyFormat, PartitionBy, PartitionHash};
-pub use mysql::{Flavor, GtidUse, MySql, Secret, Start, StartFrom};
-pub use output::{Compatibility, Output};
+pub use mysql::{
+    Flavor, GtidUse, MySql, MySqlHost, MySqlTls, OnPositionLost, Secret, Start, StartFrom, TlsMode,
+};
+pub use output::{Compatibility, Encryption, EncryptionMode, NamingStrategy, Output};
 use serde::{Deserialize, Serialize};
 pub use validate::Invalid;
 
@@ -42,6 +46,9 @@ pub struct Settings {
     /// Maxwell's `output_*` options.
     #[serde(default)]
     pub output: Output,
+    /// Copies of whole tables.
+    #[serde(default)]
+    pub bootstrap: Bootstrap,
     /// Port of `/livez`, `/readyz` and `/metrics`.
     #[serde(default = "default_port")]
     pub port: u16,
@@ -58,6 +65,8 @@ pub enum Producer {
     Kafka,
     /// Standard output, one JSON object a line.
     Stdout,
+    /// A file, one JSON object a line.
+    File,
 }
 
 /// How the worker logs.

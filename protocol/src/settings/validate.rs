@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{Kafka, PartitionBy, Producer, Settings, StartFrom};
+use super::{EncryptionMode, Kafka, Output, PartitionBy, Producer, Settings, StartFrom};
 use crate::filter::Filter;
 use crate::gtid::GtidSet;
 
@@ -52,12 +52,17 @@ impl Settings {
             found.push(invalid("filter", &self.filter, &error.to_string(), "see Maxwell's filter language"));
         }
         self.validate_start(&mut found);
+        self.validate_tls(&mut found);
+        validate_output(&self.output, &mut found);
         match (&self.kafka, self.producer) {
-            (Some(kafka), Producer::Kafka) => validate_kafka(kafka, &mut found),
+            (Some(kafka), Producer::Kafka) => {
+                validate_kafka(kafka, &mut found);
+                validate_topics(kafka, self.output.ddl, &mut found);
+            }
             (None, Producer::Kafka) => {
                 found.push(invalid("kafka", "", "is missing", "name the brokers, or set producer to stdout"));
             }
-            (_, Producer::Stdout) => {}
+            (_, Producer::Stdout | Producer::File) => {}
         }
         self.validate_coordination(&mut found);
         found
@@ -87,7 +92,30 @@ impl Settings {
                     found.push(invalid("mysql.start.set", "", "is missing", "from: Gtid needs a GTID set"));
                 }
             }
+            StartFrom::Timestamp => {
+                let time = start.time.as_deref().unwrap_or("");
+                if let Err(error) = time.parse::<jiff::Timestamp>() {
+                    found.push(invalid(
+                        "mysql.start.time",
+                        time,
+                        &format!("is not a time: {error}"),
+                        "write it as 2026-09-01T10:00:00Z",
+                    ));
+                }
+            }
             _ => {}
+        }
+    }
+
+    fn validate_tls(&self, found: &mut Vec<Invalid>) {
+        let tls = &self.mysql.tls;
+        if tls.certificate_file.is_some() != tls.key_file.is_some() {
+            found.push(invalid(
+                "mysql.tls.certificateFile",
+                tls.certificate_file.as_deref().unwrap_or(""),
+                "needs mysql.tls.keyFile, and the other way round",
+                "give both or none",
+            ));
         }
     }
 
@@ -104,10 +132,10 @@ impl Settings {
                 "write it as /maxwell/orders",
             ));
         }
-        if self.producer == Producer::Stdout {
+        if self.producer != Producer::Kafka {
             found.push(invalid(
                 "producer",
-                "stdout",
+                if self.producer == Producer::Stdout { "stdout" } else { "file" },
                 "cannot be shared between members",
                 "use the kafka producer, or leave zookeeper out",
             ));
@@ -128,15 +156,20 @@ fn validate_kafka(kafka: &Kafka, found: &mut Vec<Invalid>) {
     if kafka.brokers.is_empty() {
         found.push(invalid("kafka.brokers", "", "is empty", "name some brokers as host:port"));
     }
-    if kafka.topic.is_empty() {
-        found.push(invalid("kafka.topic", "", "is empty", "name a topic"));
-    }
     if kafka.partition_by == PartitionBy::Columns && kafka.partition_columns.is_empty() {
         found.push(invalid(
             "kafka.partitionColumns",
             "",
             "is empty",
             "partitionBy: Columns needs at least one column",
+        ));
+    }
+    if kafka.partition_by == PartitionBy::Columns && kafka.partition_by_fallback == PartitionBy::Columns {
+        found.push(invalid(
+            "kafka.partitionByFallback",
+            "Columns",
+            "is what it stands in for",
+            "choose what decides where the columns hold nothing",
         ));
     }
     let commit = &kafka.commit;
@@ -161,5 +194,63 @@ fn validate_kafka(kafka: &Kafka, found: &mut Vec<Invalid>) {
                 "leave it out; delivery and transactionTimeoutSeconds set it",
             ));
         }
+    }
+}
+
+/// Names of topics; those with placeholders become one per table, so that only what stands outside is looked at.
+fn validate_topics(kafka: &Kafka, ddl: bool, found: &mut Vec<Invalid>) {
+    let named = [
+        ("kafka.topic", Some(&kafka.topic), &["%{database}", "%{table}", "%{type}"][..]),
+        ("kafka.ddlTopic", kafka.ddl_topic.as_ref(), &[]),
+        ("kafka.deadLetterTopic", kafka.dead_letter_topic.as_ref(), &["%{database}", "%{table}"]),
+    ];
+    for (field, topic, placeholders) in named {
+        let Some(topic) = topic else { continue };
+        let rest = placeholders.iter().fold(topic.clone(), |rest, placeholder| rest.replace(placeholder, ""));
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if topic.is_empty() {
+            found.push(invalid(field, "", "is empty", "name a topic"));
+        } else if !rest.chars().all(legal) {
+            found.push(invalid(
+                field,
+                topic,
+                "is no topic's name",
+                "letters, digits, '.', '_' and '-' are allowed, %{database}, %{table} and %{type} are replaced in \
+                 topic, the first two in deadLetterTopic, none in ddlTopic",
+            ));
+        }
+    }
+    if ddl && kafka.ddl_topic.is_none() && kafka.topic.contains("%{") {
+        found.push(invalid(
+            "kafka.ddlTopic",
+            "",
+            "is missing",
+            "a schema change has no topic of its own while kafka.topic holds placeholders; name one",
+        ));
+    }
+}
+
+fn validate_output(output: &Output, found: &mut Vec<Invalid>) {
+    for pattern in &output.exclude_columns {
+        if pattern.is_empty() || (pattern.starts_with('/') && (pattern.len() < 2 || !pattern.ends_with('/')))
+        {
+            found.push(invalid(
+                "output.excludeColumns",
+                pattern,
+                "is neither a name nor a /regular expression/",
+                "write a column's name, or an expression between slashes",
+            ));
+        }
+    }
+    let encryption = &output.encryption;
+    let from_file = encryption.key_directory.is_some();
+    let length = encryption.key.0.len();
+    if encryption.mode != EncryptionMode::None && !from_file && !matches!(length, 16 | 24 | 32) {
+        found.push(invalid(
+            "output.encryption.key",
+            format!("{length} bytes"),
+            "is no length of an AES key",
+            "give secret_key 16, 24 or 32 bytes",
+        ));
     }
 }

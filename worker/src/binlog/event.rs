@@ -5,7 +5,11 @@ use mysql_common::proto::MySerialize;
 use uuid::Uuid;
 
 use super::BinlogError;
+use super::partial::PARTIAL_UPDATE;
+use super::xa;
 use maxwell_protocol::gtid::Gtid;
+
+pub use super::statement::{Statement, statement};
 
 /// The operation of a rows event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +65,8 @@ pub enum Kind {
     TableMap,
     /// Rows.
     Rows(Operation),
+    /// The statement that the next rows are of: ROWS_QUERY, or MariaDB's ANNOTATE_ROWS.
+    RowsQuery,
     /// Reading goes on in another file.
     Rotate {
         /// The file.
@@ -72,14 +78,24 @@ pub enum Kind {
     Payload,
     /// The server lost events.
     Incident,
-    /// Rows in a form that cannot be read.
-    Unsupported(&'static str),
+    /// The transaction is prepared under this name, or, in one phase, committed.
+    XaPrepare {
+        /// No more is to come.
+        one_phase: bool,
+        /// The transaction's name.
+        name: String,
+    },
     /// The server is alive and has nothing new.
     Heartbeat,
     /// Nothing to do with rows.
     Other,
 }
 
+/// A statement whose file came in events before it.
+const EXECUTE_LOAD_QUERY: u8 = 18;
+/// Where the variables of a statement start; the other one names the file, too.
+const QUERY_HEADER: usize = 13;
+const LOAD_QUERY_HEADER: usize = 26;
 const MARIADB_GTID: u8 = 162;
 const MARIADB_STANDALONE: u8 = 1;
 
@@ -88,15 +104,17 @@ pub fn classify(event: &Event) -> Result<Kind, BinlogError> {
     let header = event.header();
     let body = event.data();
     Ok(match header.event_type_raw() {
-        2 => query(body)?,
+        2 => query(body, QUERY_HEADER)?,
         4 => rotate(without_checksum(event))?,
+        EXECUTE_LOAD_QUERY => query(body, LOAD_QUERY_HEADER)?,
         16 => Kind::Xid(u64::from_le_bytes(fixed(body, 0, "XID")?)),
         19 => Kind::TableMap,
         23 | 30 => Kind::Rows(Operation::Insert),
-        24 | 31 => Kind::Rows(Operation::Update),
+        24 | 31 | PARTIAL_UPDATE => Kind::Rows(Operation::Update),
         25 | 32 => Kind::Rows(Operation::Delete),
         26 => Kind::Incident,
         27 | 41 => Kind::Heartbeat,
+        29 | 160 => Kind::RowsQuery,
         33 | 42 => {
             mysql_gtid(&event.read_event::<GtidEvent>().map_err(|_| BinlogError::Damaged("GTID"))?, true)
         }
@@ -106,14 +124,21 @@ pub fn classify(event: &Event) -> Result<Kind, BinlogError> {
                 .map_err(|_| BinlogError::Damaged("ANONYMOUS_GTID"))?;
             mysql_gtid(&anonymous.0, false)
         }
-        38 => Kind::Unsupported("an XA transaction"),
-        39 => Kind::Unsupported("a partial JSON update"),
+        38 => {
+            let (one_phase, name) = xa::prepare(body)?;
+            Kind::XaPrepare { one_phase, name }
+        }
         40 => Kind::Payload,
         MARIADB_GTID => mariadb_gtid(body, header.server_id())?,
-        165 => Kind::Unsupported("a compressed MariaDB statement"),
-        166..=171 => Kind::Unsupported("a compressed MariaDB rows event"),
         _ => Kind::Other,
     })
+}
+
+/// The text of a [`Kind::RowsQuery`]. MySQL puts a byte before it that says nothing: the length, if one would do.
+pub fn rows_query(event: &Event) -> String {
+    let body = event.data();
+    let text = if event.header().event_type_raw() == 29 { body.get(1..).unwrap_or_default() } else { body };
+    String::from_utf8_lossy(text).into_owned()
 }
 
 /// The table id of a TABLE_MAP or rows event.
@@ -162,12 +187,12 @@ fn rotate(body: &[u8]) -> Result<Kind, BinlogError> {
     Ok(Kind::Rotate { file: String::from_utf8_lossy(&body[8..]).into_owned(), offset })
 }
 
-fn query(body: &[u8]) -> Result<Kind, BinlogError> {
+fn query(body: &[u8], header: usize) -> Result<Kind, BinlogError> {
     let damaged = || BinlogError::Damaged("QUERY");
     let thread = u32::from_le_bytes(fixed(body, 0, "QUERY")?);
     let [database_length] = fixed(body, 8, "QUERY")?;
     let variables = usize::from(u16::from_le_bytes(fixed(body, 11, "QUERY")?));
-    let database_at = 13 + variables;
+    let database_at = header + variables;
     let statement_at = database_at + usize::from(database_length) + 1;
     let database = body.get(database_at..statement_at - 1).ok_or_else(damaged)?;
     let statement = body.get(statement_at..).ok_or_else(damaged)?;
@@ -181,77 +206,23 @@ fn query(body: &[u8]) -> Result<Kind, BinlogError> {
     })
 }
 
-/// What a statement means for a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Statement {
-    /// Opens one.
-    Begin,
-    /// Commits it.
-    Commit,
-    /// Undoes it.
-    Rollback,
-    /// Part of an XA transaction.
-    Xa,
-    /// Sets or undoes part of one; row events that it undid are not in the binlog.
-    Savepoint,
-    /// Anything else, DDL among it.
-    Other,
-}
-
-/// Tells transaction control from the rest. Case and leading space do not matter.
-pub fn statement(text: &str) -> Statement {
-    let mut words = text.split_whitespace();
-    let first = words.next().unwrap_or("").trim_end_matches(';');
-    let is = |word: &str| first.eq_ignore_ascii_case(word);
-    if is("BEGIN") {
-        Statement::Begin
-    } else if is("COMMIT") {
-        Statement::Commit
-    } else if is("ROLLBACK") {
-        if words.next().is_some_and(|word| word.eq_ignore_ascii_case("TO")) {
-            Statement::Savepoint
-        } else {
-            Statement::Rollback
-        }
-    } else if is("SAVEPOINT") || is("RELEASE") {
-        Statement::Savepoint
-    } else if is("XA") {
-        Statement::Xa
-    } else {
-        Statement::Other
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn statements_are_told_apart() {
-        for (text, expected) in [
-            ("BEGIN", Statement::Begin),
-            (" commit", Statement::Commit),
-            ("ROLLBACK", Statement::Rollback),
-            ("ROLLBACK TO `a`", Statement::Savepoint),
-            ("XA START X'31',X'',1", Statement::Xa),
-            ("alter table t add c int", Statement::Other),
-            ("", Statement::Other),
-        ] {
-            assert_eq!(statement(text), expected, "{text}");
-        }
-    }
-
-    #[test]
     fn a_query_is_cut_out_of_its_body() {
         let mut body = vec![7, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 2, 0, 9, 9];
         body.extend_from_slice(b"shop\0BEGIN");
-        assert_eq!(query(&body), Ok(Kind::Begin { thread: 7 }));
+        assert_eq!(query(&body, QUERY_HEADER), Ok(Kind::Begin { thread: 7 }));
         body.truncate(body.len() - 5);
         body.extend_from_slice(b"begin");
-        let Ok(Kind::Query { thread, database, statement }) = query(&body) else { panic!("a query") };
+        let Ok(Kind::Query { thread, database, statement }) = query(&body, QUERY_HEADER) else {
+            panic!("a query")
+        };
         assert_eq!((thread, database.as_str(), statement.as_str()), (7, "shop", "begin"));
         for cut in 0..body.len() - 5 {
-            assert!(query(&body[..cut]).is_err(), "cut at {cut}");
+            assert!(query(&body[..cut], QUERY_HEADER).is_err(), "cut at {cut}");
         }
     }
 }

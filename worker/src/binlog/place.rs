@@ -34,8 +34,9 @@ impl Place {
         if end < self.offset {
             end += 1 << 32;
         }
-        self.offset = end;
-        end.saturating_sub(u64::from(header.event_size()))
+        let before = std::mem::replace(&mut self.offset, end);
+        // An inflated event says a size that it has not got in the file; it starts where the last one ended.
+        end.saturating_sub(u64::from(header.event_size())).max(before)
     }
 
     /// Whether everything before `other` was passed. Files are compared by their number: a longer name is later.

@@ -32,9 +32,9 @@ pub struct RowCursor<'a> {
 
 /// Which columns an image holds: a bit each.
 #[derive(Clone, Copy, Default)]
-struct Present<'a> {
-    bits: &'a [u8],
-    count: usize,
+pub(super) struct Present<'a> {
+    pub(super) bits: &'a [u8],
+    pub(super) count: usize,
 }
 
 impl<'a> RowCursor<'a> {
@@ -92,7 +92,8 @@ pub fn rows_start(body: &[u8], extra: bool) -> Result<usize, BinlogError> {
     length.map(|length| 8 + length).filter(|&at| at >= 10 && at <= body.len()).ok_or(DAMAGED)
 }
 
-fn lenenc(body: &[u8], at: &mut usize) -> Result<u64, BinlogError> {
+/// A length-encoded number at `at`, which moves behind it.
+pub fn lenenc(body: &[u8], at: &mut usize) -> Result<u64, BinlogError> {
     let first = *body.get(*at).ok_or(DAMAGED)?;
     *at += 1;
     let width = match first {
@@ -112,11 +113,11 @@ pub fn little_endian(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
-fn bit(bits: &[u8], at: usize) -> bool {
+pub(super) fn bit(bits: &[u8], at: usize) -> bool {
     bits[at / 8] & (1 << (at % 8)) != 0
 }
 
-fn bitmap<'a>(body: &'a [u8], at: &mut usize, columns: usize) -> Result<Present<'a>, BinlogError> {
+pub(super) fn bitmap<'a>(body: &'a [u8], at: &mut usize, columns: usize) -> Result<Present<'a>, BinlogError> {
     let bits = body.get(*at..*at + columns.div_ceil(8)).ok_or(DAMAGED)?;
     *at += bits.len();
     Ok(Present { bits, count: (0..columns).filter(|&column| bit(bits, column)).count() })
@@ -140,7 +141,8 @@ fn image(
         let null = bit(nulls, index);
         index += 1;
         if null {
-            fields.push(Field::Null);
+            let hidden = matches!(column.kind, ColumnKind::Hidden(_));
+            fields.push(if hidden { Field::Absent } else { Field::Null });
             continue;
         }
         let (skip, length) = length(&column.kind, body, at)?;
@@ -148,14 +150,17 @@ fn image(
         if to > body.len() {
             return Err(DAMAGED);
         }
-        fields.push(Field::Value(from as u32, to as u32));
+        fields.push(match column.kind {
+            ColumnKind::Hidden(_) => Field::Absent,
+            _ => Field::Value(from as u32, to as u32),
+        });
         at = to;
     }
     Ok(at)
 }
 
 /// Bytes of the length prefix and of the value at `at`.
-fn length(kind: &ColumnKind, body: &[u8], at: usize) -> Result<(usize, usize), BinlogError> {
+pub(super) fn length(kind: &ColumnKind, body: &[u8], at: usize) -> Result<(usize, usize), BinlogError> {
     let fraction = |fsp: u8| usize::from(fsp.div_ceil(2));
     let prefixed = |bytes: u8| {
         let prefix = body.get(at..at + usize::from(bytes)).ok_or(DAMAGED)?;
@@ -177,8 +182,19 @@ fn length(kind: &ColumnKind, body: &[u8], at: usize) -> Result<(usize, usize), B
         | ColumnKind::Binary { length_bytes }
         | ColumnKind::Json { length_bytes }
         | ColumnKind::JsonText { length_bytes, .. }
-        | ColumnKind::Unsupported { length_bytes, .. } => return prefixed(*length_bytes),
+        | ColumnKind::Geometry { length_bytes }
+        | ColumnKind::Compressed { length_bytes, .. }
+        | ColumnKind::Native { length_bytes, .. } => return prefixed(*length_bytes),
+        ColumnKind::OldTime { fsp } => (0, old_length([3, 4, 4, 5, 5, 5, 6], *fsp)?),
+        ColumnKind::OldDateTime { fsp } => (0, old_length([8, 6, 6, 7, 7, 7, 8], *fsp)?),
+        ColumnKind::OldTimestamp { fsp } => (0, old_length([4, 5, 5, 6, 6, 7, 7], *fsp)?),
+        ColumnKind::Hidden(kind) => return length(kind, body, at),
     })
+}
+
+/// Bytes of a date or time in the old form, by its digits behind the point.
+fn old_length(bytes: [usize; 7], fsp: u8) -> Result<usize, BinlogError> {
+    bytes.get(usize::from(fsp)).copied().ok_or(BinlogError::Damaged("TABLE_MAP"))
 }
 
 /// Bytes of the leading or trailing digits of a DECIMAL that do not fill a group of nine.

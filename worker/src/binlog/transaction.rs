@@ -14,16 +14,21 @@
 use std::sync::Arc;
 
 use maxwell_protocol::gtid::{Gtid, GtidSet};
-use maxwell_protocol::position::{Inside, Position};
+use maxwell_protocol::position::{Inside, Position, Prepared};
 use mysql_common::binlog::events::Event;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::BinlogError;
-use super::event::{Kind, Operation, Statement, classify, statement};
+use super::event::{Kind, Operation, Statement, classify, rows_query, statement};
 use super::place::Place;
 
-/// Rows of a large transaction are sent on in pieces of this size.
-const STREAM_BYTES: usize = 64 * 1024;
+mod gtid;
+mod rows;
+mod savepoints;
+#[cfg(test)]
+mod tests;
+mod xa;
+
+pub use rows::{HeldRows, chain};
 
 /// How a transaction ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,8 @@ pub enum End {
     },
     /// With a ROLLBACK: nothing of it is shown.
     Rollback,
+    /// As an XA transaction that waits for its outcome: nothing of it is shown yet.
+    Prepared,
 }
 
 /// What bounds the memory of an open transaction.
@@ -42,31 +49,14 @@ pub enum End {
 pub struct Limits {
     /// Bytes of row events that are held while the end is unknown.
     pub held_bytes: usize,
+    /// Whether the statements behind the rows are held with them.
+    pub queries: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { held_bytes: 16 * 1024 * 1024 }
+        Self { held_bytes: 16 * 1024 * 1024, queries: false }
     }
-}
-
-/// A rows event of a table that passes the filter, waiting for its transaction's end.
-#[derive(Debug)]
-pub struct HeldRows<T> {
-    /// The event.
-    pub event: Event,
-    /// Its table.
-    pub table: Arc<T>,
-    /// Its operation.
-    pub operation: Operation,
-    /// Index among the transaction's rows events.
-    pub index: u64,
-    /// Digest of all rows events before it.
-    pub digest_before: u64,
-    /// Rows at its start that were sent before a restart.
-    pub skip_rows: u64,
-    /// Offset of the event in the binlog file.
-    pub offset: u64,
 }
 
 /// Facts of the open transaction that its rows carry.
@@ -119,6 +109,16 @@ pub enum Step<T> {
         /// Offset of its start in the binlog file.
         start: u64,
     },
+    /// A statement that changed rows, which the binlog does not show.
+    RowLess {
+        /// Default database.
+        database: String,
+        /// The text.
+        text: String,
+    },
+    /// An XA transaction commits: read its rows where they are, pass them to [`Assembler::push_rows`] and call
+    /// [`Assembler::replayed`].
+    Replay(Prepared),
 }
 
 #[derive(Debug)]
@@ -128,11 +128,17 @@ struct Open<T> {
     held_bytes: usize,
     next_index: u64,
     digest: u64,
+    /// The latest statement; it holds until there is another.
+    query: Option<Arc<str>>,
     end: Option<End>,
     resume: Option<Inside>,
     emitted: bool,
     /// Whether rows may follow: a BEGIN was seen, or MariaDB's GTID event, which stands for it.
     begun: bool,
+    /// Index behind the last rows event of which something was emitted.
+    emitted_to: u64,
+    /// Savepoints and the index of the rows event that came next.
+    savepoints: Vec<(String, u64)>,
 }
 
 /// The state machine. `T` is what the caller knows of a table.
@@ -149,7 +155,12 @@ pub struct Assembler<T> {
     gtids: Option<GtidSet>,
     resume: Option<Inside>,
     open: Option<Open<T>>,
+    /// XA transactions that wait for their outcome, and the one whose commit is open.
+    prepared: Vec<Prepared>,
+    committing: Option<String>,
     payload: bool,
+    /// Where the last event started.
+    event_start: u64,
     committed_at: i64,
     transactions: u64,
 }
@@ -166,7 +177,10 @@ impl<T> Assembler<T> {
             gtids,
             resume: position.inside.clone(),
             open: None,
+            prepared: position.prepared.clone(),
+            committing: None,
             payload: false,
+            event_start: position.offset,
             committed_at: 0,
             transactions: 0,
         }
@@ -180,6 +194,7 @@ impl<T> Assembler<T> {
             file: if self.anchored { self.read.file.clone() } else { String::new() },
             offset: self.start_offset,
             inside: None,
+            prepared: self.prepared.clone(),
         }
     }
 
@@ -232,15 +247,16 @@ impl<T> Assembler<T> {
                 self.begin_if_closed(&event, start);
                 Ok(Step::Rows(event, operation))
             }
+            Kind::RowsQuery => {
+                self.on_rows_query(&event, start);
+                Ok(Step::None)
+            }
             Kind::Payload => {
                 self.payload = true;
                 Ok(Step::None)
             }
             Kind::Incident => Err(BinlogError::Incident(self.place())),
-            Kind::Unsupported(what) => Err(BinlogError::Unsupported {
-                what: format!("{what} at {}", self.place()),
-                mend: "it is not supported yet; start behind it with mysql.start",
-            }),
+            Kind::XaPrepare { one_phase, name } => self.on_xa_prepare(one_phase, name),
             Kind::Rotate { .. } | Kind::Heartbeat | Kind::Other => Ok(Step::None),
         }
     }
@@ -248,9 +264,10 @@ impl<T> Assembler<T> {
     /// Keeps the place; gives the event's own start. Events inside a compressed payload have no place.
     fn advance(&mut self, event: &Event, kind: &Kind) -> u64 {
         if self.payload {
-            return self.read.offset;
+            return self.event_start;
         }
         let start = self.read.follow(event, kind);
+        self.event_start = start;
         if self.open.is_none() && !matches!(kind, Kind::Gtid { .. } | Kind::Begin { .. } | Kind::Query { .. })
         {
             self.start_offset = self.read.offset;
@@ -263,16 +280,20 @@ impl<T> Assembler<T> {
         self.anchored = true;
         let resume = self.resume.take();
         let end = resume.as_ref().map(|inside| End::Commit { xid: inside.xid });
+        let resume_at = resume.as_ref().map_or(0, |inside| inside.event + u64::from(inside.row > 0));
         self.open = Some(Open {
             header,
             held: Vec::new(),
             held_bytes: 0,
             next_index: 0,
             digest: 0,
+            query: None,
             end,
             resume,
+            emitted_to: resume_at,
             emitted: false,
             begun: false,
+            savepoints: Vec::new(),
         });
     }
 
@@ -283,36 +304,6 @@ impl<T> Assembler<T> {
                 Header { server_id: event.header().server_id(), committed_at, ..Header::default() },
                 start,
             );
-        }
-    }
-
-    fn begin_at_gtid(
-        &mut self,
-        event: &Event,
-        gtid: Option<Gtid>,
-        committed_at: u64,
-        standalone: bool,
-        start: u64,
-    ) -> Result<Step<T>, BinlogError> {
-        if self.payload {
-            return Err(BinlogError::IncompletePayload(self.place()));
-        }
-        self.drop_unfinished();
-        let begun = matches!(gtid, Some(Gtid::MariaDb { .. })) && !standalone;
-        let seconds = i64::from(event.header().timestamp()) * 1000;
-        let committed_at = if committed_at > 0 { (committed_at / 1000) as i64 } else { seconds };
-        self.begin(
-            Header { gtid, server_id: event.header().server_id(), thread_id: None, committed_at },
-            start,
-        );
-        self.open_mut().begun = begun;
-        Ok(Step::None)
-    }
-
-    /// A GTID without rows behind it (a statement that was not logged) counts as passed.
-    fn drop_unfinished(&mut self) {
-        if self.open.is_some() {
-            self.pass();
         }
     }
 
@@ -331,6 +322,17 @@ impl<T> Assembler<T> {
         Step::None
     }
 
+    /// Takes in the statement that the next rows are of.
+    pub fn on_rows_query(&mut self, event: &Event, start: u64) {
+        if self.limits.queries {
+            self.begin_if_closed(event, start);
+            let query = rows_query(event);
+            let open = self.open_mut();
+            open.held_bytes += query.len();
+            open.query = Some(query.into());
+        }
+    }
+
     fn on_query(
         &mut self,
         event: &Event,
@@ -343,111 +345,29 @@ impl<T> Assembler<T> {
             Statement::Begin => Ok(self.on_begin(event, thread, start)),
             Statement::Commit => self.finish(End::Commit { xid: None }),
             Statement::Rollback => self.finish(End::Rollback),
-            Statement::Savepoint => Ok(Step::None),
-            Statement::Xa => Err(BinlogError::Unsupported {
-                what: format!("an XA transaction at {}", self.place()),
-                mend: "it is not supported yet; start behind it with mysql.start",
-            }),
+            Statement::Savepoint => self.on_savepoint(&text),
+            Statement::Xa => self.on_xa(event, thread, text, start),
+            Statement::Nothing => {
+                self.pass_unless_begun();
+                Ok(Step::None)
+            }
+            Statement::Rows => {
+                self.pass_unless_begun();
+                Ok(Step::RowLess { database, text })
+            }
             Statement::Other => {
-                let inside_rows = self.open.as_ref().is_some_and(|open| open.begun || open.next_index > 0);
                 let gtid = self.open.as_ref().and_then(|open| open.header.gtid.clone());
-                if !inside_rows {
-                    self.pass();
-                }
+                self.pass_unless_begun();
                 Ok(Step::Statement { database, text, timestamp: event.header().timestamp(), gtid, start })
             }
         }
     }
 
-    /// Takes rows in: `table` is `None` when the filter drops them. `extra` tells version 2 events.
-    pub fn push_rows(
-        &mut self,
-        event: Event,
-        operation: Operation,
-        table: Option<Arc<T>>,
-        row_offset: impl FnOnce(&Event, u64) -> Result<usize, BinlogError>,
-    ) -> Result<Step<T>, BinlogError> {
-        let offset = self.read.offset;
-        let held_limit = self.limits.held_bytes;
-        let open = self.open_mut();
-        let (index, digest_before) = (open.next_index, open.digest);
-        let rows = rows_of(&event);
-        open.next_index += 1;
-        let mut skip_rows = 0;
-        if let Some(resume) = open.resume.take() {
-            if index < resume.event {
-                open.digest = chain(digest_before, rows);
-                open.resume = Some(resume);
-                return Ok(Step::None);
-            }
-            let passed = row_offset(&event, resume.row)?;
-            let digest =
-                if resume.row > 0 { chain(digest_before, &event.data()[8..passed]) } else { digest_before };
-            if digest != resume.digest {
-                return Err(self.diverged());
-            }
-            skip_rows = resume.row;
-            open.emitted = true;
+    /// A statement that stands on its own is a transaction of its own.
+    fn pass_unless_begun(&mut self) {
+        if !self.open.as_ref().is_some_and(|open| open.begun || open.next_index > 0) {
+            self.pass();
         }
-        open.digest = chain(digest_before, rows);
-        let Some(table) = table else { return Ok(Step::None) };
-        if open.end == Some(End::Rollback) {
-            return Ok(Step::None);
-        }
-        open.held_bytes += rows.len();
-        open.held.push(HeldRows { event, table, operation, index, digest_before, skip_rows, offset });
-        match open.end {
-            Some(End::Commit { xid }) => Ok(self.stream(xid)),
-            None if open.held_bytes > held_limit => Ok(Step::FindEnd),
-            _ => Ok(Step::None),
-        }
-    }
-
-    /// The answer to [`Step::FindEnd`].
-    pub fn end_found(&mut self, end: End) -> Step<T> {
-        let open = self.open_mut();
-        open.end = Some(end);
-        match end {
-            End::Commit { xid } => self.stream(xid),
-            End::Rollback => {
-                open.held.clear();
-                Step::None
-            }
-        }
-    }
-
-    /// Everything but the last event: its last row may be the transaction's.
-    fn stream(&mut self, xid: Option<u64>) -> Step<T> {
-        if self.open.as_ref().is_none_or(|open| open.held.len() < 2 || open.held_bytes < STREAM_BYTES) {
-            return Step::None;
-        }
-        let start = Some(self.position());
-        let open = self.open_mut();
-        let keep = open.held.split_off(open.held.len() - 1);
-        let rows = std::mem::replace(&mut open.held, keep);
-        open.held_bytes = 0;
-        open.emitted = true;
-        Step::Emit { rows, header: open.header.clone(), xid, start, last: false }
-    }
-
-    fn finish(&mut self, end: End) -> Result<Step<T>, BinlogError> {
-        self.payload = false;
-        let Some(open) = &mut self.open else { return Ok(Step::None) };
-        let rows = std::mem::take(&mut open.held);
-        let header = open.header.clone();
-        let unmet = open.resume.is_some();
-        // A small transaction is never cut, which saves the price of its start's GTID set.
-        let cut = open.emitted || open.held_bytes >= STREAM_BYTES;
-        if unmet {
-            // The end of the transaction came before the place inside it.
-            return Err(self.diverged());
-        }
-        let start = cut.then(|| self.position());
-        self.pass();
-        Ok(match end {
-            End::Commit { xid } if !rows.is_empty() => Step::Emit { rows, header, xid, start, last: true },
-            _ => Step::None,
-        })
     }
 
     /// Counts the open transaction as passed: the position moves behind it.
@@ -461,14 +381,4 @@ impl<T> Assembler<T> {
         }
         self.start_offset = self.read.offset;
     }
-}
-
-/// The bytes of a rows event that any copy of the source holds alike: all but the table id and flags.
-fn rows_of(event: &Event) -> &[u8] {
-    event.data().get(8..).unwrap_or_default()
-}
-
-/// The digest after `bytes` were passed.
-pub fn chain(digest: u64, bytes: &[u8]) -> u64 {
-    xxh3_64_with_seed(bytes, digest)
 }

@@ -3,7 +3,8 @@
 use maxwell_protocol::settings::PartitionBy;
 
 use super::key;
-use super::message::{Style, Written};
+use super::message::Written;
+use super::style::Style;
 use super::text::{integer, string};
 use crate::schema::ddl::{ColumnDef, Event, TableDef};
 
@@ -161,7 +162,7 @@ mod tests {
     fn printed(catalog: &mut Catalog, sql: &str, output: Output) -> Vec<String> {
         let Meaning::Changes(changes) = parse(sql, "shop", Flavour::default()) else { panic!("{sql}") };
         let context = StatementContext { sql, timestamp: 1_700_000_000, position: "b.1:4", gtid: None };
-        let style = Style::new(&output, None);
+        let style = Style::new(&output, None).unwrap();
         let events = changes.iter().filter_map(|change| match catalog.apply(change, &|_| true) {
             Applied::Event(event) => Some(event),
             _ => None,

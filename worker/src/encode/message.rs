@@ -2,52 +2,19 @@
 
 use std::sync::Arc;
 
-use maxwell_protocol::settings::{Kafka, KeyFormat, Output, PartitionBy, PartitionHash};
-use rand::distr::{Alphanumeric, SampleString};
+use maxwell_protocol::settings::KeyFormat;
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::partition::Partition;
+use super::style::{Style, topic};
 use super::value::{ValueStyle, java_text, value};
-use super::{EncodeError, key, text};
+use super::{EncodeError, fields, names, text};
 use crate::binlog::event::Operation;
 use crate::binlog::rows::{Field, Image};
-use crate::binlog::table::Table;
+use crate::binlog::table::{ColumnKind, Table};
+use crate::filter::{RowFilter, RowValue};
 
-/// How messages look: the part of the settings that decides it.
-#[derive(Debug, Clone)]
-pub struct Style {
-    /// Maxwell's `output_*` options.
-    pub output: Output,
-    /// Form of the keys.
-    pub key_format: KeyFormat,
-    /// What decides the partition.
-    pub partition_by: PartitionBy,
-    /// Columns for [`PartitionBy::Columns`].
-    pub partition_columns: Vec<String>,
-    /// Hash from that to the partition.
-    pub partition_hash: PartitionHash,
-    /// Topic, with Maxwell's placeholders.
-    pub topic: String,
-    /// Topic of schema changes.
-    pub ddl_topic: String,
-}
-
-impl Style {
-    /// From the settings; without Kafka its parts are the defaults.
-    pub fn new(output: &Output, kafka: Option<&Kafka>) -> Self {
-        let kafka = kafka.cloned();
-        Self {
-            output: output.clone(),
-            key_format: kafka.as_ref().map(|k| k.key_format).unwrap_or_default(),
-            partition_by: kafka.as_ref().map(|k| k.partition_by).unwrap_or_default(),
-            partition_hash: kafka.as_ref().map(|k| k.partition_hash).unwrap_or_default(),
-            partition_columns: kafka.as_ref().map(|k| k.partition_columns.clone()).unwrap_or_default(),
-            ddl_topic: kafka
-                .as_ref()
-                .map(|k| k.ddl_topic.clone().unwrap_or_else(|| k.topic.clone()))
-                .unwrap_or_default(),
-            topic: kafka.map(|k| k.topic).unwrap_or_default(),
-        }
-    }
-}
+const OPERATIONS: [Operation; 3] = [Operation::Insert, Operation::Update, Operation::Delete];
 
 /// Facts of the transaction and event that a row is in.
 #[derive(Debug, Clone, Default)]
@@ -68,8 +35,47 @@ pub struct RowContext<'a> {
     pub server_id: u32,
     /// Connection id of the transaction.
     pub thread_id: Option<u32>,
+    /// The statement behind the row, if it is printed and known.
+    pub query: Option<&'a str>,
     /// Seconds since the epoch with microseconds, if printed.
     pub push_timestamp: Option<f64>,
+}
+
+/// A row as it stands in its rows event.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// What was done.
+    pub operation: Operation,
+    /// The event's body.
+    pub body: &'a [u8],
+    /// The image before; empty for an insert.
+    pub before: &'a Image,
+    /// The image after; empty for a delete.
+    pub after: &'a Image,
+}
+
+impl Row<'_> {
+    /// A field of the image that is shown, or of the one before where `binlog_row_image` left it out there.
+    pub(super) fn shown(&self, at: usize) -> Field {
+        let (shown, fallback) = match self.operation {
+            Operation::Delete => (self.before, self.before),
+            Operation::Update => (self.after, self.before),
+            Operation::Insert => (self.after, self.after),
+        };
+        match shown.get(at) {
+            Some(Field::Absent) | None => fallback.get(at).copied().unwrap_or(Field::Absent),
+            Some(field) => *field,
+        }
+    }
+}
+
+/// What messages of a copied table have in common.
+#[derive(Debug)]
+pub(super) struct Copied {
+    /// The field `type`.
+    pub(super) kind: Vec<u8>,
+    /// The field `comment`; empty if there is none.
+    pub(super) comment: Vec<u8>,
 }
 
 /// One table's messages: everything that is the same for all its rows, made once.
@@ -77,15 +83,23 @@ pub struct RowContext<'a> {
 pub struct TableEncoder {
     /// The table.
     pub table: Table,
-    /// Where its rows go.
-    pub topic: Arc<str>,
+    /// Decides about rows by their values, if a rule does.
+    filter: Option<RowFilter>,
+    topics: [Arc<str>; 3],
+    dead_letter_topic: Option<Arc<str>>,
+    /// Names as they are printed, with the colon.
     names: Vec<Vec<u8>>,
-    heads: [Vec<u8>; 3],
+    /// Columns that are printed: all but those excluded.
+    printed: Vec<usize>,
+    pub(super) head: Vec<u8>,
+    /// What replaces the operation's name on copies of a table.
+    pub(super) copied: Option<Copied>,
     key_head: Vec<u8>,
     key_names: Vec<Vec<u8>>,
-    partition_columns: Vec<usize>,
-    table_partition: i32,
-    style: Style,
+    partition: Partition,
+    /// The same as long as the table's definition is.
+    pub(super) schema_id: u64,
+    pub(super) style: Style,
 }
 
 /// Where a message's parts are in the buffer that it was appended to.
@@ -100,51 +114,107 @@ pub struct Written {
 impl TableEncoder {
     /// Prepares for `table`.
     pub fn new(table: Table, style: &Style) -> Self {
-        let json = |name: &str| {
-            let mut out = Vec::new();
-            text::string(&mut out, name);
-            out
-        };
-        let head = |operation: Operation| {
-            let (database, name) = (json(&table.database), json(&table.name));
-            let kind = json(operation.name());
-            [b"{\"database\":" as &[u8], &database, b",\"table\":", &name, b",\"type\":", &kind].concat()
-        };
-        let names = table.columns.iter().map(|column| [json(&column.name), b":".to_vec()].concat()).collect();
+        let (database, name) = (json(&table.database), json(&table.name));
+        let printed_name = |name: &String| names::printed(style.output.naming_strategy, name).into_owned();
+        let names = table.columns.iter().map(|column| member_name(&printed_name(&column.name))).collect();
         let key_names = table.primary_key.iter().map(|&at| {
             let name = table.columns[at].name.to_lowercase();
-            let name = if style.key_format == KeyFormat::Hash { format!("pk.{name}") } else { name };
-            [json(&name), b":".to_vec()].concat()
+            member_name(&if style.key_format == KeyFormat::Hash { format!("pk.{name}") } else { name })
         });
-        let (database, name) = (json(&table.database), json(&table.name));
-        let key_head = match style.key_format {
-            KeyFormat::Hash => [b"{\"database\":" as &[u8], &database, b",\"table\":", &name].concat(),
-            KeyFormat::Array => [b"[" as &[u8], &database, b",", &name, b",["].concat(),
+        let head = [b"{\"database\":" as &[u8], &database, b",\"table\":", &name].concat();
+        let shown = |at: &usize| style.shows(&table.columns[*at].name);
+        let kinds = OPERATIONS.map(Operation::name);
+        let filled = |template: &str, kind: &str| topic(template, &table.database, &table.name, kind).into();
+        let topics: [Arc<str>; 3] = match style.topic.contains("%{type}") {
+            true => kinds.map(|kind| filled(&style.topic, kind)),
+            false => {
+                let one: Arc<str> = filled(&style.topic, "");
+                kinds.map(|_| Arc::clone(&one))
+            }
         };
-        let partition_text = match style.partition_by {
-            PartitionBy::Table => table.name.clone(),
-            PartitionBy::PrimaryKey => format!("{}{}", table.database, table.name),
-            _ => table.database.clone(),
-        };
-        let column_index = |name: &String| table.columns.iter().position(|column| column.name == *name);
         Self {
-            topic: topic(&style.topic, &table).into(),
-            heads: [head(Operation::Insert), head(Operation::Update), head(Operation::Delete)],
+            filter: None,
+            topics,
+            dead_letter_topic: style.dead_letter_topic.as_deref().map(|template| filled(template, "")),
             names,
+            printed: (0..table.columns.len()).filter(shown).collect(),
             key_names: key_names.collect(),
-            key_head,
-            partition_columns: match style.partition_by {
-                PartitionBy::PrimaryKey => table.primary_key.clone(),
-                PartitionBy::Columns => style.partition_columns.iter().filter_map(column_index).collect(),
-                _ => Vec::new(),
+            key_head: match style.key_format {
+                KeyFormat::Hash => head.clone(),
+                KeyFormat::Array => [b"[" as &[u8], &database, b",", &name, b",["].concat(),
             },
-            table_partition: key::hash(style.partition_hash, &partition_text),
+            head,
+            copied: None,
+            partition: Partition::new(&table, style),
+            schema_id: fingerprint(&table),
             style: style.clone(),
             table,
         }
     }
 
-    fn full_name(&self) -> String {
+    /// Prepares for messages of another `type`, which are no part of a transaction and print none of its facts.
+    pub fn copied(table: Table, style: &Style, kind: &str, comment: Option<&str>) -> Self {
+        let mut style = style.clone();
+        let output = &mut style.output;
+        output.commit_info = false;
+        output.binlog_position = false;
+        output.gtid = false;
+        output.server_id = false;
+        output.thread_id = false;
+        output.schema_id &= kind == "bootstrap-insert";
+        style.topic = style.topic.replace("%{type}", kind);
+        let mut encoder = Self::new(table, &style);
+        let field = |name: &str, value: &str| [name.as_bytes(), &json(value)].concat();
+        encoder.copied = Some(Copied {
+            kind: field(",\"type\":", kind),
+            comment: comment.map(|comment| field(",\"comment\":", comment)).unwrap_or_default(),
+        });
+        encoder
+    }
+
+    /// Whether messages carry `push_ts`.
+    pub fn prints_push_timestamp(&self) -> bool {
+        self.style.output.push_timestamp
+    }
+
+    /// Lets the values of a row decide whether it passes.
+    pub fn with_filter(mut self, filter: Option<RowFilter>) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Where rows of this operation go.
+    pub fn topic(&self, operation: Operation) -> &Arc<str> {
+        &self.topics[operation as usize]
+    }
+
+    /// Where it is told that a row was too large.
+    pub fn dead_letter_topic(&self) -> Option<&Arc<str>> {
+        self.dead_letter_topic.as_ref()
+    }
+
+    /// Whether rows are asked whether they pass.
+    pub fn filters_rows(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    /// Whether a row passes.
+    pub fn passes(&self, row: &Row<'_>) -> Result<bool, EncodeError> {
+        let Some(filter) = &self.filter else { return Ok(true) };
+        let mut text = String::new();
+        filter.passes(|at, tell| {
+            text.clear();
+            let present = self.plain_text(&mut text, row, at)?;
+            tell(match (row.shown(at), present) {
+                (Field::Absent, _) => RowValue::Absent,
+                (_, true) => RowValue::Text(&text),
+                (_, false) => RowValue::Null,
+            });
+            Ok(())
+        })
+    }
+
+    pub(super) fn full_name(&self) -> String {
         format!("{}.{}", self.table.database, self.table.name)
     }
 
@@ -152,30 +222,39 @@ impl TableEncoder {
     pub fn row(
         &self,
         out: &mut Vec<u8>,
-        operation: Operation,
-        body: &[u8],
-        before: &Image,
-        after: &Image,
+        row: &Row<'_>,
         context: &RowContext<'_>,
     ) -> Result<Written, EncodeError> {
-        let shown = if operation == Operation::Delete { before } else { after };
-        let fallback = if operation == Operation::Update { before } else { shown };
-        self.key(out, body, shown, fallback)?;
+        self.key(out, row)?;
         let key_end = out.len();
-        let partition_hash = self.partition(body, shown, fallback, context)?;
-        self.message(out, operation, body, (before, after), shown, fallback, context)?;
+        let partition_hash = self.partition.hash(self, row, context)?;
+        self.message(out, row, context)?;
+        if let Some(cipher) = self.style.message_cipher() {
+            cipher.encrypt(out, key_end);
+            out.splice(key_end..key_end, *b"{\"encrypted\":");
+            out.push(b'}');
+        }
         Ok(Written { key_end, partition_hash })
     }
 
-    /// A field of the image that is shown, or of the before image where `binlog_row_image` left it out there.
-    fn field(shown: &Image, fallback: &Image, at: usize) -> Field {
-        match shown.get(at) {
-            Some(Field::Absent) | None => fallback.get(at).copied().unwrap_or(Field::Absent),
-            Some(field) => *field,
+    /// Appends what the dead-letter topic is told of a row that was too large.
+    pub fn skeleton(&self, out: &mut Vec<u8>, row: &Row<'_>) -> Result<(), EncodeError> {
+        out.extend_from_slice(&self.head);
+        out.extend_from_slice(fields::kind(row.operation));
+        out.extend_from_slice(b",\"reason\":\"RecordTooLargeException\",\"data\":{");
+        for (count, &at) in self.table.primary_key.iter().enumerate() {
+            if count > 0 {
+                out.push(b',');
+            }
+            text::string(out, &self.table.columns[at].name);
+            out.push(b':');
+            self.value_or_null(out, row.body, at, row.shown(at))?;
         }
+        out.extend_from_slice(b"}}");
+        Ok(())
     }
 
-    fn value_or_null(
+    pub(super) fn value_or_null(
         &self,
         out: &mut Vec<u8>,
         body: &[u8],
@@ -197,13 +276,25 @@ impl TableEncoder {
         }
     }
 
-    fn key(
-        &self,
-        out: &mut Vec<u8>,
-        body: &[u8],
-        shown: &Image,
-        fallback: &Image,
-    ) -> Result<(), EncodeError> {
+    /// Appends a value's text as Java's `toString` shows it; `false` if there is none, or the original has null for it.
+    pub(super) fn plain_text(&self, out: &mut String, row: &Row<'_>, at: usize) -> Result<bool, EncodeError> {
+        let column = &self.table.columns[at];
+        let field = row.shown(at);
+        let Field::Value(from, to) = field else { return Ok(false) };
+        if may_print_null(&column.kind) {
+            let mut printed = Vec::new();
+            self.value_or_null(&mut printed, row.body, at, field)?;
+            if printed == b"null" {
+                return Ok(false);
+            }
+        }
+        let style = ValueStyle::from(&self.style.output);
+        let bytes = &row.body[from as usize..to as usize];
+        java_text(out, column, bytes, style, &|| self.full_name())?;
+        Ok(true)
+    }
+
+    fn key(&self, out: &mut Vec<u8>, row: &Row<'_>) -> Result<(), EncodeError> {
         out.extend_from_slice(&self.key_head);
         let hashed = self.style.key_format == KeyFormat::Hash;
         for (count, (&at, name)) in self.table.primary_key.iter().zip(&self.key_names).enumerate() {
@@ -213,7 +304,7 @@ impl TableEncoder {
                 (false, _) => out.extend_from_slice(b",{"),
             }
             out.extend_from_slice(name);
-            self.value_or_null(out, body, at, Self::field(shown, fallback, at))?;
+            self.value_or_null(out, row.body, at, row.shown(at))?;
             if !hashed {
                 out.push(b'}');
             }
@@ -226,167 +317,87 @@ impl TableEncoder {
         Ok(())
     }
 
-    fn partition(
-        &self,
-        body: &[u8],
-        shown: &Image,
-        fallback: &Image,
-        context: &RowContext<'_>,
-    ) -> Result<i32, EncodeError> {
-        let hash = |text: &str| key::hash(self.style.partition_hash, text);
-        match self.style.partition_by {
-            PartitionBy::TransactionId => {
-                return Ok(hash(&context.xid.map_or("null".into(), |xid| xid.to_string())));
+    fn message(&self, out: &mut Vec<u8>, row: &Row<'_>, context: &RowContext<'_>) -> Result<(), EncodeError> {
+        self.fields(out, row, context)?;
+        match self.style.data_cipher() {
+            None => {
+                out.push(b',');
+                self.data(out, row)?;
             }
-            PartitionBy::Random => return Ok(hash(&Alphanumeric.sample_string(&mut rand::rng(), 10))),
-            _ if self.partition_columns.is_empty() => return Ok(self.table_partition),
-            _ => {}
-        }
-        let mut joined = String::new();
-        let mut found = false;
-        for &at in &self.partition_columns {
-            if let Field::Value(from, to) = Self::field(shown, fallback, at) {
-                found = true;
-                let bytes = &body[from as usize..to as usize];
-                let style = ValueStyle::from(&self.style.output);
-                java_text(&mut joined, &self.table.columns[at], bytes, style, &|| self.full_name())?;
+            Some(cipher) => {
+                out.extend_from_slice(b",\"encrypted\":");
+                let start = out.len();
+                out.push(b'{');
+                self.data(out, row)?;
+                out.push(b'}');
+                cipher.encrypt(out, start);
             }
-        }
-        Ok(hash(if found { &joined } else { "None" }))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one row, borrowed from the caller's buffers")]
-    fn message(
-        &self,
-        out: &mut Vec<u8>,
-        operation: Operation,
-        body: &[u8],
-        (before, after): (&Image, &Image),
-        shown: &Image,
-        fallback: &Image,
-        context: &RowContext<'_>,
-    ) -> Result<(), EncodeError> {
-        out.extend_from_slice(&self.heads[operation as usize]);
-        out.extend_from_slice(b",\"ts\":");
-        text::integer(out, context.timestamp);
-        self.commit_info(out, context);
-        self.optional_fields(out, body, shown, fallback, context)?;
-        out.extend_from_slice(b",\"data\":{");
-        let mut first = true;
-        for at in 0..self.table.columns.len() {
-            match Self::field(shown, fallback, at) {
-                Field::Absent => continue,
-                Field::Null if !self.style.output.nulls => continue,
-                field => {
-                    self.member(out, &mut first, at);
-                    self.value_or_null(out, body, at, field)?;
-                }
-            }
-        }
-        out.push(b'}');
-        if operation == Operation::Update {
-            self.old(out, body, before, after)?;
         }
         out.push(b'}');
         Ok(())
     }
 
-    fn member(&self, out: &mut Vec<u8>, first: &mut bool, at: usize) {
-        if !std::mem::replace(first, false) {
+    fn data(&self, out: &mut Vec<u8>, row: &Row<'_>) -> Result<(), EncodeError> {
+        out.extend_from_slice(b"\"data\":{");
+        let mut first = true;
+        for &at in &self.printed {
+            match row.shown(at) {
+                Field::Absent => {}
+                field => {
+                    self.member(out, &mut first, row.body, at, field)?;
+                }
+            }
+        }
+        out.push(b'}');
+        if row.operation == Operation::Update {
+            self.old(out, row)?;
+        }
+        Ok(())
+    }
+
+    /// Appends a column, unless it is null and those are left out; gives the start of its value.
+    fn member(
+        &self,
+        out: &mut Vec<u8>,
+        first: &mut bool,
+        body: &[u8],
+        at: usize,
+        field: Field,
+    ) -> Result<Option<usize>, EncodeError> {
+        let nulls = self.style.output.nulls;
+        if field == Field::Null && !nulls {
+            return Ok(None);
+        }
+        let start = out.len();
+        if !*first {
             out.push(b',');
         }
         out.extend_from_slice(&self.names[at]);
-    }
-
-    fn commit_info(&self, out: &mut Vec<u8>, context: &RowContext<'_>) {
-        if !self.style.output.commit_info {
-            return;
+        let value_at = out.len();
+        self.value_or_null(out, body, at, field)?;
+        if !nulls && out[value_at..] == *b"null" && may_print_null(&self.table.columns[at].kind) {
+            out.truncate(start);
+            return Ok(None);
         }
-        if let Some(xid) = context.xid {
-            out.extend_from_slice(b",\"xid\":");
-            text::integer(out, xid);
-        }
-        if context.commit {
-            out.extend_from_slice(b",\"commit\":true");
-        } else if self.style.output.xoffset {
-            out.extend_from_slice(b",\"xoffset\":");
-            text::integer(out, context.xoffset);
-        }
-    }
-
-    fn optional_fields(
-        &self,
-        out: &mut Vec<u8>,
-        body: &[u8],
-        shown: &Image,
-        fallback: &Image,
-        context: &RowContext<'_>,
-    ) -> Result<(), EncodeError> {
-        let output = &self.style.output;
-        if output.binlog_position {
-            out.extend_from_slice(b",\"position\":");
-            text::string(out, context.position);
-        }
-        if output.gtid {
-            out.extend_from_slice(b",\"gtid\":");
-            match context.gtid {
-                Some(gtid) => text::string(out, gtid),
-                None => out.extend_from_slice(b"null"),
-            }
-        }
-        if output.server_id {
-            out.extend_from_slice(b",\"server_id\":");
-            text::integer(out, context.server_id);
-        }
-        if let Some(thread) = context.thread_id.filter(|_| output.thread_id) {
-            out.extend_from_slice(b",\"thread_id\":");
-            text::integer(out, thread);
-        }
-        if let Some(time) = context.push_timestamp {
-            out.extend_from_slice(format!(",\"push_ts\":{time:.6}").as_bytes());
-        }
-        if output.primary_keys {
-            out.extend_from_slice(b",\"primary_key\":[");
-            for (count, &at) in self.table.primary_key.iter().enumerate() {
-                if count > 0 {
-                    out.push(b',');
-                }
-                self.value_or_null(out, body, at, Self::field(shown, fallback, at))?;
-            }
-            out.push(b']');
-        }
-        if output.primary_key_columns {
-            out.extend_from_slice(b",\"primary_key_columns\":[");
-            for (count, &at) in self.table.primary_key.iter().enumerate() {
-                if count > 0 {
-                    out.push(b',');
-                }
-                text::string(out, &self.table.columns[at].name);
-            }
-            out.push(b']');
-        }
-        Ok(())
+        *first = false;
+        Ok(Some(value_at))
     }
 
     /// Columns of both images whose printed values differ.
-    fn old(&self, out: &mut Vec<u8>, body: &[u8], before: &Image, after: &Image) -> Result<(), EncodeError> {
+    fn old(&self, out: &mut Vec<u8>, row: &Row<'_>) -> Result<(), EncodeError> {
         let start = out.len();
         out.extend_from_slice(b",\"old\":{");
         let mut first = true;
         let mut now = Vec::new();
-        for (at, (&was, &is)) in before.iter().zip(after).enumerate() {
-            if was == Field::Absent || is == Field::Absent || same(body, was, is) {
-                continue;
-            }
-            if was == Field::Null && !self.style.output.nulls {
+        for &at in &self.printed {
+            let (Some(&was), Some(&is)) = (row.before.get(at), row.after.get(at)) else { continue };
+            if was == Field::Absent || is == Field::Absent || same(row.body, was, is) {
                 continue;
             }
             let rollback = (out.len(), first);
-            self.member(out, &mut first, at);
-            let value_at = out.len();
-            self.value_or_null(out, body, at, was)?;
+            let Some(value_at) = self.member(out, &mut first, row.body, at, was)? else { continue };
             now.clear();
-            self.value_or_null(&mut now, body, at, is)?;
+            self.value_or_null(&mut now, row.body, at, is)?;
             if out[value_at..] == now[..] {
                 out.truncate(rollback.0);
                 first = rollback.1;
@@ -401,6 +412,34 @@ impl TableEncoder {
     }
 }
 
+fn json(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    text::string(&mut out, text);
+    out
+}
+
+fn member_name(name: &str) -> Vec<u8> {
+    [json(name), b":".to_vec()].concat()
+}
+
+/// Whether a value that is not NULL may print as null, because the original has null for it. A JSON null is none.
+fn may_print_null(kind: &ColumnKind) -> bool {
+    matches!(
+        kind,
+        ColumnKind::Enum { .. }
+            | ColumnKind::Date
+            | ColumnKind::DateTime { .. }
+            | ColumnKind::Timestamp { .. }
+    )
+}
+
+/// A number for the table's definition, below 2^53 so that JavaScript reads it right too.
+fn fingerprint(table: &Table) -> u64 {
+    let columns: Vec<_> = table.columns.iter().map(|column| (&column.name, &column.kind)).collect();
+    let definition = format!("{:?}", (&table.database, &table.name, columns, &table.primary_key));
+    xxh3_64(definition.as_bytes()) >> 11
+}
+
 fn same(body: &[u8], a: Field, b: Field) -> bool {
     match (a, b) {
         (Field::Value(from, to), Field::Value(other, end)) => {
@@ -410,7 +449,5 @@ fn same(body: &[u8], a: Field, b: Field) -> bool {
     }
 }
 
-/// The topic with Maxwell's placeholders replaced. `%{type}` has no value for a whole table and is refused earlier.
-fn topic(template: &str, table: &Table) -> String {
-    template.replace("%{database}", &table.database).replace("%{table}", &table.name)
-}
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,23 @@
 //! Rows to Maxwell's messages: from the event's bytes straight into the output buffer. Pure.
 //!
-//! `message` writes a row's JSON, `value` a column's, `key` the record key and the text that decides the partition,
-//! `number`, `temporal`, `text` and `jsonb` what those are made of. `ddl` writes changes of the schema.
+//! `message` writes a row's key and JSON, `fields` what of that stands before the data, `value` a column's,
+//! `partition` and `key` decide the partition, `number`, `temporal`, `old_temporal`, `text`, `jsonb`, `geometry` and
+//! `native` are what values are made of. `style` holds how messages shall look, `names` spells names, `encrypt` encrypts.
+//! `ddl` writes changes of the schema.
 
 pub mod ddl;
+mod encrypt;
+mod fields;
+pub mod geometry;
 pub mod jsonb;
 pub mod key;
 pub mod message;
+mod names;
+pub mod native;
 pub mod number;
+pub mod old_temporal;
+mod partition;
+pub mod style;
 pub mod temporal;
 pub mod text;
 pub mod value;

@@ -6,14 +6,14 @@ use maxwell_protocol::settings::Compatibility;
 
 /// A date and time of day, as the packed forms hold them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Moment {
-    year: u64,
-    month: u64,
-    day: u64,
-    hour: u64,
-    minute: u64,
-    second: u64,
-    micros: u64,
+pub(super) struct Moment {
+    pub(super) year: u64,
+    pub(super) month: u64,
+    pub(super) day: u64,
+    pub(super) hour: u64,
+    pub(super) minute: u64,
+    pub(super) second: u64,
+    pub(super) micros: u64,
 }
 
 /// Whether the value was a zero date.
@@ -25,19 +25,24 @@ pub enum Zero {
     No,
 }
 
-fn big_endian(bytes: &[u8]) -> u64 {
+pub(super) fn big_endian(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
 /// Microseconds of the fraction bytes.
 fn micros(bytes: &[u8], fsp: u8) -> u64 {
-    big_endian(bytes) * [1_000_000, 10_000, 100, 1][usize::from(fsp.div_ceil(2)).min(3)] % 1_000_000
+    unreduced_micros(bytes, fsp) % 1_000_000
 }
 
-fn fraction(out: &mut Vec<u8>, micros: u64, fsp: u8) {
+fn unreduced_micros(bytes: &[u8], fsp: u8) -> u64 {
+    (big_endian(bytes) & 0xff_ffff) * [1_000_000, 10_000, 100, 1][usize::from(fsp.div_ceil(2)).min(3)]
+}
+
+pub(super) fn fraction(out: &mut Vec<u8>, micros: u64, fsp: u8) {
     if fsp > 0 {
-        let text = format!(".{micros:06}");
-        out.extend_from_slice(&text.as_bytes()[..=usize::from(fsp.min(6))]);
+        let end = out.len() + 1 + usize::from(fsp.min(6));
+        write_to(out, format_args!(".{micros:06}"));
+        out.truncate(end);
     }
 }
 
@@ -45,7 +50,7 @@ fn write_to(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a Vec takes every byte");
 }
 
-fn moment(out: &mut Vec<u8>, at: Moment, fsp: u8) -> Zero {
+pub(super) fn moment(out: &mut Vec<u8>, at: Moment, fsp: u8) -> Zero {
     let zero = at.year == 0 || at.month == 0 || at.day == 0;
     if zero {
         out.extend_from_slice(b"0000-00-00 00:00:00");
@@ -111,31 +116,26 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
-/// Appends a TIME (three bytes and the fraction) without quotes. The original ignores the sign and prints the hours
-/// modulo 24 of what remains.
+/// Appends a TIME (three bytes and the fraction) without quotes. The original prints its bits without regard to the
+/// sign, modulo 24 hours.
 pub fn time(out: &mut Vec<u8>, bytes: &[u8], fsp: u8, compatibility: Compatibility) {
     let fraction_bits = 8 * bytes.len().saturating_sub(3) as u32;
-    let zero = 1i64 << (23 + fraction_bits);
-    let packed = big_endian(bytes) as i64 - zero;
-    let (negative, magnitude) = (packed < 0, packed.unsigned_abs());
+    let mut packed = big_endian(bytes) as i64;
+    if compatibility == Compatibility::Corrected {
+        packed -= 1i64 << (23 + fraction_bits);
+    }
+    let magnitude = packed.unsigned_abs();
     let whole = magnitude >> fraction_bits;
     let (hour, minute, second) = (whole >> 12 & 0x3ff, whole >> 6 & 63, whole & 63);
     let fraction_bytes = (magnitude & ((1u64 << fraction_bits) - 1)).to_be_bytes();
-    let mut micros = micros(&fraction_bytes[8 - bytes.len().saturating_sub(3)..], fsp);
-    let mut total = (hour * 60 + minute) * 60 + second;
-    let mut sign = if negative { "-" } else { "" };
+    let rest = unreduced_micros(&fraction_bytes, fsp);
+    let mut all = ((hour * 60 + minute) * 60 + second) * 1_000_000 + rest;
     if compatibility == Compatibility::Maxwell {
-        if negative {
-            // The original reads the two's complement of the whole value as if it were positive.
-            let all = -((total * 1_000_000 + micros) as i64);
-            let wrapped = all.rem_euclid(86_400_000_000) as u64;
-            (total, micros) = (wrapped / 1_000_000, wrapped % 1_000_000);
-            sign = "";
-        }
-        total %= 86_400;
+        all %= 86_400_000_000;
     }
+    let (total, sign) = (all / 1_000_000, if packed < 0 { "-" } else { "" });
     write_to(out, format_args!("{sign}{:02}:{:02}:{:02}", total / 3600, total / 60 % 60, total % 60));
-    fraction(out, micros, fsp);
+    fraction(out, all % 1_000_000, fsp);
 }
 
 #[cfg(test)]
@@ -182,6 +182,13 @@ mod tests {
         assert_eq!(show(&pack(838, 59, 59), Compatibility::Maxwell), "22:59:59");
         assert_eq!(show(&negative(1, 0, 0), Compatibility::Corrected), "-01:00:00");
         assert_eq!(show(&pack(25, 0, 0), Compatibility::Maxwell), "01:00:00");
+        assert_eq!(show(&negative(1, 0, 0), Compatibility::Maxwell), "15:00:00");
+        assert_eq!(show(&negative(838, 59, 59), Compatibility::Corrected), "-838:59:59");
+        // Half a second before midnight, and half a second less than nothing.
+        let half = printed(|out| time(out, &[0x81, 0x7e, 0xfb, 0x32], 1, Compatibility::Corrected));
+        assert_eq!(half, "23:59:59.5");
+        let less = printed(|out| time(out, &[0x7f, 0xff, 0xff, 0xce], 1, Compatibility::Corrected));
+        assert_eq!(less, "-00:00:00.5");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! JSON strings as Jackson writes them: `"`, `\` and control characters are escaped, nothing else.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// For every byte: 0 if it stands for itself, else what follows the backslash (`u` for the long form).
@@ -60,6 +63,17 @@ fn escaped(out: &mut Vec<u8>, byte: u8, escape: u8) {
     }
 }
 
+/// Appends bytes as a JSON string in base64 with padding.
+pub fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    let start = out.len();
+    // Four characters for every three bytes begun.
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    let written = STANDARD.encode_slice(bytes, &mut out[start..]).expect("the room is made to measure");
+    out.truncate(start + written);
+    out.push(b'"');
+}
+
 /// Appends a number in decimal.
 pub fn integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
@@ -68,6 +82,17 @@ pub fn integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_padded_base64() {
+        for (bytes, text) in
+            [(&b""[..], "\"\""), (b"a", "\"YQ==\""), (b"ab", "\"YWI=\""), (b"abc", "\"YWJj\"")]
+        {
+            let mut out = Vec::new();
+            base64(&mut out, bytes);
+            assert_eq!(out, text.as_bytes());
+        }
+    }
 
     #[test]
     fn escapes_what_jackson_escapes() {

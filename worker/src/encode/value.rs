@@ -1,11 +1,11 @@
 //! A column's bytes as Maxwell prints them.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::borrow::Cow;
+
 use maxwell_protocol::settings::{Compatibility, Output};
 
 use super::temporal::Zero;
-use super::{EncodeError, jsonb, number, temporal, text};
+use super::{EncodeError, geometry, jsonb, native, number, old_temporal, temporal, text};
 use crate::binlog::rows::little_endian;
 use crate::binlog::table::{Column, ColumnKind};
 use crate::schema::charset::Charset;
@@ -52,45 +52,84 @@ pub fn value(
             temporal::time(out, bytes, *fsp, style.compatibility);
             out.push(b'"');
         }
+        ColumnKind::OldDateTime { fsp } => {
+            quoted_date(out, style, |out| old_temporal::datetime(out, bytes, *fsp));
+        }
+        ColumnKind::OldTimestamp { fsp } => {
+            quoted_date(out, style, |out| old_temporal::old_timestamp(out, bytes, *fsp));
+        }
+        ColumnKind::OldTime { fsp } => {
+            out.push(b'"');
+            old_temporal::old_time(out, bytes, *fsp, style.compatibility);
+            out.push(b'"');
+        }
         ColumnKind::Year => year(out, bytes, style.compatibility),
         ColumnKind::Bit { .. } => bit(out, bytes, style.compatibility),
-        ColumnKind::Enum { values, .. } => enumerated(out, values, little_endian(bytes), damaged)?,
-        ColumnKind::Set { values, .. } => set(out, values, little_endian(bytes)),
+        ColumnKind::Enum { values, .. } => {
+            enumerated(out, values, little_endian(bytes), style, damaged)?;
+        }
+        ColumnKind::Set { values, .. } => set(out, values, little_endian(bytes), style),
         ColumnKind::Text { charset, .. } => {
-            // The common case first: it needs neither a copy nor the search for what to replace.
-            let valid = (*charset == Charset::Utf8).then(|| std::str::from_utf8(bytes).ok()).flatten();
-            match valid {
-                Some(valid) => text::string(out, valid),
-                None => {
-                    text::string(out, &charset.decode(bytes).ok_or_else(|| unsupported(column, table))?);
-                }
-            }
+            characters(out, bytes, *charset).ok_or_else(|| unsupported(column, table))?;
         }
-        ColumnKind::Binary { .. } => {
-            out.push(b'"');
-            out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
-            out.push(b'"');
-        }
-        ColumnKind::Json { .. } => {
-            jsonb::json(out, bytes).ok_or_else(damaged)?;
-        }
+        ColumnKind::Binary { .. } => text::base64(out, bytes),
+        ColumnKind::Json { .. } => jsonb::json(out, bytes).ok_or_else(damaged)?,
         ColumnKind::JsonText { charset, .. } => {
-            let decoded = charset.decode(bytes).ok_or_else(|| unsupported(column, table))?;
-            out.extend_from_slice(decoded.as_bytes());
+            json_text(out, bytes, *charset).ok_or_else(|| unsupported(column, table))?;
         }
-        ColumnKind::Unsupported { .. } => return Err(unsupported(column, table)),
+        ColumnKind::Compressed { charset, json, .. } => {
+            let bytes = native::uncompressed(bytes).ok_or_else(damaged)?;
+            let printed = match (charset, json) {
+                (Charset::Binary, _) => {
+                    text::base64(out, &bytes);
+                    Some(())
+                }
+                (charset, true) => json_text(out, &bytes, *charset),
+                (charset, false) => characters(out, &bytes, *charset),
+            };
+            printed.ok_or_else(|| unsupported(column, table))?;
+        }
+        // A geometry without bytes is what IGNORE makes of NULL; the server's functions take it for that, too.
+        ColumnKind::Geometry { .. } if bytes.is_empty() => out.extend_from_slice(b"null"),
+        ColumnKind::Geometry { .. } => {
+            out.push(b'"');
+            geometry::geometry(out, bytes).ok_or_else(damaged)?;
+            out.push(b'"');
+        }
+        ColumnKind::Native { form, .. } => {
+            out.push(b'"');
+            native::native(out, bytes, *form).ok_or_else(damaged)?;
+            out.push(b'"');
+        }
+        // Rows hold no such values.
+        ColumnKind::Hidden(_) => out.extend_from_slice(b"null"),
     }
     Ok(())
 }
 
+fn characters(out: &mut Vec<u8>, bytes: &[u8], charset: Charset) -> Option<()> {
+    // The common case first: it needs neither a copy nor the search for what to replace.
+    let valid = (charset == Charset::Utf8).then(|| std::str::from_utf8(bytes).ok()).flatten();
+    match valid {
+        Some(valid) => text::string(out, valid),
+        None => text::string(out, &charset.decode(bytes)?),
+    }
+    Some(())
+}
+
+/// Text that is JSON already; nothing at all is no JSON, and `null` as in binary JSON.
+fn json_text(out: &mut Vec<u8>, bytes: &[u8], charset: Charset) -> Option<()> {
+    let decoded = charset.decode(bytes)?;
+    out.extend_from_slice(if decoded.is_empty() { b"null" } else { decoded.as_bytes() });
+    Some(())
+}
+
 fn unsupported(column: &Column, table: &dyn Fn() -> String) -> EncodeError {
-    let what = match &column.kind {
-        ColumnKind::Unsupported { name, .. } => format!("the type {name}"),
-        ColumnKind::Text { charset: Charset::Unsupported(name), .. }
-        | ColumnKind::JsonText { charset: Charset::Unsupported(name), .. } => format!("the charset {name}"),
-        _ => "a form".into(),
-    };
-    EncodeError::Unsupported { table: table(), column: column.name.clone(), what }
+    EncodeError::Unsupported {
+        table: table(),
+        column: column.name.clone(),
+        what: "a charset that this version does not know".into(),
+    }
 }
 
 fn sign_extended(bytes: &[u8], width: u8) -> i64 {
@@ -130,26 +169,39 @@ fn enumerated(
     out: &mut Vec<u8>,
     values: &[String],
     index: u64,
+    style: ValueStyle,
     damaged: impl Fn() -> EncodeError,
 ) -> Result<(), EncodeError> {
     if index == 0 {
         out.extend_from_slice(b"null");
         return Ok(());
     }
-    text::string(out, values.get(index as usize - 1).ok_or_else(damaged)?);
+    text::string(out, &defined(values.get(index as usize - 1).ok_or_else(damaged)?, style));
     Ok(())
 }
 
-fn set(out: &mut Vec<u8>, values: &[String], bits: u64) {
+fn set(out: &mut Vec<u8>, values: &[String], bits: u64, style: ValueStyle) {
     out.push(b'[');
-    let chosen = values.iter().enumerate().filter(|(at, _)| bits & (1 << at) != 0);
-    for (count, (_, value)) in chosen.enumerate() {
+    for (count, value) in chosen(values, bits).enumerate() {
         if count > 0 {
             out.push(b',');
         }
-        text::string(out, value);
+        text::string(out, &defined(value, style));
     }
     out.push(b']');
+}
+
+/// The values of a set in the order of its definition.
+fn chosen(values: &[String], bits: u64) -> impl Iterator<Item = &String> {
+    values.iter().take(64).enumerate().filter(move |(at, _)| bits & (1 << at) != 0).map(|(_, value)| value)
+}
+
+/// A value of an ENUM or SET. The original leaves quotes doubled, as its definition has them.
+fn defined(value: &str, style: ValueStyle) -> Cow<'_, str> {
+    if style.compatibility == Compatibility::Maxwell && value.contains('\'') {
+        return Cow::Owned(value.replace('\'', "''"));
+    }
+    Cow::Borrowed(value)
 }
 
 /// Appends a value's text as Java's `toString` shows it: what partitions are computed from.
@@ -164,19 +216,23 @@ pub fn java_text(
         ColumnKind::Text { charset, .. } => {
             out.push_str(&charset.decode(bytes).ok_or_else(|| unsupported(column, table))?);
         }
+        ColumnKind::Compressed { charset, json: false, .. } if *charset != Charset::Binary => {
+            let damaged = || EncodeError::Damaged { table: table(), column: column.name.clone() };
+            let bytes = native::uncompressed(bytes).ok_or_else(damaged)?;
+            out.push_str(&charset.decode(&bytes).ok_or_else(|| unsupported(column, table))?);
+        }
         ColumnKind::Enum { values, .. } => {
             let index = little_endian(bytes) as usize;
-            out.push_str(index.checked_sub(1).and_then(|at| values.get(at)).map_or("", String::as_str));
+            let value = index.checked_sub(1).and_then(|at| values.get(at));
+            out.push_str(&defined(value.map_or("", String::as_str), style));
         }
         ColumnKind::Set { values, .. } => {
-            let bits = little_endian(bytes);
-            let chosen: Vec<&str> = values
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| bits & (1 << at) != 0)
-                .map(|(_, value)| value.as_str())
-                .collect();
-            out.push_str(&format!("[{}]", chosen.join(", ")));
+            out.push('[');
+            for (count, value) in chosen(values, little_endian(bytes)).enumerate() {
+                out.push_str(if count > 0 { ", " } else { "" });
+                out.push_str(&defined(value, style));
+            }
+            out.push(']');
         }
         ColumnKind::Integer { width, unsigned } => {
             let mut buffer = itoa::Buffer::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use maxwell_protocol::gtid::Gtid;
 
 use crate::encode::ddl::{StatementContext, change};
-use crate::encode::message::Style;
+use crate::encode::style::Style;
 use crate::encode::text::integer;
 use crate::schema::ddl::Event;
 use crate::sink::Record;

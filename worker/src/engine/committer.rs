@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::position::{Position, PositionRecord};
 use maxwell_protocol::settings::Commit;
@@ -24,6 +25,8 @@ pub struct RecordBase {
     pub source_time: i64,
     /// The capture that followed tables began with.
     pub catalog: Option<u64>,
+    /// The copies of tables, as of that record.
+    pub bootstrap: BootstrapState,
 }
 
 impl RecordBase {
@@ -39,6 +42,7 @@ impl RecordBase {
             settings_version: 0,
             source_time: self.source_time,
             catalog: self.catalog,
+            bootstrap: self.bootstrap.clone(),
         }
     }
 }
@@ -61,7 +65,7 @@ pub fn run(
         };
         let step = match received {
             Ok(chunk) => {
-                if !chunk.records.is_empty() {
+                if !chunk.records.is_empty() && !chunk.copied {
                     observer.received(chunk.source_time);
                 }
                 take(&mut *writer, &mut window, &mut waiting, chunk, base.epoch)
@@ -94,6 +98,7 @@ struct Waiting {
     bytes: u64,
     transactions: u64,
     drained: bool,
+    bootstrap: Option<BootstrapState>,
 }
 
 fn take(
@@ -104,13 +109,15 @@ fn take(
     epoch: Epoch,
 ) -> Result<(), SinkError> {
     // Counted before it is written: an error in the middle of it leaves an open Kafka transaction behind.
-    window.add(chunk.records.len() as u64, chunk.bytes.len() as u64, chunk.drained, Instant::now());
+    let drained = chunk.drained && !chunk.copied;
+    window.add(chunk.records.len() as u64, chunk.bytes.len() as u64, drained, Instant::now());
     writer.write(&chunk, epoch.0)?;
     waiting.bytes += chunk.bytes.len() as u64;
     waiting.transactions += chunk.transactions;
     waiting.source_time = waiting.source_time.max(chunk.source_time);
     waiting.drained = chunk.drained;
     waiting.position = Some(chunk.position);
+    waiting.bootstrap = chunk.bootstrap.or(waiting.bootstrap.take());
     Ok(())
 }
 
@@ -122,6 +129,9 @@ fn commit(
     observer: &dyn Observer,
 ) -> Result<(), SinkError> {
     let Some(position) = waiting.position.take().filter(|_| window.is_dirty()) else { return Ok(()) };
+    if let Some(bootstrap) = waiting.bootstrap.take() {
+        base.bootstrap = bootstrap;
+    }
     let record = base.next(position, waiting.source_time);
     writer.commit(&record)?;
     observer.committed(&Committed {

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::coordination::ProofError;
 use crate::encode::EncodeError;
+use crate::encode::style::StyleError;
 use crate::filter::FilterError;
 use crate::sink::SinkError;
 use crate::source::SourceError;
@@ -23,6 +24,17 @@ pub enum EngineError {
     /// The filter.
     #[error(transparent)]
     Filter(#[from] FilterError),
+    /// How messages shall look.
+    #[error(transparent)]
+    Style(#[from] StyleError),
+    /// The key for encryption cannot be read.
+    #[error("output.encryption: cannot read {path}: {reason}; put the key into that file")]
+    EncryptionKey {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// A thread of the pipeline died.
     #[error("a thread of the pipeline ended unexpectedly: {0}")]
     Thread(String),
@@ -55,6 +67,9 @@ impl EngineError {
                     Disposition::Retry
                 }
                 SourceError::PositionLost { .. }
+                | SourceError::UnreadableSet(_)
+                | SourceError::OtherHistory { .. }
+                | SourceError::Diverged { .. }
                 | SourceError::SchemaUncertain { .. }
                 | SourceError::Binlog(_) => Disposition::Halt,
             },
@@ -62,10 +77,12 @@ impl EngineError {
                 SinkError::Fenced | SinkError::NotProved(ProofError::Lost) => Disposition::Relinquish,
                 SinkError::NotProved(ProofError::Unreachable(_)) => Disposition::Retry,
                 SinkError::Failed { .. } => Disposition::Unreachable,
-                SinkError::Unfit { .. } => Disposition::Retry,
+                SinkError::Unfit { .. } | SinkError::Bounds(_) => Disposition::Retry,
                 SinkError::Io { .. } | SinkError::TooLarge { .. } => Disposition::Halt,
             },
-            Self::Encode(_) | Self::Filter(_) => Disposition::Halt,
+            Self::Encode(_) | Self::Filter(_) | Self::Style(_) | Self::EncryptionKey { .. } => {
+                Disposition::Halt
+            }
             Self::Thread(_) => Disposition::Retry,
         }
     }

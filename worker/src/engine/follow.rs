@@ -13,7 +13,7 @@ use crate::schema::ddl::{Applied, Catalog, Change, Event, Flavour, Meaning, Tabl
 use crate::sink::CatalogEntry;
 use crate::source::connect::connect;
 use crate::source::scan::SideDump;
-use crate::source::{SourceError, capture};
+use crate::source::{SourceError, definitions};
 
 /// How long the statements between our place and the source's head may take to be read before the first row.
 const SCAN: Duration = Duration::from_secs(5);
@@ -82,8 +82,8 @@ impl Follower {
         (stored, epoch): (Stored, Epoch),
     ) -> Result<Self, SourceError> {
         let mut conn = connect(&side.settings).await?;
-        let defaults = capture::defaults(&mut conn).await?;
-        let follows = prints_changes || !capture::is_self_describing(&mut conn).await?;
+        let defaults = definitions::defaults(&mut conn).await?;
+        let follows = prints_changes || !definitions::is_self_describing(&mut conn).await?;
         let mut follower = Self {
             catalog: Catalog::new(&defaults.charset),
             flavour: Flavour { mariadb: side.server.mariadb, folds_names: defaults.folds_names },
@@ -95,14 +95,14 @@ impl Follower {
         if !follows || follower.restore(stored) {
             return Ok(follower);
         }
-        let names = capture::names(&mut conn, &|database, table| filter.passes(database, table)).await?;
+        let names = definitions::names(&mut conn, &|database, table| filter.passes(database, table)).await?;
         let used: HashSet<&str> = names.iter().map(|name| name.database.as_str()).collect();
-        for (name, charset) in capture::databases(&mut conn).await? {
+        for (name, charset) in definitions::databases(&mut conn).await? {
             if used.contains(name.as_str()) || filter.passes(&name, "") {
                 follower.catalog.put_database(&name, &charset);
             }
         }
-        for table in capture::tables(&mut conn, side.server.mariadb, &names).await? {
+        for table in definitions::tables(&mut conn, side.server.mariadb, &names).await? {
             follower.catalog.put(table);
         }
         tracing::info!(tables = names.len(), "captured the tables that pass the filter");
@@ -205,6 +205,11 @@ impl Follower {
     fn forget(&mut self, name: &TableName) {
         self.catalog.forget(name);
         self.uncertain.insert(name.clone());
+    }
+
+    /// The filter changed: tables that pass now are captured when they are met.
+    pub fn refilter(&mut self, filter: TableFilter) {
+        self.filter = filter;
     }
 
     /// How statements read.

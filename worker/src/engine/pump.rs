@@ -10,16 +10,24 @@ use mysql_common::binlog::events::Event;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::bootstrap::desk::Desk;
 use super::changes::{Changes, SchemaStatement};
 use super::error::EngineError;
+use super::replay::Named;
+use super::rows::{any_passes, is_version_2, last_passing, place, row_offset};
+use super::status::Observer;
 use super::tables::Tables;
 use crate::binlog::BinlogError;
 use crate::binlog::event::Operation;
+use crate::binlog::partial::{PARTIAL_UPDATE, full_update};
 use crate::binlog::rows::{Image, RowCursor};
+use crate::binlog::statement::makes_rows;
 use crate::binlog::transaction::{Assembler, Header, HeldRows, Limits, Step, chain};
-use crate::encode::message::{RowContext, Style, TableEncoder};
+use crate::bootstrap::piece::Piece;
+use crate::encode::message::{Row, RowContext, TableEncoder};
+use crate::encode::style::Style;
 use crate::encode::text::integer;
-use crate::sink::{Chunk, Record};
+use crate::sink::{Chunk, Record, Spare};
 use crate::source::SourceError;
 use crate::source::dump::Batch;
 use crate::source::scan::SideDump;
@@ -27,6 +35,8 @@ use crate::source::scan::SideDump;
 /// A chunk is cut at this many bytes or records, whichever comes first.
 const CHUNK_BYTES: usize = 256 * 1024;
 const CHUNK_RECORDS: usize = 1000;
+/// A row of no more bytes than this is too large for no topic.
+const LEAST_SPARED: usize = 512;
 /// A position that moved without rows is sent after this many batches.
 const SILENT_BATCHES: u32 = 256;
 
@@ -44,26 +54,34 @@ pub struct PumpParts {
     pub runtime: Handle,
     /// A chunk never holds more records than a Kafka transaction.
     pub max_rows: u32,
-    /// Whether positions carry GTIDs.
-    pub gtid: bool,
+    /// What was passed before the position, if positions carry GTIDs.
+    pub gtids: Option<GtidSet>,
+    /// Told about what cannot be streamed.
+    pub observer: Arc<dyn Observer>,
     /// Nothing more is read: what takes long is not worth its end any more.
     pub closing: CancellationToken,
+    /// Copies of tables.
+    pub desk: Desk,
 }
 
 /// See the module.
 pub struct Pump {
-    assembler: Assembler<TableEncoder>,
-    tables: Tables,
+    pub(super) assembler: Assembler<TableEncoder>,
+    pub(super) tables: Tables,
     style: Style,
-    side: SideDump,
-    runtime: Handle,
-    closing: CancellationToken,
+    pub(super) side: SideDump,
+    pub(super) runtime: Handle,
+    pub(super) closing: CancellationToken,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) named: Named,
+    pub(super) desk: Desk,
     chunk_records: usize,
     chunks: Sender<Chunk>,
     bytes: Vec<u8>,
     records: Vec<Record>,
     topics: Vec<Arc<str>>,
     changes: Changes,
+    spares: Vec<Spare>,
     /// Images of the row at hand, kept for their memory.
     images: (Image, Image),
     xoffset: u64,
@@ -106,24 +124,36 @@ impl From<Closed> for PumpEnd {
     }
 }
 
+/// Records of a chunk at the most: never more than a Kafka transaction holds.
+pub fn chunk_records(max_rows: u32) -> usize {
+    CHUNK_RECORDS.min(max_rows as usize).max(1)
+}
+
 impl Pump {
     /// Starts at the parts' position.
     pub fn new(parts: PumpParts, chunks: Sender<Chunk>) -> Self {
-        let gtids: Option<GtidSet> = parts.gtid.then(|| parts.position.gtid_set.parse().unwrap_or_default());
         let xoffset = parts.position.inside.as_ref().map_or(0, |inside| inside.xoffset);
         Self {
-            assembler: Assembler::new(&parts.position, gtids, Limits::default()),
+            assembler: Assembler::new(
+                &parts.position,
+                parts.gtids,
+                Limits { queries: parts.style.output.row_query, ..Limits::default() },
+            ),
             tables: parts.tables,
             changes: Changes::new(&parts.style),
             style: parts.style,
             side: parts.side,
             runtime: parts.runtime,
             closing: parts.closing,
-            chunk_records: CHUNK_RECORDS.min(parts.max_rows as usize).max(1),
+            desk: parts.desk,
+            observer: parts.observer,
+            named: Named::default(),
+            chunk_records: chunk_records(parts.max_rows),
             chunks,
             bytes: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
             records: Vec::with_capacity(CHUNK_RECORDS),
             topics: Vec::new(),
+            spares: Vec::new(),
             images: Default::default(),
             xoffset,
             // Until the transaction is met again, the place is where reading was resumed.
@@ -138,12 +168,17 @@ impl Pump {
     /// Takes a batch of events in.
     pub fn push(&mut self, batch: Batch) -> Result<(), PumpEnd> {
         for event in batch.events {
+            if self.assembler.is_between() {
+                self.tables.refresh();
+            }
             let step = self.assembler.push(event)?;
             self.act(step)?;
             if !self.changes.is_empty() && self.assembler.is_between() {
                 self.encode_changes();
             }
+            self.copies()?;
         }
+        self.copies()?;
         self.silent_batches += 1;
         if batch.drained || self.silent_batches >= SILENT_BATCHES {
             self.flush(batch.drained)?;
@@ -156,7 +191,7 @@ impl Pump {
         Ok(self.flush(true)?)
     }
 
-    fn act(&mut self, step: Step<TableEncoder>) -> Result<(), PumpEnd> {
+    pub(super) fn act(&mut self, step: Step<TableEncoder>) -> Result<(), PumpEnd> {
         match step {
             Step::None => {}
             Step::TableMap(event) => {
@@ -166,13 +201,7 @@ impl Pump {
             Step::Rows(event, operation) => self.rows(event, operation)?,
             Step::FindEnd => {
                 let start = self.assembler.position();
-                let found = self.runtime.block_on(async {
-                    tokio::select! {
-                        end = self.side.end_of_transaction(&start) => Some(end),
-                        () = self.closing.cancelled() => None,
-                    }
-                });
-                let end = found.ok_or(Closed)?.map_err(EngineError::from)?;
+                let end = self.answer(self.side.end_of_transaction(&start))?;
                 let step = self.assembler.end_found(end);
                 self.act(step)?;
             }
@@ -180,9 +209,14 @@ impl Pump {
                 self.emit(&rows, &header, xid, start.as_ref(), last)?;
             }
             Step::Statement { database, text, timestamp, gtid, start } => {
+                if makes_rows(&text) {
+                    self.row_less(&database, &text);
+                }
                 let file = self.assembler.read_up_to().0.to_owned();
                 self.statement(SchemaStatement { database, text, timestamp, gtid, file, start })?;
             }
+            Step::RowLess { database, text } => self.row_less(&database, &text),
+            Step::Replay(prepared) => self.replay(&prepared)?,
         }
         Ok(())
     }
@@ -205,9 +239,18 @@ impl Pump {
         self.changes.encode(&mut self.bytes, &mut self.records, topic, server, &self.style);
     }
 
-    fn rows(&mut self, event: Event, operation: Operation) -> Result<(), PumpEnd> {
-        let table = self.tables.of(&event)?;
-        let layout = table.clone();
+    pub(super) fn rows(&mut self, event: Event, operation: Operation) -> Result<(), PumpEnd> {
+        let layout = self.tables.of(&event)?;
+        let event = match &layout {
+            Some(encoder) if event.header().event_type_raw() == PARTIAL_UPDATE => {
+                full_update(&event, &encoder.table)?
+            }
+            _ => event,
+        };
+        let table = match &layout {
+            Some(encoder) if encoder.filters_rows() && !any_passes(&event, operation, encoder)? => None,
+            layout => layout.clone(),
+        };
         let offset_of = |event: &Event, row: u64| match &layout {
             Some(encoder) => row_offset(event, operation, encoder, row),
             None => Ok(event.data().len().min(8)),
@@ -229,20 +272,30 @@ impl Pump {
         }
         let gtid = header.gtid.as_ref().map(ToString::to_string);
         let (mut before, mut after) = std::mem::take(&mut self.images);
+        let last_row = match rows.last() {
+            Some(held) if last => last_passing(held)?,
+            _ => None,
+        };
         for (at, held) in rows.iter().enumerate() {
             let body = held.event.data();
+            let watched = self.desk.watches(&held.table.table);
             let mut cursor =
                 RowCursor::new(body, is_version_2(&held.event), held.operation, &held.table.table)?;
             let mut row = 0;
             while cursor.has_next() {
                 cursor.next(&mut before, &mut after)?;
                 row += 1;
-                if row <= held.skip_rows {
+                let image = Row { operation: held.operation, body, before: &before, after: &after };
+                if row <= held.skip_rows || !held.table.passes(&image).map_err(EngineError::from)? {
                     continue;
                 }
-                let commit = last && at + 1 == rows.len() && !cursor.has_next();
-                self.encode(held, (&before, &after), header, xid, gtid.as_deref(), (row - 1, commit))?;
+                let end = last_row.map_or(!cursor.has_next(), |last_row| row == last_row);
+                let commit = last && at + 1 == rows.len() && end;
+                self.encode(held, &image, header, xid, gtid.as_deref(), (row - 1, commit))?;
                 self.xoffset += 1;
+                if watched {
+                    self.desk.passed(&held.table.table, held.operation, body, (&before, &after));
+                }
                 let full = self.bytes.len() >= CHUNK_BYTES || self.records.len() >= self.chunk_records;
                 if let Some(start) = start.filter(|_| full && !commit) {
                     self.inside = Some(place(start, held, &cursor, row, xid, self.xoffset));
@@ -269,7 +322,7 @@ impl Pump {
     fn encode(
         &mut self,
         held: &HeldRows<TableEncoder>,
-        (before, after): (&Image, &Image),
+        image: &Row<'_>,
         header: &Header,
         xid: Option<u64>,
         gtid: Option<&str>,
@@ -287,13 +340,11 @@ impl Pump {
             gtid,
             server_id: header.server_id,
             thread_id: header.thread_id,
+            query: held.query.as_deref(),
             push_timestamp: self.style.output.push_timestamp.then(seconds_now),
         };
         let start = self.bytes.len();
-        let written = held
-            .table
-            .row(&mut self.bytes, held.operation, held.event.data(), before, after, &context)
-            .map_err(EngineError::from)?;
+        let written = held.table.row(&mut self.bytes, image, &context).map_err(EngineError::from)?;
         let value_end = self.bytes.len();
         let mut gtid_end = value_end;
         match gtid {
@@ -312,7 +363,7 @@ impl Pump {
         integer(&mut self.bytes, held.index);
         self.bytes.push(b'.');
         integer(&mut self.bytes, row);
-        let topic = self.topic(&held.table.topic);
+        let topic = self.topic(held.table.topic(held.operation));
         self.records.push(Record {
             topic,
             partition_hash: written.partition_hash,
@@ -322,6 +373,24 @@ impl Pump {
             gtid_end: gtid_end as u32,
             id_end: self.bytes.len() as u32,
         });
+        match held.table.dead_letter_topic() {
+            Some(topic) if value_end - written.key_end > LEAST_SPARED => self.spare(topic, held, image),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lays by what is sent instead of the last record if that is too large.
+    fn spare(
+        &mut self,
+        topic: &Arc<str>,
+        held: &HeldRows<TableEncoder>,
+        image: &Row<'_>,
+    ) -> Result<(), PumpEnd> {
+        let start = self.bytes.len();
+        held.table.skeleton(&mut self.bytes, image).map_err(EngineError::from)?;
+        let topic = self.topic(topic);
+        let record = self.records.len() as u32 - 1;
+        self.spares.push(Spare { record, topic, start: start as u32, end: self.bytes.len() as u32 });
         Ok(())
     }
 
@@ -336,10 +405,10 @@ impl Pump {
     }
 
     /// Sends the chunk, or the bare position if that moved.
-    fn flush(&mut self, drained: bool) -> Result<(), Closed> {
+    pub(super) fn flush(&mut self, drained: bool) -> Result<(), Closed> {
         self.silent_batches = 0;
         let position = self.inside.clone().unwrap_or_else(|| self.assembler.position());
-        let news = position != self.sent || (drained && !self.sent_drained);
+        let news = position != self.sent || self.desk.is_changed() || (drained && !self.sent_drained);
         if self.records.is_empty() && !news {
             return Ok(());
         }
@@ -349,59 +418,39 @@ impl Pump {
             records: std::mem::replace(&mut self.records, Vec::with_capacity(CHUNK_RECORDS)),
             topics: std::mem::take(&mut self.topics),
             catalog: self.tables.changed(),
+            spares: std::mem::take(&mut self.spares),
             position: position.clone(),
             transactions: transactions - self.sent_transactions,
             source_time: self.assembler.committed_at(),
             drained,
+            copied: false,
+            bootstrap: self.desk.take_change(),
         };
         self.sent = position;
         self.sent_drained = drained;
         self.sent_transactions = transactions;
         self.chunks.send(chunk).map_err(|_| Closed)
     }
-}
 
-fn is_version_2(event: &Event) -> bool {
-    matches!(event.header().event_type_raw(), 30..=32)
+    /// Sends copied rows on, behind everything that the stream has sent: no transaction is open.
+    pub(super) fn send_copied(&mut self, piece: Piece) -> Result<(), Closed> {
+        let chunk = Chunk {
+            records: piece.records.iter().map(Record::from).collect(),
+            bytes: piece.bytes,
+            topics: vec![piece.topic],
+            spares: Vec::new(),
+            catalog: Vec::new(),
+            position: self.sent.clone(),
+            transactions: 0,
+            source_time: self.assembler.committed_at(),
+            drained: self.sent_drained,
+            copied: true,
+            bootstrap: self.desk.take_change(),
+        };
+        self.chunks.send(chunk).map_err(|_| Closed)
+    }
 }
 
 fn seconds_now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
-}
-
-/// Offset of row number `row` in the event.
-fn row_offset(
-    event: &Event,
-    operation: Operation,
-    encoder: &TableEncoder,
-    row: u64,
-) -> Result<usize, BinlogError> {
-    let mut cursor = RowCursor::new(event.data(), is_version_2(event), operation, &encoder.table)?;
-    let (mut before, mut after) = (Image::new(), Image::new());
-    for _ in 0..row {
-        if !cursor.has_next() {
-            return Err(BinlogError::Damaged("rows (fewer rows than were sent)"));
-        }
-        cursor.next(&mut before, &mut after)?;
-    }
-    Ok(cursor.offset())
-}
-
-/// The place behind row number `row` (from 1) of an event.
-fn place(
-    start: &Position,
-    held: &HeldRows<TableEncoder>,
-    cursor: &RowCursor<'_>,
-    row: u64,
-    xid: Option<u64>,
-    xoffset: u64,
-) -> Position {
-    let body = held.event.data();
-    let (event, row, passed) = if cursor.has_next() {
-        (held.index, row, &body[8..cursor.offset()])
-    } else {
-        (held.index + 1, 0, &body[8..])
-    };
-    let inside = Inside { event, row, digest: chain(held.digest_before, passed), xid, xoffset };
-    Position { inside: Some(inside), ..start.clone() }
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use maxwell_protocol::filter::Filter;
+use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::{Position, PositionMirror, PositionRecord};
-use maxwell_protocol::settings::{Commit, Settings};
+use maxwell_protocol::settings::{Commit, EncryptionMode, MySql, Settings, Start};
 use mysql_async::Conn;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -17,24 +17,28 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
+use super::bootstrap::desk;
+use super::bootstrap::runner::{Copies, Shop};
 use super::committer::{self, RecordBase};
 use super::delay::Delay;
 use super::error::{Disposition, EngineError};
 use super::follow::{Follower, Stored};
-use super::pump::{Pump, PumpEnd, PumpParts};
+use super::pump::{self, Pump, PumpEnd, PumpParts};
+use super::sources::{Sources, Turn};
 use super::status::Observer;
 use super::tables::Tables;
-use super::watcher::{Watcher, lock, mirror};
+use super::watcher::{Watcher, lock, mirror, retention};
 use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
-use crate::encode::message::Style;
+use crate::encode::style::Style;
 use crate::filter::TableFilter;
 use crate::sink::{Sink, SinkError, TakenOver, Writer};
 use crate::source::SourceError;
 use crate::source::connect::connect;
 use crate::source::dump::{Batch, Dump, Identity};
 use crate::source::preflight::{ServerInfo, inspect};
+use crate::source::retention::Retention;
 use crate::source::scan::SideDump;
-use crate::source::start::{OpenBy, check_position, first_position};
+use crate::source::start::{OpenBy, check_position, first_position, stored_set};
 
 /// Batches between the dump and the pump, chunks between the pump and the committer.
 const QUEUED_BATCHES: usize = 16;
@@ -48,7 +52,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Runs shards with these settings.
 pub struct Engine {
     settings: Settings,
-    filter: TableFilter,
+    sources: Sources,
+    /// Whether the last run ended because no server has what follows the position.
+    position_lost: AtomicBool,
+    filters: watch::Receiver<TableFilter>,
     style: Style,
     sink: Arc<dyn Sink>,
     observer: Arc<dyn Observer>,
@@ -60,6 +67,7 @@ struct Prepared {
     parts: PumpParts,
     writer: Box<dyn Writer>,
     base: RecordBase,
+    copies: Copies,
 }
 
 /// Gives up on a source that does not answer: a connection that leads nowhere would hold the shard for a quarter of an
@@ -71,6 +79,19 @@ async fn answered<T>(asked: impl Future<Output = Result<T, EngineError>>) -> Res
     }
 }
 
+/// With the encryption's key out of its file.
+fn style(settings: &Settings) -> Result<Style, EngineError> {
+    let mut output = settings.output.clone();
+    let encryption = &mut output.encryption;
+    if let (true, Some(directory)) = (encryption.mode != EncryptionMode::None, &encryption.key_directory) {
+        let path = format!("{directory}/key");
+        let key = std::fs::read_to_string(&path)
+            .map_err(|error| EngineError::EncryptionKey { path, reason: error.to_string() })?;
+        key.trim_end_matches(['\r', '\n']).clone_into(&mut encryption.key.0);
+    }
+    Ok(Style::new(&output, settings.kafka.as_ref())?)
+}
+
 /// How a run ended without an error.
 enum Stopped {
     Drained,
@@ -78,15 +99,21 @@ enum Stopped {
 }
 
 impl Engine {
-    /// Fails if the filter cannot be compiled.
+    /// `filters` is the filter as it is now and becomes. Fails if messages cannot look as the settings say.
     pub fn new(
         settings: Settings,
+        filters: watch::Receiver<TableFilter>,
         sink: Arc<dyn Sink>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, EngineError> {
-        let filter = TableFilter::compile(&Filter::parse(&settings.filter).unwrap_or_default())?;
-        let style = Style::new(&settings.output, settings.kafka.as_ref());
-        Ok(Self { settings, filter, style, sink, observer })
+        let style = style(&settings)?;
+        let (sources, position_lost) = (Sources::new(&settings.mysql), AtomicBool::new(false));
+        Ok(Self { settings, sources, position_lost, filters, style, sink, observer })
+    }
+
+    /// Whether it stopped because no server has what follows the position.
+    pub fn has_lost_position(&self) -> bool {
+        self.position_lost.load(Ordering::Relaxed)
     }
 
     fn longest_pause(&self) -> Duration {
@@ -95,8 +122,8 @@ impl Engine {
 
     async fn inspect_source(&self) -> Result<(Conn, ServerInfo), EngineError> {
         let opened = async {
-            let mut conn = connect(&self.settings.mysql).await?;
-            let server = inspect(&mut conn, &self.settings.mysql).await?;
+            let mut conn = connect(self.sources.current()).await?;
+            let server = inspect(&mut conn, self.sources.current()).await?;
             Ok::<_, SourceError>((conn, server))
         }
         .await;
@@ -124,8 +151,7 @@ impl Engine {
             prepared = self.prepare(run) => prepared?,
             () = run.ownership.lost() => return Ok(Stopped::Lost),
         };
-        let Prepared { dump, parts, writer, base } = prepared;
-        self.pipeline(run, dump, parts, writer, base).await
+        self.pipeline(run, prepared).await
     }
 
     /// Everything before the first row: fence, find the position, open the dump.
@@ -148,7 +174,7 @@ impl Engine {
                 Position { server: server.id.clone(), file: String::new(), offset: 4, ..position }
             }
         };
-        let side = SideDump { settings: self.settings.mysql.clone(), server: server.clone(), by };
+        let side = SideDump { settings: self.sources.current().clone(), server: server.clone(), by };
         let follower = answered(self.follow(&side, &position, (stored, base.epoch))).await?;
         base.catalog = follower.capture();
         // What follows ends the dump of whoever has it.
@@ -167,8 +193,11 @@ impl Engine {
             opened_milliseconds = (begun.elapsed() - checked).as_millis() as u64,
             "streaming"
         );
-        let (filter, style) = (self.filter.clone(), self.style.clone());
-        let tables = Tables::new(filter, style, side.clone(), follower, Handle::current());
+        let tables =
+            Tables::new(self.filters.clone(), self.style.clone(), side.clone(), follower, Handle::current())
+                .always(desk::requests(&self.settings.bootstrap));
+        let (copies, desk) = Copies::new(base.bootstrap.clone(), &self.settings.bootstrap);
+        let gtids = server.gtid.then(|| stored_set(&position.gtid_set)).transpose()?;
         let parts = PumpParts {
             position,
             tables,
@@ -176,10 +205,25 @@ impl Engine {
             side,
             runtime: Handle::current(),
             max_rows: self.commit().max_rows,
-            gtid: server.gtid,
+            gtids,
+            observer: Arc::clone(&self.observer),
             closing: CancellationToken::new(),
+            desk,
         };
-        Ok(Prepared { dump, parts, writer, base })
+        Ok(Prepared { dump, parts, writer, base, copies })
+    }
+
+    fn shop(&self, copies: &Copies, parts: &PumpParts, wake: mpsc::Sender<Batch>) -> Shop {
+        Shop {
+            settings: self.settings.bootstrap.clone(),
+            mysql: self.sources.current().clone(),
+            server: parts.side.server.clone(),
+            style: self.style.clone(),
+            piece_records: pump::chunk_records(parts.max_rows),
+            orders: copies.orders.clone(),
+            wake,
+            next_row: Mutex::new(Instant::now()),
+        }
     }
 
     async fn follow(
@@ -188,7 +232,8 @@ impl Engine {
         position: &Position,
         stored: (Stored, Epoch),
     ) -> Result<Follower, EngineError> {
-        Ok(Follower::start(side, &self.filter, self.style.output.ddl, position, stored).await?)
+        let filter = self.filters.borrow().clone();
+        Ok(Follower::start(side, &filter, self.style.output.ddl, position, stored).await?)
     }
 
     fn commit(&self) -> Commit {
@@ -207,16 +252,30 @@ impl Engine {
         let TakenOver { mut writer, last, last_at, .. } = taken;
         run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
         let generation = run.context.generation;
+        let bootstrap = BootstrapState::default();
+        let mut base =
+            RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0, catalog: None, bootstrap };
+        let mut settings = self.sources.current().clone();
+        let over = run.start_over.swap(false, Ordering::Relaxed);
         if let Some(last) = last {
-            let PositionRecord { position, epoch, sequence, source_time, .. } = last;
-            return Ok((
-                position,
-                RecordBase { epoch: epoch.next(), sequence, generation, source_time, catalog: None },
-                writer,
-            ));
+            let PositionRecord { position, epoch, sequence, source_time, bootstrap, .. } = last;
+            base = RecordBase {
+                epoch: epoch.next(),
+                sequence,
+                generation,
+                source_time,
+                catalog: None,
+                bootstrap,
+            };
+            if !over {
+                return Ok((position, base, writer));
+            }
         }
-        let position = first_position(conn, server, &self.settings.mysql).await?;
-        let mut base = RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0, catalog: None };
+        if over {
+            tracing::error!("the position is lost and changes are missing: going on at the source's head");
+            settings = MySql { start: Start::default(), ..settings };
+        }
+        let position = first_position(conn, server, &settings).await?;
         let record = base.next(position.clone(), 0);
         run.progress.send_replace(Some(record.clone()));
         let writer = tokio::task::spawn_blocking(move || writer.commit(&record).map(|()| writer))
@@ -234,7 +293,7 @@ impl Engine {
         by: OpenBy,
     ) -> Result<Dump, EngineError> {
         let ShardContext { cluster, shard, number, .. } = run.context;
-        let mysql = &self.settings.mysql;
+        let mysql = self.sources.current();
         let identity = Identity {
             server_id: cluster.server_id(shard, mysql.server_id_base, *number),
             uuid: cluster.replica_uuid(shard),
@@ -248,18 +307,18 @@ impl Engine {
     async fn pipeline(
         &self,
         run: &Run<'_>,
-        mut dump: Dump,
-        parts: PumpParts,
-        writer: Box<dyn Writer>,
-        base: RecordBase,
+        Prepared { mut dump, parts, writer, base, copies }: Prepared,
     ) -> Result<Stopped, EngineError> {
         let epoch = base.epoch;
         let closing = parts.closing.clone();
+        let retained = Retention::new(parts.side.clone());
         let (batch_tx, batch_rx) = mpsc::channel(QUEUED_BATCHES);
         let (chunk_tx, chunk_rx) = crossbeam_channel::bounded(QUEUED_CHUNKS);
+        let shop = self.shop(&copies, &parts, batch_tx.clone());
         let (span, of_committer) = (Span::current(), Span::current());
-        let pump =
-            tokio::task::spawn_blocking(move || span.in_scope(|| pump(Pump::new(parts, chunk_tx), batch_rx)));
+        let pump = tokio::task::spawn_blocking(move || {
+            span.in_scope(|| pump_all(Pump::new(parts, chunk_tx), batch_rx))
+        });
         let delay = Arc::new(Mutex::new(Delay::default()));
         lock(&delay).resumed(base.source_time);
         let watcher = Watcher {
@@ -275,13 +334,18 @@ impl Engine {
             of_committer.in_scope(|| committer::run(writer, &chunk_rx, limits, base, &watcher))
         });
         let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), delay, epoch));
+        let retention =
+            tokio::spawn(retention(retained, run.progress.subscribe(), Arc::clone(&self.observer)));
+        let runner = copies.run(shop, Arc::clone(&run.ownership));
         let read = read(&mut dump, batch_tx, run).await;
+        runner.abort();
         closing.cancel();
         if tokio::time::timeout(FAREWELL, dump.close()).await.is_err() {
             tracing::debug!("the old dump's connection did not close in time");
         }
         let ended = join(read, pump, committer).await;
         mirror.abort();
+        retention.abort();
         run.farewell().await;
         ended
     }
@@ -295,14 +359,21 @@ impl Engine {
             self.observer.fenced();
             return Some(ShardEnd::Relinquished { reason: text });
         }
-        let halted = disposition == Disposition::Halt;
+        let turn = self.sources.turn(error, attempt);
+        run.start_over.store(turn == Turn::StartOver, Ordering::Relaxed);
+        let position_lost = matches!(error, EngineError::Source(error) if error.is_position_lost());
+        // With several servers one may come back that has what the others have not.
+        let halted = disposition == Disposition::Halt
+            && turn == Turn::Exhausted
+            && !(position_lost && self.sources.several());
+        self.position_lost.store(halted && position_lost, Ordering::Relaxed);
         run.report(if halted { ShardState::Halted } else { ShardState::Retrying }, Epoch(0), &text);
         tracing::error!(error = text, halted, "the shard does not stream");
         let pause = (FIRST_PAUSE * 2u32.saturating_pow(attempt.min(16))).min(self.longest_pause());
         tokio::select! {
             () = run.stop.cancelled() => return Some(ShardEnd::Drained),
             () = run.ownership.lost() => return Some(lost()),
-            () = run.ownership.another_can(), if disposition == Disposition::Unreachable => {
+            () = run.ownership.another_can(), if disposition == Disposition::Unreachable && turn != Turn::Next => {
                 return Some(ShardEnd::Unreachable { reason: text });
             }
             () = tokio::time::sleep(pause), if !halted => {}
@@ -347,6 +418,7 @@ impl Engine {
             stop,
             progress: watch::Sender::new(None),
             before: AtomicI64::new(0),
+            start_over: AtomicBool::new(false),
         };
         let mut attempt = 0;
         loop {
@@ -380,6 +452,8 @@ struct Run<'a> {
     progress: watch::Sender<Option<PositionRecord>>,
     /// When the record that the run goes on from was written, milliseconds since the epoch; 0 without one.
     before: AtomicI64,
+    /// Whether to leave the stored position behind and go on at the head.
+    start_over: AtomicBool,
 }
 
 impl Run<'_> {
@@ -444,7 +518,7 @@ async fn read(
     }
 }
 
-fn pump(mut pump: Pump, mut batches: mpsc::Receiver<Batch>) -> Result<(), PumpEnd> {
+fn pump_all(mut pump: Pump, mut batches: mpsc::Receiver<Batch>) -> Result<(), PumpEnd> {
     while let Some(batch) = batches.blocking_recv() {
         pump.push(batch)?;
     }

@@ -30,10 +30,14 @@ pub trait Observer: Send + Sync + 'static {
     fn resumed(&self, epoch: Epoch, source_time: i64, inside: bool);
     /// Rows that were produced but not committed were dropped: their Kafka transaction gets aborted.
     fn aborted(&self);
+    /// A statement changed rows that the binlog does not show.
+    fn row_less(&self);
     /// A successor fenced this owner.
     fn fenced(&self);
     /// Whether MySQL answered, with what it said if not.
     fn mysql(&self, outcome: Result<(), &str>);
+    /// Seconds until the server may purge what follows the committed position; infinite if it never does.
+    fn retention(&self, seconds: f64);
     /// Whether Kafka answered, with what was said if not.
     fn kafka(&self, outcome: Result<(), &str>);
 }

@@ -6,26 +6,30 @@ use std::sync::Arc;
 use maxwell_protocol::position::Position;
 use mysql_common::binlog::events::{Event, TableMapEvent};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::error::EngineError;
 use super::follow::{Follower, Outcome, Told, uncertain};
 use crate::binlog::BinlogError;
 use crate::binlog::event::table_id;
 use crate::binlog::table::{Table, from_catalog, from_full, is_self_describing};
-use crate::encode::message::{Style, TableEncoder};
-use crate::filter::TableFilter;
-use crate::schema::ddl::{Event as SchemaEvent, TableDef, TableName, parse};
+use crate::bootstrap::window::TableName;
+use crate::encode::message::TableEncoder;
+use crate::encode::style::Style;
+use crate::filter::{TableFilter, Verdict};
+use crate::schema::catalog::CatalogTable;
+use crate::schema::ddl::{self, Event as SchemaEvent, TableDef, parse};
 use crate::sink::CatalogEntry;
 use crate::source::connect::connect;
 use crate::source::scan::SideDump;
-use crate::source::{SourceError, capture};
+use crate::source::{SourceError, capture, definitions};
 
 /// More table ids than this are not kept.
 const MOST: usize = 16_384;
 
 struct Entry {
     map: Vec<u8>,
-    name: TableName,
+    name: ddl::TableName,
     /// `None` when the filter drops the table.
     encoder: Option<Arc<TableEncoder>>,
 }
@@ -34,29 +38,44 @@ struct Entry {
 pub struct Tables {
     entries: HashMap<u64, Entry>,
     filter: TableFilter,
+    filters: watch::Receiver<TableFilter>,
     style: Style,
     side: SideDump,
     follower: Follower,
     runtime: Handle,
+    /// Passes whatever the filter says.
+    always: Option<TableName>,
 }
 
 /// What the server says a table is now.
 struct Captured {
     def: Option<TableDef>,
+    /// The same with what decoding needs beyond.
+    catalog: Option<CatalogTable>,
     /// The first statement after our place that may have changed it since.
     later: Option<String>,
 }
 
 impl Tables {
-    /// Has met no table yet. `runtime` is where side connections are driven.
+    /// Knows nothing yet. `filters` is the filter as it is now and becomes, `runtime` where side connections are driven.
     pub fn new(
-        filter: TableFilter,
+        mut filters: watch::Receiver<TableFilter>,
         style: Style,
         side: SideDump,
         follower: Follower,
         runtime: Handle,
     ) -> Self {
-        Self { entries: HashMap::new(), filter, style, side, follower, runtime }
+        let filter = filters.borrow_and_update().clone();
+        Self { entries: HashMap::new(), filter, filters, style, side, follower, runtime, always: None }
+    }
+
+    /// Lets a table pass whatever the filter says.
+    pub fn always(self, table: TableName) -> Self {
+        Self { always: Some(table), ..self }
+    }
+
+    fn is_always_passing(&self, database: &str, table: &str) -> bool {
+        self.always.as_ref().is_some_and(|(d, t)| d == database && t == table)
     }
 
     /// Takes a TABLE_MAP in. `position` is the start of the transaction that it is in.
@@ -67,16 +86,41 @@ impl Tables {
         }
         let map: TableMapEvent<'_> =
             event.read_event().map_err(|_| SourceError::from(BinlogError::Damaged("TABLE_MAP")))?;
-        let name =
-            TableName { database: map.database_name().into_owned(), table: map.table_name().into_owned() };
-        let encoder = if self.filter.passes(&name.database, &name.table) {
+        let name = ddl::TableName {
+            database: map.database_name().into_owned(),
+            table: map.table_name().into_owned(),
+        };
+        let passes = self.filter.may_pass(&name.database, &name.table);
+        let encoder = if passes || self.is_always_passing(&name.database, &name.table) {
             let table = self.describe(&map, &name, position)?;
-            Some(Arc::new(TableEncoder::new(table, &self.style)))
+            self.encoder(table).map(Arc::new)
         } else {
             None
         };
         self.entries.insert(id, Entry { map: event.data().to_vec(), name, encoder });
         Ok(())
+    }
+
+    fn encoder(&self, table: Table) -> Option<TableEncoder> {
+        if self.is_always_passing(&table.database, &table.name) {
+            return Some(TableEncoder::new(table, &self.style));
+        }
+        let columns = table.columns.iter().map(|column| column.name.as_str());
+        let rows = match self.filter.verdict(&table.database, &table.name, columns) {
+            Verdict::Drop => return None,
+            Verdict::Pass => None,
+            Verdict::Ask(rows) => Some(rows),
+        };
+        Some(TableEncoder::new(table, &self.style).with_filter(rows))
+    }
+
+    /// Between two transactions: from here on the filter holds that was set last.
+    pub fn refresh(&mut self) {
+        if self.filters.has_changed().unwrap_or(false) {
+            self.filter = self.filters.borrow_and_update().clone();
+            self.follower.refilter(self.filter.clone());
+            self.entries.clear();
+        }
     }
 
     /// The table of a rows event; `None` if the filter drops it.
@@ -86,6 +130,11 @@ impl Tables {
             Some(entry) => Ok(entry.encoder.clone()),
             None => Err(SourceError::from(BinlogError::UnknownTable(id)).into()),
         }
+    }
+
+    /// Whether rows of a table pass the filter.
+    pub fn passes(&self, database: &str, table: &str) -> bool {
+        self.filter.passes(database, table)
     }
 
     /// Between two transactions: a server with many tables gives one that it opens again a new id, and never says that
@@ -126,12 +175,12 @@ impl Tables {
     /// A table whose shape does not follow from the statement.
     fn capture_changed(
         &mut self,
-        before: &TableName,
-        name: &TableName,
+        before: &ddl::TableName,
+        name: &ddl::TableName,
         told: Option<Told>,
         position: &Position,
     ) -> Result<Option<SchemaEvent>, EngineError> {
-        let Captured { def, later } = self.capture(name, position)?;
+        let Captured { def, later, .. } = self.capture(name, position)?;
         let Some(def) = def else { return Ok(None) };
         match later {
             None => self.follower.learn(def.clone()),
@@ -142,7 +191,7 @@ impl Tables {
                 "the table has been changed again since: its change is told with the shape that it has now"
             ),
         }
-        let TableName { database, table } = before.clone();
+        let ddl::TableName { database, table } = before.clone();
         Ok(told.map(|told| match told {
             Told::Created => SchemaEvent::TableCreate { def },
             Told::Changed => {
@@ -151,61 +200,54 @@ impl Tables {
         }))
     }
 
-    fn capture(&self, name: &TableName, position: &Position) -> Result<Captured, EngineError> {
+    fn capture(&self, name: &ddl::TableName, position: &Position) -> Result<Captured, EngineError> {
+        let mariadb = self.side.server.mariadb;
         Ok(self.runtime.block_on(async {
             let mut conn = connect(&self.side.settings).await?;
-            let found =
-                capture::tables(&mut conn, self.side.server.mariadb, std::slice::from_ref(name)).await?;
+            let found = definitions::tables(&mut conn, mariadb, std::slice::from_ref(name)).await?;
+            let catalog = capture::table(&mut conn, mariadb, &name.database, &name.table).await?;
             // What the table is now holds for our place only if nothing changed it in between.
             let later = self.side.statement_on(position, name, self.follower.flavour()).await?;
-            Ok::<_, SourceError>(Captured { def: found.into_iter().next(), later })
+            Ok::<_, SourceError>(Captured { def: found.into_iter().next(), catalog, later })
         })?)
     }
 
     fn describe(
         &mut self,
         map: &TableMapEvent<'_>,
-        name: &TableName,
+        name: &ddl::TableName,
         position: &dyn Fn() -> Position,
     ) -> Result<Table, EngineError> {
         let mariadb = self.side.server.mariadb;
-        if is_self_describing(map) {
-            let json = if mariadb { self.json_columns(name)? } else { Vec::new() };
-            return Ok(from_full(map, &json).map_err(SourceError::from)?);
+        if is_self_describing(map, mariadb || self.side.server.version >= (8, 0, 29)) {
+            let catalog = if mariadb { self.beyond_full(name)? } else { None };
+            return Ok(from_full(map, mariadb, catalog.as_ref()).map_err(SourceError::from)?);
         }
         if let Some(followed) = self.follower.table(name) {
             if let Some(table) = from_catalog(map, &followed.described(mariadb)).map_err(SourceError::from)? {
                 return Ok(table);
             }
-            tracing::warn!(
-                database = name.database,
-                table = name.table,
-                "the binlog contradicts what was followed"
-            );
             self.follower.unlearn(name);
         }
         let position = position();
-        let Captured { def, later } = self.capture(name, &position)?;
+        let Captured { def, catalog, later } = self.capture(name, &position)?;
         if let Some(statement) = later {
             return Err(uncertain(name, &position, format!("a later statement changed it: {statement}")));
         }
-        let def = def.ok_or_else(|| uncertain(name, &position, "it does not exist any more".into()))?;
-        let table = from_catalog(map, &def.described(mariadb)).map_err(SourceError::from)?;
-        if table.is_some() {
-            self.follower.learn(def);
-        }
-        table.ok_or_else(|| uncertain(name, &position, "information_schema contradicts the binlog".into()))
+        let catalog =
+            catalog.ok_or_else(|| uncertain(name, &position, "it does not exist any more".into()))?;
+        let table = from_catalog(map, &catalog).map_err(SourceError::from)?;
+        let table = table
+            .ok_or_else(|| uncertain(name, &position, "information_schema contradicts the binlog".into()))?;
+        def.into_iter().for_each(|def| self.follower.learn(def));
+        Ok(table)
     }
 
-    /// MariaDB's TABLE_MAP does not tell JSON from other text.
-    fn json_columns(&self, name: &TableName) -> Result<Vec<String>, EngineError> {
-        if let Some(followed) = self.follower.table(name) {
-            let json = followed.columns.iter().filter(|column| column.kind == "json");
-            return Ok(json.map(|column| column.name.clone()).collect());
-        }
+    /// What MariaDB's full metadata do not say; `None` for a table that does not exist any more.
+    fn beyond_full(&self, name: &ddl::TableName) -> Result<Option<CatalogTable>, EngineError> {
         Ok(self.runtime.block_on(async {
             let mut conn = connect(&self.side.settings).await?;
-            capture::json_columns(&mut conn, &name.database, &name.table).await
+            capture::table(&mut conn, true, &name.database, &name.table).await
         })?)
     }
 }

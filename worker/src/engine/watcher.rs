@@ -12,7 +12,9 @@ use tokio::sync::watch;
 use super::delay::Delay;
 use super::status::{Committed, Observer};
 use crate::coordination::{Ownership, Resumption};
+use crate::source::retention::Retention;
 
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 const MIRROR_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Tells the observer, the mirror and, once, the owner's lock.
@@ -48,6 +50,10 @@ impl Observer for Watcher {
         self.observer.aborted();
     }
 
+    fn row_less(&self) {
+        self.observer.row_less();
+    }
+
     fn fenced(&self) {
         self.observer.fenced();
     }
@@ -56,8 +62,33 @@ impl Observer for Watcher {
         self.observer.mysql(outcome);
     }
 
+    fn retention(&self, seconds: f64) {
+        self.observer.retention(seconds);
+    }
+
     fn kafka(&self, outcome: Result<(), &str>) {
         self.observer.kafka(outcome);
+    }
+}
+
+/// Keeps the word on how long the position will last fresh.
+pub(super) async fn retention(
+    mut retention: Retention,
+    progress: watch::Receiver<Option<PositionRecord>>,
+    observer: Arc<dyn Observer>,
+) {
+    let mut tick = tokio::time::interval(RETENTION_INTERVAL);
+    loop {
+        tick.tick().await;
+        let record = progress.borrow().clone();
+        let Some(position) = record.map(|record| record.position).filter(|at| !at.file.is_empty()) else {
+            tick.reset_after(MIRROR_INTERVAL);
+            continue;
+        };
+        match retention.left(&position).await {
+            Ok(seconds) => observer.retention(seconds),
+            Err(error) => tracing::debug!(%error, "cannot tell how long the position will last"),
+        }
     }
 }
 

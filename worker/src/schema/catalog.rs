@@ -9,6 +9,8 @@ pub struct CatalogTable {
     pub columns: Vec<CatalogColumn>,
     /// Indexes of the primary key's columns, in key order.
     pub primary_key: Vec<usize>,
+    /// How many columns that no SELECT shows come behind the others in a TABLE_MAP.
+    pub hidden: u8,
 }
 
 /// A captured column.
@@ -22,6 +24,8 @@ pub struct CatalogColumn {
     pub unsigned: bool,
     /// Charset; binary for columns without one.
     pub charset: Charset,
+    /// Digits behind the point of a date or time.
+    pub fsp: u8,
     /// Values of an ENUM or SET.
     pub values: Vec<String>,
     /// MariaDB: text with a `json_valid` check, which is what its JSON type is.

@@ -1,10 +1,13 @@
 //! MySQL's charsets and how each is decoded. Rules as in the original: latin1 and ascii are Windows-1252, ucs2 is
-//! UTF-16BE, undecodable bytes become U+FFFD.
+//! UTF-16BE, undecodable bytes become U+FFFD. What the original cannot decode reads as the server reads it.
 
 use std::borrow::Cow;
 
 use encoding_rs::Encoding;
 use mysql_common::collations::{Collation, CollationId};
+
+use super::deviating::Deviating;
+use super::single_byte::{self, Characters};
 
 /// How a column's text is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +18,14 @@ pub enum Charset {
     Binary,
     /// Anything that the WHATWG encodings cover.
     Encoded(&'static Encoding),
+    /// What they cover but for some characters.
+    Deviating(Deviating),
+    /// One byte a character.
+    Table(&'static Characters),
     /// Four bytes a character, big endian.
     Utf32,
     /// No decoder: a row with such a value stops the shard.
-    Unsupported(&'static str),
+    Unsupported,
 }
 
 impl Charset {
@@ -38,7 +45,7 @@ impl Charset {
             "ucs2" | "utf16" => UTF_16BE,
             "utf16le" => UTF_16LE,
             "latin2" => ISO_8859_2,
-            "latin5" => WINDOWS_1254,
+            "latin7" => ISO_8859_13,
             "greek" => ISO_8859_7,
             "hebrew" => ISO_8859_8,
             "cp1250" => WINDOWS_1250,
@@ -47,16 +54,16 @@ impl Charset {
             "cp1257" => WINDOWS_1257,
             "cp866" => IBM866,
             "koi8r" => KOI8_R,
-            "koi8u" => KOI8_U,
             "macroman" => MACINTOSH,
-            "tis620" => WINDOWS_874,
-            "big5" => BIG5,
+            "big5" => return Self::Deviating(Deviating::Big5),
             "gbk" | "gb2312" => GBK,
             "gb18030" => GB18030,
-            "sjis" | "cp932" => SHIFT_JIS,
-            "ujis" | "eucjpms" => EUC_JP,
+            "cp932" => SHIFT_JIS,
+            "sjis" => return Self::Deviating(Deviating::Sjis),
+            "ujis" => return Self::Deviating(Deviating::Ujis),
+            "eucjpms" => return Self::Deviating(Deviating::Eucjpms),
             "euckr" => EUC_KR,
-            _ => return Self::Unsupported(known_name(name)),
+            _ => return single_byte::named(name).map_or(Self::Unsupported, Self::Table),
         })
     }
 
@@ -65,6 +72,8 @@ impl Charset {
         match self {
             Self::Utf8 => Some(String::from_utf8_lossy(bytes)),
             Self::Encoded(encoding) => Some(encoding.decode_without_bom_handling(bytes).0),
+            Self::Deviating(charset) => Some(charset.decode(bytes)),
+            Self::Table(table) => Some(bytes.iter().map(|&byte| table[usize::from(byte)]).collect()),
             Self::Utf32 => Some(
                 bytes
                     .chunks(4)
@@ -76,16 +85,9 @@ impl Charset {
                     })
                     .collect(),
             ),
-            Self::Binary | Self::Unsupported(_) => None,
+            Self::Binary | Self::Unsupported => None,
         }
     }
-}
-
-/// The charsets of MySQL and MariaDB that have no decoder here.
-fn known_name(name: &str) -> &'static str {
-    const KNOWN: [&str; 10] =
-        ["dec8", "hp8", "swe7", "armscii8", "keybcs2", "macce", "latin7", "geostd8", "cp850", "cp852"];
-    KNOWN.iter().find(|known| **known == name).copied().unwrap_or("an unknown charset")
 }
 
 #[cfg(test)]
@@ -99,7 +101,10 @@ mod tests {
         assert_eq!(Charset::named("utf8").decode(b"a\xffb").unwrap(), "a\u{fffd}b");
         assert_eq!(Charset::named("ucs2").decode(&[0, 65, 32, 172]).unwrap(), "A€");
         assert_eq!(Charset::named("utf32").decode(&[0, 1, 246, 0]).unwrap(), "😀");
-        assert_eq!(Charset::named("hp8"), Charset::Unsupported("hp8"));
+        assert_eq!(Charset::named("hp8").decode(b"\xa1").unwrap(), "À");
+        assert_eq!(Charset::named("latin7").decode(b"\xff").unwrap(), "’");
+        assert_eq!(Charset::named("cp932").decode(b"\x81\x60").unwrap(), "～");
+        assert_eq!(Charset::named("klingon"), Charset::Unsupported);
         assert_eq!(Charset::of_collation(CollationId::from(63)), Charset::Binary);
     }
 }

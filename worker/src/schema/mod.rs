@@ -4,3 +4,5 @@
 pub mod catalog;
 pub mod charset;
 pub mod ddl;
+pub mod deviating;
+pub mod single_byte;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use maxwell_protocol::catalog::CatalogRecord;
+use maxwell_protocol::position::PositionRecord;
 
 use super::{CatalogEntry, SinkError};
 
@@ -18,7 +19,15 @@ pub struct LocalCatalog {
 
 impl LocalCatalog {
     /// Reads the file beside `state_file`. One that cannot be read counts as empty: everything is captured anew then.
-    pub fn load(state_file: &Path) -> Self {
+    /// Gives what belongs to the position `last`, too.
+    pub fn load(state_file: &Path, last: Option<&PositionRecord>) -> (Self, Vec<CatalogEntry>) {
+        let catalog = Self::read(state_file);
+        let capture = last.and_then(|last| last.catalog);
+        let entries = capture.map(|capture| catalog.entries(capture)).unwrap_or_default();
+        (catalog, entries)
+    }
+
+    fn read(state_file: &Path) -> Self {
         let path = state_file.with_extension("catalog");
         let stored = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let stored: Vec<(String, String, CatalogRecord)> = stored.unwrap_or_default();
@@ -27,7 +36,7 @@ impl LocalCatalog {
     }
 
     /// What belongs to `capture`.
-    pub fn entries(&self, capture: u64) -> Vec<CatalogEntry> {
+    fn entries(&self, capture: u64) -> Vec<CatalogEntry> {
         let current = self.tables.iter().filter(|(_, record)| record.capture == capture);
         current
             .map(|((database, table), record)| CatalogEntry {
@@ -83,11 +92,11 @@ mod tests {
     fn what_is_saved_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let state_file = folder.path().join("position");
-        let mut catalog = LocalCatalog::load(&state_file);
+        let mut catalog = LocalCatalog::read(&state_file);
         catalog.update(&[entry("a", Some(1)), entry("b", Some(1))]);
         catalog.update(&[entry("a", None), entry("c", Some(1))]);
         catalog.save().unwrap();
-        let read = LocalCatalog::load(&state_file);
+        let read = LocalCatalog::read(&state_file);
         assert_eq!(read.entries(1), [entry("b", Some(1)), entry("c", Some(1))]);
         assert_eq!(read.entries(2), []);
         catalog.update(&[entry("d", Some(2))]);

@@ -1,13 +1,16 @@
 //! Where changes go. A [`Sink`] is taken over by a shard's owner, which fences the owner before; the [`Writer`] that
 //! it gets takes chunks of encoded rows and commits them together with the position.
 
+pub mod file;
 pub mod kafka;
 pub mod local_catalog;
+mod state;
 pub mod stdout;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::catalog::CatalogRecord;
 use maxwell_protocol::position::{Position, PositionRecord};
 use thiserror::Error;
@@ -47,6 +50,9 @@ pub enum SinkError {
         /// The setting that mends it.
         mend: String,
     },
+    /// A producer with other bounds is needed, or what is known of the topics has to be asked again.
+    #[error("{0}")]
+    Bounds(String),
     /// Output or position file.
     #[error("{doing}: {source}")]
     Io {
@@ -59,7 +65,7 @@ pub enum SinkError {
 }
 
 /// Encoded rows on their way to the sink, and the place behind them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Chunk {
     /// Keys, values and ids one after the other.
     pub bytes: Vec<u8>,
@@ -69,6 +75,8 @@ pub struct Chunk {
     pub topics: Vec<Arc<str>>,
     /// Followed tables that changed since the chunk before.
     pub catalog: Vec<CatalogEntry>,
+    /// What is sent instead of records that prove too large.
+    pub spares: Vec<Spare>,
     /// Everything before this place is in this chunk or an earlier one.
     pub position: Position,
     /// Transactions finished since the chunk before.
@@ -77,6 +85,10 @@ pub struct Chunk {
     pub source_time: i64,
     /// Whether the source had nothing more when the chunk was cut.
     pub drained: bool,
+    /// Whether its rows were copied from a table: their source time says nothing about the stream's delay.
+    pub copied: bool,
+    /// The copies of tables, if they changed.
+    pub bootstrap: Option<BootstrapState>,
 }
 
 /// A followed table, or a database, whose table is empty.
@@ -110,7 +122,30 @@ pub struct Record {
     pub id_end: u32,
 }
 
+/// What is sent instead of a record that is too large.
+#[derive(Debug, Clone, Copy)]
+pub struct Spare {
+    /// Index of the record.
+    pub record: u32,
+    /// Index of the topic.
+    pub topic: u32,
+    /// Start of the value in the chunk's bytes.
+    pub start: u32,
+    /// Its end.
+    pub end: u32,
+}
+
 impl Chunk {
+    /// The values, a line each.
+    fn lines(&self) -> Vec<u8> {
+        let mut lines = Vec::with_capacity(self.bytes.len() + self.records.len());
+        for record in &self.records {
+            lines.extend_from_slice(self.value(record));
+            lines.push(b'\n');
+        }
+        lines
+    }
+
     /// The record's key.
     pub fn key(&self, record: &Record) -> &[u8] {
         &self.bytes[record.start as usize..record.key_end as usize]
@@ -124,6 +159,13 @@ impl Chunk {
     /// The record's topic.
     pub fn topic(&self, record: &Record) -> &Arc<str> {
         &self.topics[record.topic as usize]
+    }
+
+    /// Topic and value of what is sent if the record of this index is too large.
+    pub fn spare(&self, record: usize) -> Option<(&Arc<str>, &[u8])> {
+        let at = self.spares.binary_search_by_key(&record, |spare| spare.record as usize).ok()?;
+        let spare = &self.spares[at];
+        Some((&self.topics[spare.topic as usize], &self.bytes[spare.start as usize..spare.end as usize]))
     }
 
     /// The record's GTID, if there is one.

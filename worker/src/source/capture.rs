@@ -1,180 +1,102 @@
-//! Reads tables' descriptions from `information_schema`.
+//! Reads a table's description from `information_schema`, for servers whose TABLE_MAP does not describe itself.
 
-use std::collections::HashMap;
-
-use mysql_async::prelude::{FromRow, Queryable};
-use mysql_async::{Conn, Params, Value};
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
 
 use super::SourceError;
-use crate::schema::catalog::values_of;
-use crate::schema::ddl::{ColumnDef, TableDef, TableName, charset_of_collation};
+use crate::schema::catalog::{CatalogColumn, CatalogTable, values_of};
+use crate::schema::charset::Charset;
 
-/// Tables asked for at once.
-const AT_ONCE: usize = 200;
+const COLUMNS: &str = "SELECT COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, CHARACTER_SET_NAME, DATETIME_PRECISION \
+    FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION";
+const PRIMARY_KEY: &str = "SELECT COLUMN_NAME FROM information_schema.STATISTICS \
+    WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX";
+const CHECKS: &str = "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ? AND TABLE_NAME = ?";
+/// MariaDB's columns that no SELECT shows: two of a table with system versioning that does not name them itself, one
+/// for every unique key over long values.
+const HIDDEN: &str = "SELECT CAST(\
+    (SELECT COUNT(*) * 2 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? \
+        AND TABLE_TYPE = 'SYSTEM VERSIONED' AND NOT EXISTS (SELECT * FROM information_schema.COLUMNS \
+            WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND GENERATION_EXPRESSION IN ('ROW START', 'ROW END'))) \
+    + (SELECT COUNT(DISTINCT INDEX_NAME) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? \
+        AND TABLE_NAME = ? AND INDEX_TYPE = 'HASH' AND NON_UNIQUE = 0 AND NOT EXISTS (SELECT * FROM \
+            information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND ENGINE = 'MEMORY')) \
+    AS UNSIGNED)";
 
-const TABLES: &str = "SELECT TABLE_NAME, TABLE_COLLATION FROM information_schema.TABLES \
-    WHERE TABLE_TYPE NOT LIKE '%VIEW' AND TABLE_SCHEMA = ? AND TABLE_NAME IN ";
-const COLUMNS: &str = "SELECT TABLE_NAME, COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, CHARACTER_SET_NAME, \
-    DATETIME_PRECISION FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME IN ";
-const KEYS: &str = "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS \
-    WHERE INDEX_NAME = 'PRIMARY' AND TABLE_SCHEMA = ? AND TABLE_NAME IN ";
-const CHECKS: &str = "SELECT TABLE_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS \
-    WHERE CONSTRAINT_SCHEMA = ? AND TABLE_NAME IN ";
+/// MySQL's columns that no SELECT shows: what functional indexes are over.
+const FUNCTIONAL: &str = "SELECT COUNT(*) FROM information_schema.STATISTICS \
+    WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND EXPRESSION IS NOT NULL";
 
-/// What holds for every name on the server.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Defaults {
-    /// Names of databases and tables are compared in lower case.
-    pub folds_names: bool,
-    /// Charset of new databases.
-    pub charset: String,
-}
+/// The releases that have functional indexes and put their columns into the TABLE_MAP.
+const SHOWS_FUNCTIONAL: std::ops::Range<(u16, u16, u16)> = (8, 0, 13)..(8, 0, 23);
 
-/// Asks for the server's defaults.
-pub async fn defaults(conn: &mut Conn) -> Result<Defaults, SourceError> {
-    let row: Option<(u8, String)> = conn
-        .query_first("SELECT @@lower_case_table_names, @@GLOBAL.character_set_server")
-        .await
-        .map_err(|error| SourceError::failed("read the server's variables", "", error))?;
-    let (fold, charset) = row.unwrap_or_default();
-    Ok(Defaults { folds_names: fold != 0, charset })
-}
+type ColumnRow = (String, String, String, Option<String>, Option<u8>);
 
-/// Whether rows events describe their tables by themselves, for sessions that do not say otherwise.
-pub async fn is_self_describing(conn: &mut Conn) -> Result<bool, SourceError> {
-    let row: Option<(String, String)> = conn
-        .query_first("SHOW GLOBAL VARIABLES LIKE 'binlog_row_metadata'")
-        .await
-        .map_err(|error| SourceError::failed("read the server's variables", "", error))?;
-    Ok(row.is_some_and(|(_, value)| value == "FULL"))
-}
-
-/// Every database with its charset.
-pub async fn databases(conn: &mut Conn) -> Result<Vec<(String, String)>, SourceError> {
-    conn.query("SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA")
-        .await
-        .map_err(|error| SourceError::failed("list the databases", "", error))
-}
-
-/// The names of all tables that `passes` lets through.
-pub async fn names(
-    conn: &mut Conn,
-    passes: &(dyn Fn(&str, &str) -> bool + Send + Sync),
-) -> Result<Vec<TableName>, SourceError> {
-    // What the server keeps about itself has no rows in the binlog.
-    let rows: Vec<(String, String)> = conn
-        .query(
-            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
-             WHERE TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema', 'sys')",
-        )
-        .await
-        .map_err(|error| SourceError::failed("list the tables", "", error))?;
-    let names = rows.into_iter().map(|(database, table)| TableName { database, table });
-    Ok(names.filter(|name| passes(&name.database, &name.table)).collect())
-}
-
-/// The tables of these names as they are now; what is not there, or is a view, is left out.
-pub async fn tables(
-    conn: &mut Conn,
-    mariadb: bool,
-    names: &[TableName],
-) -> Result<Vec<TableDef>, SourceError> {
-    let mut by_database: HashMap<&str, Vec<&str>> = HashMap::new();
-    for name in names {
-        by_database.entry(&name.database).or_default().push(&name.table);
-    }
-    let mut found = Vec::new();
-    for (database, tables) in by_database {
-        for some in tables.chunks(AT_ONCE) {
-            found.extend(some_tables(conn, mariadb, database, some).await?);
-        }
-    }
-    Ok(found)
-}
-
-type ColumnRow = (String, String, String, String, Option<String>, Option<u64>);
-
-async fn some_tables(
+/// The table as it is now; `None` if it does not exist.
+pub async fn table(
     conn: &mut Conn,
     mariadb: bool,
     database: &str,
-    names: &[&str],
-) -> Result<Vec<TableDef>, SourceError> {
-    let tables: Vec<(String, Option<String>)> = ask(conn, TABLES, "", database, names).await?;
-    let columns: Vec<ColumnRow> =
-        ask(conn, COLUMNS, " ORDER BY TABLE_NAME, ORDINAL_POSITION", database, names).await?;
-    let keys: Vec<(String, String)> =
-        ask(conn, KEYS, " ORDER BY TABLE_NAME, SEQ_IN_INDEX", database, names).await?;
-    let json = if mariadb { checks(conn, database, names).await? } else { HashMap::new() };
-    let table = |(table, collation): (String, Option<String>)| {
-        let no_json = Vec::new();
-        let json = json.get(&table).unwrap_or(&no_json);
-        let own = columns.iter().filter(|row| row.0 == table);
-        TableDef {
-            database: database.to_owned(),
-            charset: collation.and_then(|collation| charset_of_collation(&collation)).unwrap_or_default(),
-            columns: own.map(|row| column(row, json)).collect(),
-            primary_key: keys.iter().filter(|key| key.0 == table).map(|key| key.1.clone()).collect(),
-            table,
-        }
-    };
-    Ok(tables.into_iter().map(table).collect())
+    name: &str,
+) -> Result<Option<CatalogTable>, SourceError> {
+    let failed = |error| SourceError::failed("read the table's description", name, error);
+    let rows: Vec<ColumnRow> = conn.exec(COLUMNS, (database, name)).await.map_err(failed)?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let key: Vec<String> = conn.exec(PRIMARY_KEY, (database, name)).await.map_err(failed)?;
+    let json = if mariadb { json_columns(conn, database, name).await? } else { Vec::new() };
+    let hidden = hidden_columns(conn, mariadb, database, name).await?;
+    let columns: Vec<CatalogColumn> = rows
+        .into_iter()
+        .map(|(name, data_type, column_type, charset, fsp)| CatalogColumn {
+            fsp: fsp.unwrap_or(0),
+            json_text: json.contains(&name),
+            unsigned: column_type.contains("unsigned"),
+            values: if matches!(data_type.as_str(), "enum" | "set") {
+                values_of(&column_type)
+            } else {
+                Vec::new()
+            },
+            charset: charset.map_or(Charset::Binary, |charset| Charset::named(&charset)),
+            name,
+            data_type,
+        })
+        .collect();
+    let primary_key =
+        key.iter().filter_map(|name| columns.iter().position(|column| column.name == *name)).collect();
+    Ok(Some(CatalogTable { columns, primary_key, hidden }))
 }
 
-async fn ask<T: FromRow + Send + 'static>(
-    conn: &mut Conn,
-    query: &str,
-    order: &str,
-    database: &str,
-    names: &[&str],
-) -> Result<Vec<T>, SourceError> {
-    let marks = vec!["?"; names.len()].join(",");
-    let values: Vec<Value> =
-        std::iter::once(database).chain(names.iter().copied()).map(Value::from).collect();
-    conn.exec(format!("{query}({marks}){order}"), Params::Positional(values))
+/// MariaDB's JSON columns: text with a `json_valid` check of its own name.
+async fn json_columns(conn: &mut Conn, database: &str, name: &str) -> Result<Vec<String>, SourceError> {
+    let clauses: Vec<String> = conn
+        .exec(CHECKS, (database, name))
         .await
-        .map_err(|error| SourceError::failed("read the tables' descriptions", database, error))
+        .map_err(|error| SourceError::failed("read the table's checks", name, error))?;
+    Ok(clauses.iter().filter_map(|clause| json_column(clause)).collect())
 }
 
-fn column((_, name, data_type, column_type, charset, fraction): &ColumnRow, json: &[String]) -> ColumnDef {
-    let json = json.contains(name);
-    let has_values = matches!(data_type.as_str(), "enum" | "set");
-    let kind = match data_type.as_str() {
-        _ if json => "json",
-        "geomcollection" => "geometrycollection",
-        other => other,
-    };
-    ColumnDef {
-        name: name.clone(),
-        charset: charset.clone().filter(|_| !json && !has_values),
-        signed: !column_type.contains("unsigned"),
-        values: if has_values { values_of(column_type) } else { Vec::new() },
-        fraction: fraction.unwrap_or(0),
-        kind: kind.to_owned(),
-    }
-}
-
-/// MariaDB's JSON columns by table: text with a `json_valid` check of its own name.
-async fn checks(
+async fn hidden_columns(
     conn: &mut Conn,
+    mariadb: bool,
     database: &str,
-    names: &[&str],
-) -> Result<HashMap<String, Vec<String>>, SourceError> {
-    let mut found: HashMap<String, Vec<String>> = HashMap::new();
-    for (table, clause) in ask::<(String, String)>(conn, CHECKS, "", database, names).await? {
-        if let Some(column) = json_column(&clause) {
-            found.entry(table).or_default().push(column);
-        }
-    }
-    Ok(found)
+    name: &str,
+) -> Result<u8, SourceError> {
+    let count: Result<Option<u8>, _> = if mariadb {
+        let table = (database, name, database, name, database, name, database, name);
+        conn.exec_first(HIDDEN, table).await
+    } else if SHOWS_FUNCTIONAL.contains(&conn.server_version()) {
+        conn.exec_first(FUNCTIONAL, (database, name)).await
+    } else {
+        return Ok(0);
+    };
+    count
+        .map(Option::unwrap_or_default)
+        .map_err(|error| SourceError::failed("read the table's hidden columns", name, error))
 }
 
-/// One table's JSON columns on MariaDB.
-pub async fn json_columns(conn: &mut Conn, database: &str, name: &str) -> Result<Vec<String>, SourceError> {
-    Ok(checks(conn, database, &[name]).await?.remove(name).unwrap_or_default())
-}
-
-fn json_column(clause: &str) -> Option<String> {
+pub(super) fn json_column(clause: &str) -> Option<String> {
     let inner = clause.trim().strip_prefix("json_valid(")?.strip_suffix(')')?;
     Some(inner.trim().trim_matches('`').replace("``", "`"))
 }

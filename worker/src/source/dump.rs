@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::SourceError;
 use super::preflight::ServerInfo;
-use super::start::OpenBy;
+use super::start::{OpenBy, stored_set};
+use crate::binlog::inflate::plain;
 
 /// Events that are sent on together.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -64,7 +65,7 @@ impl Dump {
         }
         let mut request = BinlogStreamRequest::new(identity.server_id);
         if by_gtid && !server.mariadb {
-            let set: GtidSet = position.gtid_set.parse().unwrap_or_default();
+            let set = stored_set(&position.gtid_set)?;
             request = request.with_gtid().with_gtid_set(sids(&set));
         } else if !by_gtid {
             request = request.with_filename(position.file.as_bytes()).with_pos(position.offset);
@@ -92,6 +93,7 @@ impl Dump {
             };
             match read {
                 Some(Ok(event)) => {
+                    let event = plain(event).map_err(SourceError::from)?;
                     bytes += event.data().len();
                     batch.events.push(event);
                 }
@@ -130,7 +132,7 @@ fn session(
         statements.push("SET @mariadb_slave_capability=4".into());
         if by_gtid {
             statements
-                .push(format!("SET @slave_connect_state='{}', @slave_gtid_strict_mode=0", position.gtid_set));
+                .push(format!("SET @slave_connect_state='{}', @slave_gtid_strict_mode=1", position.gtid_set));
         }
     } else {
         statements.push(format!("SET @replica_uuid='{0}', @slave_uuid='{0}'", identity.uuid));

@@ -1,16 +1,26 @@
 //! The MySQL or MariaDB server: the only module that holds its client library's connections.
 //!
 //! `connect` opens sessions, `preflight` asks what the server is and whether it can be read, `start` turns the wish of
-//! the settings into a position, `dump` opens the binlog, `scan` reads ahead on a side connection, `capture` reads a
-//! table's description.
+//! the settings into a position, `original` finds the one that Maxwell's daemon left, `moment` the one of a time, `standing`
+//! judges a server by what was streamed already, `dump` opens the binlog, `scan` reads ahead on a side connection,
+//! `retention` tells how long a position will last, `capture` reads a
+//! table's description, `copy` its rows, `prepared` the rows of an XA transaction.
 
 pub mod capture;
 pub mod connect;
+pub mod copy;
+pub mod definitions;
 pub mod dump;
+mod moment;
+mod original;
 pub mod preflight;
+pub mod prepared;
+pub mod retention;
 pub mod scan;
+mod standing;
 pub mod start;
 
+use maxwell_protocol::gtid::ParseGtidError;
 use thiserror::Error;
 
 use crate::binlog::BinlogError;
@@ -20,7 +30,7 @@ use crate::binlog::BinlogError;
 pub enum SourceError {
     /// No connection.
     #[error(
-        "cannot connect to MySQL at {address}: {source}; check mysql.host, mysql.port and that the server runs"
+        "cannot connect to MySQL at {address}: {source}; check mysql.host, mysql.port, mysql.tls and that the server runs"
     )]
     Connect {
         /// `host:port`.
@@ -58,7 +68,8 @@ pub enum SourceError {
     },
     /// The binlog from our position on is gone.
     #[error(
-        "the position {place} is no longer on the server ({detail}); start afresh with mysql.start, or restore the binlog"
+        "the position {place} is no longer on the server ({detail}); start afresh with mysql.start, restore the binlog, or go \
+         on at the head with mysql.onPositionLost: Latest"
     )]
     PositionLost {
         /// The position.
@@ -66,12 +77,40 @@ pub enum SourceError {
         /// What showed it.
         detail: String,
     },
+    /// The stored GTID set is none.
+    #[error("{0}, as the stored position has it; start afresh with mysql.start, or mend the record")]
+    UnreadableSet(#[from] ParseGtidError),
+    /// The file of the stored position is another one than it was.
+    #[error(
+        "the server was reset or made anew: {place} has {there} before it, but {ours} was streamed; start afresh with \
+         mysql.start, or go back to the former server"
+    )]
+    OtherHistory {
+        /// The position.
+        place: String,
+        /// What the server says comes before it.
+        there: String,
+        /// What was streamed.
+        ours: String,
+    },
     /// The server has not got everything that was streamed already.
     #[error(
-        "the server lacks transactions that were streamed already: ours {ours}, the server's {theirs}; waiting until it \
-         has caught up; if it was reset or has another history, start afresh with mysql.start"
+        "the server lacks transactions that were streamed already: ours {ours}, the server's {theirs}; it is a replica: \
+         waiting until it has caught up"
     )]
     Behind {
+        /// Our GTID set.
+        ours: String,
+        /// What the server has executed.
+        theirs: String,
+    },
+    /// The server will never have everything that was streamed already.
+    #[error(
+        "the server has another history than the one that was streamed: ours {ours}, the server's {theirs}; it was \
+         reset, restored, or promoted without its last transactions; read another one with mysql.host, start afresh \
+         with mysql.start, or go on at its head with mysql.onPositionLost: Latest"
+    )]
+    Diverged {
         /// Our GTID set.
         ours: String,
         /// What the server has executed.
@@ -114,6 +153,11 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// Whether what follows the stored position cannot be had from this server.
+    pub fn is_position_lost(&self) -> bool {
+        matches!(self, Self::PositionLost { .. } | Self::Diverged { .. })
+    }
+
     /// Wraps the client's error with what was being done; a superseded dump and a lost position are told apart.
     pub fn failed(doing: &'static str, place: &str, source: mysql_async::Error) -> Self {
         if let mysql_async::Error::Server(error) = &source {

@@ -31,7 +31,7 @@ pub struct Head {
     pub gtids: GtidSet,
 }
 
-async fn variable(conn: &mut Conn, name: &str) -> Result<Option<String>, SourceError> {
+pub(super) async fn variable(conn: &mut Conn, name: &str) -> Result<Option<String>, SourceError> {
     let query = format!("SHOW GLOBAL VARIABLES LIKE '{name}'");
     let row: Option<(String, String)> = conn
         .query_first(query)

@@ -29,13 +29,17 @@ pub struct SideDump {
 
 impl SideDump {
     async fn open(&self, position: &Position) -> Result<Dump, SourceError> {
+        let by = if position.offset >= 1 << 32 { OpenBy::Gtid } else { self.by };
+        self.open_by(position, by).await
+    }
+
+    pub(super) async fn open_by(&self, position: &Position, by: OpenBy) -> Result<Dump, SourceError> {
         // A random cluster's identity: it can end nobody's dump and nobody ends it.
         let nobody = ClusterId::random();
         let shard = "side".into();
         let identity =
             Identity { server_id: nobody.server_id(&shard, 0, 0), uuid: nobody.replica_uuid(&shard) };
         let conn = connect(&self.settings).await?;
-        let by = if position.offset >= 1 << 32 { OpenBy::Gtid } else { self.by };
         Dump::open(conn, &self.server, identity, position, by, self.settings.heartbeat_seconds).await
     }
 
@@ -54,15 +58,64 @@ impl SideDump {
         Err(SourceError::Ended)
     }
 
+    /// When a binlog file was begun, seconds since the epoch.
+    pub async fn begun(&self, file: &str) -> Result<u64, SourceError> {
+        let mut dump = self.open(&self.start_of(file)).await?;
+        while let Some(batch) = dump.next().await? {
+            // The artificial event before the file's first one has no time.
+            if let Some(event) = batch.events.iter().find(|event| event.header().timestamp() > 0) {
+                let begun = u64::from(event.header().timestamp());
+                dump.close().await;
+                return Ok(begun);
+            }
+        }
+        Err(SourceError::Ended)
+    }
+
+    /// The start of the first transaction in `file` or later that was committed at `time` (microseconds since the
+    /// epoch) or after, and everything executed before it, if `before` was executed before the file. `None` if there is
+    /// none up to where the binlog ends now.
+    pub async fn committed_since(
+        &self,
+        file: &str,
+        mut before: GtidSet,
+        time: u64,
+    ) -> Result<Option<(Place, GtidSet)>, SourceError> {
+        let mut conn = connect(&self.settings).await?;
+        let head = head(&mut conn, &self.server).await?;
+        let head = Place { file: head.file, offset: head.offset };
+        let mut at = Place { file: file.to_owned(), offset: 4 };
+        let mut dump = self.open(&self.start_of(file)).await?;
+        while !at.has_reached(&head) {
+            let Some(batch) = dump.next().await? else { return Err(SourceError::Ended) };
+            for event in &batch.events {
+                let kind = classify(event)?;
+                let offset = at.follow(event, &kind);
+                let Kind::Gtid { gtid, committed_at, .. } = &kind else { continue };
+                let committed = match committed_at {
+                    0 => u64::from(event.header().timestamp()) * 1_000_000,
+                    known => *known,
+                };
+                if committed >= time {
+                    dump.close().await;
+                    return Ok(Some((Place { offset, ..at }, before)));
+                }
+                if let Some(gtid) = gtid {
+                    before.add(gtid);
+                }
+            }
+        }
+        dump.close().await;
+        Ok(None)
+    }
+
+    fn start_of(&self, file: &str) -> Position {
+        Position { server: self.server.id.clone(), file: file.to_owned(), offset: 4, ..Position::default() }
+    }
+
     /// `before`, which is everything executed before the file of `place`, and what the file holds up to there.
     pub async fn gtids_up_to(&self, mut before: GtidSet, place: &Place) -> Result<GtidSet, SourceError> {
-        let start = Position {
-            server: self.server.id.clone(),
-            gtid_set: String::new(),
-            file: place.file.clone(),
-            offset: 4,
-            inside: None,
-        };
+        let start = self.start_of(&place.file);
         let mut at = Place { file: start.file.clone(), offset: start.offset };
         let mut dump = self.open(&start).await?;
         while let Some(batch) = dump.next().await? {
@@ -143,6 +196,8 @@ fn end(event: &Event, begun: &mut bool) -> Result<Option<End>, SourceError> {
             None
         }
         Kind::Xid(xid) => Some(End::Commit { xid: Some(xid) }),
+        Kind::XaPrepare { one_phase: true, .. } => Some(End::Commit { xid: None }),
+        Kind::XaPrepare { one_phase: false, .. } => Some(End::Prepared),
         Kind::Query { statement: text, .. } if *begun => match statement(&text) {
             Statement::Commit => Some(End::Commit { xid: None }),
             Statement::Rollback => Some(End::Rollback),

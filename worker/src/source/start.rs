@@ -8,10 +8,12 @@ use mysql_async::Conn;
 use super::SourceError;
 use super::preflight::{Head, ServerInfo, files, head, mariadb_gtids, previous_gtids, purged};
 use super::scan::SideDump;
+use super::standing::{Standing, judge, replicates};
+use super::{moment, original};
 use crate::binlog::place::Place;
 
 /// Offset of a binlog file's first event.
-const FIRST_EVENT: u64 = 4;
+pub(super) const FIRST_EVENT: u64 = 4;
 
 /// The position to begin at while none is stored.
 pub async fn first_position(
@@ -44,11 +46,29 @@ pub async fn first_position(
             })?;
             Ok(position(server, &gtids, String::new(), FIRST_EVENT))
         }
+        StartFrom::Timestamp => moment::position(conn, server, settings).await,
+        StartFrom::Maxwell => {
+            original::position(conn, server, settings).await?.ok_or_else(|| SourceError::Unfit {
+                problem: format!("there is no position of Maxwell's daemon: {}", original::place(wish)),
+                mend: "check mysql.start.database and clientId, or choose another mysql.start.from".into(),
+            })
+        }
+        StartFrom::MaxwellOrLatest => match original::position(conn, server, settings).await? {
+            Some(position) => Ok(position),
+            None => {
+                tracing::info!(
+                    looked_for = original::place(wish),
+                    "no position of the original: from the head"
+                );
+                let Head { file, offset, gtids } = head(conn, server).await?;
+                Ok(position(server, &gtids, file, offset))
+            }
+        },
     }
 }
 
-fn position(server: &ServerInfo, gtids: &GtidSet, file: String, offset: u64) -> Position {
-    Position { server: server.id.clone(), gtid_set: gtids.to_string(), file, offset, inside: None }
+pub(super) fn position(server: &ServerInfo, gtids: &GtidSet, file: String, offset: u64) -> Position {
+    Position { server: server.id.clone(), gtid_set: gtids.to_string(), file, offset, ..Position::default() }
 }
 
 async fn oldest(conn: &mut Conn) -> Result<String, SourceError> {
@@ -60,7 +80,7 @@ async fn oldest(conn: &mut Conn) -> Result<String, SourceError> {
 
 /// Everything that was executed before a place in the binlog. A set that lacked some of it would ask another server for
 /// all that once more.
-async fn gtids_at(
+pub(super) async fn gtids_at(
     conn: &mut Conn,
     server: &ServerInfo,
     settings: &MySql,
@@ -96,6 +116,37 @@ async fn gtids_before(conn: &mut Conn, server: &ServerInfo, file: &str) -> Resul
     purged(conn).await
 }
 
+/// A stored GTID set. One that cannot be read is no empty one: that would stream everything again.
+pub fn stored_set(text: &str) -> Result<GtidSet, SourceError> {
+    Ok(text.parse()?)
+}
+
+/// A server that was reset or made anew can have a file of the same name with something else in it.
+async fn check_history(
+    conn: &mut Conn,
+    server: &ServerInfo,
+    stored: &Position,
+    ours: &GtidSet,
+) -> Result<(), SourceError> {
+    if !server.gtid || ours.is_empty() {
+        return Ok(());
+    }
+    let (before, right) = if server.mariadb {
+        let there = mariadb_gtids(conn, &stored.file, stored.offset).await?;
+        let right = stored_set(&there)? == *ours;
+        (there, right)
+    } else {
+        let there = previous_gtids(conn, &stored.file).await?;
+        let right = ours.contains(&stored_set(&there)?);
+        (there, right)
+    };
+    if right {
+        return Ok(());
+    }
+    let place = format!("{}:{}", stored.file, stored.offset);
+    Err(SourceError::OtherHistory { place, there: before, ours: ours.to_string() })
+}
+
 /// How the dump is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenBy {
@@ -103,6 +154,19 @@ pub enum OpenBy {
     File,
     /// GTID: another server, or an offset that the dump command cannot carry.
     Gtid,
+}
+
+/// Names prepared XA transactions whose rows are purged: their commit would stop the shard, long after the cause.
+fn warn_of_lost(stored: &Position, server: &ServerInfo, files: &[(String, u64)]) {
+    let here = stored.prepared.iter().filter(|prepared| prepared.server == server.id);
+    for prepared in here.filter(|prepared| files.iter().all(|(file, _)| *file != prepared.file)) {
+        tracing::warn!(
+            transaction = prepared.name,
+            file = prepared.file,
+            "the binlog with the rows of this prepared XA transaction is purged: its commit will stop the shard; \
+             keep binlogs for longer than transactions stay prepared"
+        );
+    }
 }
 
 /// Decides how a stored position is opened on `server`, and refuses what cannot be resumed.
@@ -113,18 +177,26 @@ pub async fn check_position(
 ) -> Result<OpenBy, SourceError> {
     let place = format!("{}:{}", stored.file, stored.offset);
     let lost = |detail: String| SourceError::PositionLost { place: place.clone(), detail };
-    let ours: GtidSet = stored.gtid_set.parse().unwrap_or_default();
+    let ours = stored_set(&stored.gtid_set)?;
     if server.gtid && !ours.is_empty() {
         let now = head(conn, server).await?;
-        if !now.gtids.contains(&ours) {
-            return Err(SourceError::Behind { ours: ours.to_string(), theirs: now.gtids.to_string() });
+        let waits = stored.server != server.id && replicates(conn, server).await;
+        let said = || (ours.to_string(), now.gtids.to_string());
+        match (judge(&ours, &now.gtids, waits), said()) {
+            (Standing::Complete, _) => {}
+            (Standing::Behind, (ours, theirs)) => return Err(SourceError::Behind { ours, theirs }),
+            (Standing::Diverged, (ours, theirs)) => return Err(SourceError::Diverged { ours, theirs }),
         }
     }
     let same_server = stored.server == server.id && !stored.file.is_empty();
     if same_server && stored.offset < 1 << 32 {
         let files = files(conn).await?;
+        warn_of_lost(stored, server, &files);
         return match files.iter().find(|(name, _)| *name == stored.file) {
-            Some((_, size)) if stored.offset <= *size => Ok(OpenBy::File),
+            Some((_, size)) if stored.offset <= *size => {
+                check_history(conn, server, stored, &ours).await?;
+                Ok(OpenBy::File)
+            }
             Some((_, size)) => Err(lost(format!("the file has only {size} bytes"))),
             None => Err(lost("the file is purged".into())),
         };

@@ -5,18 +5,30 @@ use serde_json::Value;
 use crate::generate::definition;
 
 /// Optional fields whose absence means something that a constant cannot say.
-const WITHOUT_DEFAULT: [&str; 7] = [
+const WITHOUT_DEFAULT: [&str; 14] = [
     "spec.image",
+    "spec.kafka.ddlTopic",
+    "spec.kafka.deadLetterTopic",
     "spec.kafka.positionTopic",
+    "spec.mysql.start.clientId",
+    "spec.mysql.start.database",
     "spec.mysql.start.file",
+    "spec.mysql.start.host",
     "spec.mysql.start.offset",
+    "spec.mysql.start.port",
     "spec.mysql.start.set",
+    "spec.mysql.start.time",
     "spec.podTemplate",
     "spec.zookeeper.root",
 ];
 
 /// Optional fields for credentials: absent means none.
-const CREDENTIALS: [&str; 1] = ["spec.zookeeper.credentialsSecretRef"];
+const CREDENTIALS: [&str; 4] = [
+    "spec.mysql.tls.caSecretRef",
+    "spec.mysql.tls.clientCertificateSecretRef",
+    "spec.output.encryption.keySecretRef",
+    "spec.zookeeper.credentialsSecretRef",
+];
 
 fn definition_json() -> Value {
     serde_json::to_value(definition().expect("a definition")).expect("JSON")

@@ -14,8 +14,11 @@ use maxwell_crds::names::{CONFIG_DIGEST_ANNOTATION, CONTAINER};
 use uuid::Uuid;
 
 use super::{labels, names};
-use crate::cluster::credentials::KEYS;
-use crate::cluster::settings::{DIRECTORY, FILE, MYSQL_CREDENTIALS, ZOOKEEPER_CREDENTIALS};
+use crate::cluster::credentials::{ENCRYPTION, KEYS};
+use crate::cluster::settings::{
+    CA, CERTIFICATE, DIRECTORY, ENCRYPTION_KEY, FILE, KEY, MYSQL_CERTIFICATES, MYSQL_CREDENTIALS,
+    ZOOKEEPER_CREDENTIALS,
+};
 use crate::cluster::validate::Validated;
 
 /// The name of the port of metrics and probes.
@@ -183,23 +186,31 @@ fn configuration(cluster: &Validated) -> Volume {
         }),
         ..VolumeProjection::default()
     };
-    let mysql = credentials(&cluster.mysql_secret, MYSQL_CREDENTIALS);
-    let zookeeper = cluster.zookeeper_secret.as_ref().map(|name| credentials(name, ZOOKEEPER_CREDENTIALS));
+    let mysql = secret(&cluster.mysql_secret, MYSQL_CREDENTIALS, &KEYS);
+    let zookeeper = cluster.zookeeper_secret.as_ref().map(|name| secret(name, ZOOKEEPER_CREDENTIALS, &KEYS));
+    let ca = cluster.mysql_ca_secret.as_ref().map(|name| secret(name, MYSQL_CERTIFICATES, &[CA]));
+    let own = cluster
+        .mysql_certificate_secret
+        .as_ref()
+        .map(|name| secret(name, MYSQL_CERTIFICATES, &[CERTIFICATE, KEY]));
+    let encryption =
+        cluster.encryption_secret.as_ref().map(|name| secret(name, ENCRYPTION_KEY, &[ENCRYPTION]));
+    let optional = [zookeeper, ca, own, encryption].into_iter().flatten();
     Volume {
         name: "configuration".to_owned(),
         projected: Some(ProjectedVolumeSource {
             default_mode: Some(READABLE),
-            sources: Some([settings, mysql].into_iter().chain(zookeeper).collect()),
+            sources: Some([settings, mysql].into_iter().chain(optional).collect()),
         }),
         ..Volume::default()
     }
 }
 
-fn credentials(secret: &str, directory: &str) -> VolumeProjection {
+fn secret(name: &str, directory: &str, keys: &[&str]) -> VolumeProjection {
     VolumeProjection {
         secret: Some(SecretProjection {
-            name: secret.to_owned(),
-            items: Some(KEYS.iter().map(|key| item(key, format!("{directory}/{key}"))).collect()),
+            name: name.to_owned(),
+            items: Some(keys.iter().map(|key| item(key, format!("{directory}/{key}"))).collect()),
             optional: None,
         }),
         ..VolumeProjection::default()

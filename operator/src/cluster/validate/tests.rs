@@ -28,6 +28,23 @@ fn wrong_settings_are_named_by_field_value_and_mend() {
 }
 
 #[test]
+fn secrets_with_certificates_are_looked_into() {
+    let cluster = fixtures::parse(fixtures::FULL);
+    let mut secrets = fixtures::secrets();
+    secrets.insert("mysql-ca".into(), None);
+    secrets.insert("maxwell-mysql".into(), fixtures::secret(&[("tls.crt", "PEM")]));
+    let verdict = validate(&cluster, &secrets, "maxwell:0.0.0");
+    let messages: Vec<&str> = verdict.problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "spec.mysql.tls.caSecretRef.name: Secret 'mysql-ca' does not exist; make it with the keys ca.crt",
+            "spec.mysql.tls.clientCertificateSecretRef.name: Secret 'maxwell-mysql' has no key 'tls.key'; add it, in PEM",
+        ]
+    );
+}
+
+#[test]
 fn credentials_in_the_clear_are_refused_and_not_repeated() {
     for name in SECRET_PROPERTIES {
         let mut cluster = fixtures::cluster();
@@ -116,5 +133,26 @@ fn a_pod_template_is_checked_since_its_schema_is_open() {
         let verdict = verdict(&cluster);
         assert!(verdict.validated.is_none());
         assert!(messages(&verdict).contains(words), "{template}: {}", messages(&verdict));
+    }
+}
+
+#[test]
+fn a_key_for_encryption_is_as_long_as_aes_wants_it() {
+    let cluster = fixtures::parse(fixtures::FULL);
+    let digest = |secrets: &Secrets| {
+        let verdict = validate(&cluster, secrets, "maxwell:0.0.0");
+        let said: Vec<String> = verdict.problems.iter().map(|problem| problem.message.clone()).collect();
+        (verdict.validated.and_then(|validated| validated.digest), said.concat())
+    };
+    let mut secrets = fixtures::secrets();
+    let (before, said) = digest(&secrets);
+    assert!(before.is_some(), "{said}");
+    secrets.insert("orders-encryption".into(), fixtures::encryption("fedcba9876543210"));
+    assert_ne!(digest(&secrets).0, before);
+    for (key, words) in [(fixtures::encryption("short"), "5 bytes"), (None, "does not exist")] {
+        secrets.insert("orders-encryption".into(), key);
+        let (none, said) = digest(&secrets);
+        assert!(none.is_none() && said.contains(words), "{said}");
+        assert!(said.contains("spec.output.encryption.keySecretRef.name"), "{said}");
     }
 }

@@ -74,7 +74,7 @@ impl TableDef {
     pub fn described(&self, mariadb: bool) -> CatalogTable {
         let columns = self.columns.iter().map(|column| column.described(mariadb)).collect();
         let primary_key = self.primary_key.iter().filter_map(|name| self.column(name)).collect();
-        CatalogTable { columns, primary_key }
+        CatalogTable { columns, primary_key, hidden: 0 }
     }
 }
 
@@ -107,6 +107,7 @@ impl ColumnDef {
             name: self.name.clone(),
             data_type: self.kind.clone(),
             unsigned: !self.signed,
+            fsp: self.fraction as u8,
             charset,
             values: self.values.clone(),
             json_text,

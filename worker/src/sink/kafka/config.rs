@@ -3,6 +3,8 @@
 use maxwell_protocol::settings::{Compression, Kafka};
 use rdkafka::ClientConfig;
 
+use super::limits::Bounds;
+
 /// What every client shares: brokers, the user's properties.
 fn base(settings: &Kafka) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -18,7 +20,10 @@ fn base(settings: &Kafka) -> ClientConfig {
     config
 }
 
-fn producer(settings: &Kafka) -> ClientConfig {
+/// Of what the client adds to a row it knows the bound only; the exact size was measured before.
+const SLACK: usize = 1024;
+
+fn producer(settings: &Kafka, bounds: Bounds) -> ClientConfig {
     let mut config = base(settings);
     let compression = match settings.compression {
         Compression::None => "none",
@@ -32,9 +37,12 @@ fn producer(settings: &Kafka) -> ClientConfig {
         .set("acks", "all")
         .set("compression.type", compression)
         .set("delivery.report.only.error", "true")
-        // A transaction's worth; beyond it the writer waits.
-        .set("queue.buffering.max.kbytes", "32768")
+        .set("message.max.bytes", (bounds.row + SLACK).clamp(1000, 1_000_000_000).to_string())
+        // A transaction's worth, or the largest row; beyond it the writer waits.
+        .set("queue.buffering.max.kbytes", (2 * bounds.row / 1024).clamp(32_768, 2_000_000).to_string())
         .set("queue.buffering.max.messages", "200000");
+    let batch = settings.properties.get("batch.size").and_then(|size| size.parse().ok());
+    config.set("batch.size", batch.map_or(bounds.batch, |size: usize| size.min(bounds.batch)).to_string());
     if !settings.properties.contains_key("linger.ms") {
         config.set("linger.ms", "0");
     }
@@ -42,8 +50,8 @@ fn producer(settings: &Kafka) -> ClientConfig {
 }
 
 /// The fenced producer of one shard.
-pub(super) fn transactional(settings: &Kafka, transactional_id: &str) -> ClientConfig {
-    let mut config = producer(settings);
+pub(super) fn transactional(settings: &Kafka, bounds: Bounds, transactional_id: &str) -> ClientConfig {
+    let mut config = producer(settings, bounds);
     config
         .set("transactional.id", transactional_id)
         .set("transaction.timeout.ms", (u64::from(settings.transaction_timeout_seconds) * 1000).to_string());
@@ -51,8 +59,8 @@ pub(super) fn transactional(settings: &Kafka, transactional_id: &str) -> ClientC
 }
 
 /// The producer of rows for at-least-once delivery.
-pub(super) fn idempotent(settings: &Kafka) -> ClientConfig {
-    producer(settings)
+pub(super) fn idempotent(settings: &Kafka, bounds: Bounds) -> ClientConfig {
+    producer(settings, bounds)
 }
 
 /// A reader of the position topic.

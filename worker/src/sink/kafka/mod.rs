@@ -1,12 +1,15 @@
 //! Kafka: rows and the shard's position in one transaction. The only module that holds its client library.
 //!
 //! `config` makes client configurations, `takeover` fences the owner before, `positions` makes and reads the position
-//! topic, `catalog` the followed tables on it, `writer` produces and commits. A producer is crash-only: after any doubt it is dropped and a new one made.
+//! topic, `catalog` the followed tables on it, `limits` knows how large a row may be, `writer` produces and commits. A
+//! producer is crash-only: after any doubt it is dropped and a new one made.
 
 mod catalog;
 mod config;
+mod limits;
 mod positions;
 mod takeover;
+mod topics;
 mod writer;
 
 pub use takeover::KafkaSink;
@@ -27,10 +30,10 @@ fn classify(doing: &'static str, error: &KafkaError) -> SinkError {
             | RDKafkaErrorCode::ProducerFenced
             | RDKafkaErrorCode::InvalidProducerEpoch,
         ) => SinkError::Fenced,
-        Some(RDKafkaErrorCode::MessageSizeTooLarge) => SinkError::TooLarge {
-            problem: format!("{doing}: a row is larger than the topic takes ({error})"),
-            mend: "raise max.message.bytes of the topic and kafka.properties message.max.bytes".into(),
-        },
+        // Every row was measured before: the limit was another then.
+        Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+            SinkError::Bounds(format!("{doing}: a batch is larger than the topic takes by now ({error})"))
+        }
         Some(
             RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::TransactionalIdAuthorizationFailed

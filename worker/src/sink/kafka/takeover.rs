@@ -13,7 +13,9 @@ use rdkafka::producer::{BaseProducer, Producer};
 use tokio::sync::OnceCell;
 
 use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
+use super::limits::{Bounds, Limits};
 use super::positions::{Found, Readers, ensure_topic, last_record};
+use super::topics::Topics;
 use super::writer::{Deliveries, KafkaWriter};
 use super::{catalog, classify, config};
 use crate::coordination::{Ownership, ShardContext};
@@ -26,14 +28,17 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(30);
 const CHECK: Duration = Duration::from_secs(2);
 
+type Warm = ((String, Bounds), BaseProducer<Deliveries>);
+
 /// A Kafka cluster as sink.
 pub struct KafkaSink {
     settings: Kafka,
     position_topic: String,
     /// Kept connected, so that neither a question nor a take-over has to wait for that.
     readers: OnceLock<Arc<Readers>>,
-    /// A producer that is connected, but not initialised, with its transactional id.
-    warm: Mutex<Option<(String, BaseProducer<Deliveries>)>>,
+    /// A producer that is connected, but not initialised, with its transactional id and what it is made for.
+    warm: Mutex<Option<Warm>>,
+    limits: Arc<Limits>,
     /// Set once the position topic is known to be there and fit.
     topic: OnceCell<()>,
 }
@@ -48,6 +53,7 @@ impl KafkaSink {
             position_topic,
             readers: OnceLock::new(),
             warm: Mutex::default(),
+            limits: Arc::default(),
             topic: OnceCell::new(),
         }
     }
@@ -74,14 +80,27 @@ impl KafkaSink {
         self.readers()?.touch(&self.position_topic, CHECK)
     }
 
-    fn warm_producer(&self) -> MutexGuard<'_, Option<(String, BaseProducer<Deliveries>)>> {
+    fn warm_producer(&self) -> MutexGuard<'_, Option<Warm>> {
         self.warm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a producer has to be made for. Topics with placeholders are learned of when they are met.
+    async fn bounds(&self) -> Result<Bounds, SinkError> {
+        for topic in
+            [Some(&self.settings.topic), self.settings.dead_letter_topic.as_ref()].into_iter().flatten()
+        {
+            if !topic.contains("%{") {
+                self.limits.of(&self.settings, topic).await?;
+            }
+        }
+        Ok(self.limits.bounds())
     }
 
     async fn fence(
         &self,
         context: &ShardContext,
         ownership: &dyn Ownership,
+        bounds: Bounds,
     ) -> Result<BaseProducer<Deliveries>, SinkError> {
         let id = context.cluster.transactional_id(&context.shard);
         let begun = Instant::now();
@@ -89,8 +108,10 @@ impl KafkaSink {
         loop {
             // Begun after the last failure: an owner that woke up late finds here that it is none any more.
             ownership.prove().await?;
-            let config = config::transactional(&self.settings, &id);
-            let warm = self.warm_producer().take().filter(|(of, _)| *of == id).map(|(_, producer)| producer);
+            let config = config::transactional(&self.settings, bounds, &id);
+            let wanted = (id.clone(), bounds);
+            let warm =
+                self.warm_producer().take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
             let (timeout, topic) = (attempt, self.position_topic.clone());
             let initialised = tokio::task::spawn_blocking(move || {
                 let producer = match warm {
@@ -178,7 +199,8 @@ impl Sink for KafkaSink {
         ownership: &dyn Ownership,
     ) -> Result<TakenOver, SinkError> {
         self.prepare(context.shards).await?;
-        let producer = self.fence(context, ownership).await?;
+        let bounds = self.bounds().await?;
+        let producer = self.fence(context, ownership, bounds).await?;
         #[cfg(feature = "failpoints")]
         fail::fail_point!("after-init");
         let (readers, topic) = (self.readers()?, self.position_topic.clone());
@@ -209,13 +231,13 @@ impl Sink for KafkaSink {
         let rows = match self.settings.delivery {
             Delivery::ExactlyOnce => None,
             Delivery::AtLeastOnce => Some(
-                config::idempotent(&self.settings)
+                config::idempotent(&self.settings, bounds)
                     .create_with_context(Deliveries::default())
                     .map_err(|error| classify("make the producer of rows", &error))?,
             ),
         };
-        let writer =
-            KafkaWriter::new(producer, rows, self.position_topic.clone(), partition, &key, &self.settings)?;
+        let topics = Topics::new(self.settings.clone(), Arc::clone(&self.limits), bounds);
+        let writer = KafkaWriter::new(producer, rows, self.position_topic.clone(), partition, &key, topics)?;
         let catalog = match last.as_ref().and_then(|last| last.catalog) {
             Some(capture) => self.catalog(partition, key, capture).await?,
             None => Vec::new(),
@@ -226,8 +248,10 @@ impl Sink for KafkaSink {
     async fn warm(&self, context: &ShardContext) -> Result<(), SinkError> {
         self.prepare(context.shards).await?;
         let id = context.cluster.transactional_id(&context.shard);
-        let kept = self.warm_producer().take().filter(|(of, _)| *of == id).map(|(_, producer)| producer);
-        let (config, topic) = (config::transactional(&self.settings, &id), self.position_topic.clone());
+        let wanted = (id, self.bounds().await?);
+        let kept = self.warm_producer().take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
+        let config = config::transactional(&self.settings, wanted.1, &wanted.0);
+        let topic = self.position_topic.clone();
         let connecting = tokio::task::spawn_blocking(move || match kept {
             Some(producer) => {
                 producer.client().fetch_metadata(Some(&topic), CHECK)?;
@@ -240,7 +264,7 @@ impl Sink for KafkaSink {
             reason: error.to_string(),
         })?;
         let producer = connected.map_err(|error| classify("connect the producer", &error))?;
-        *self.warm_producer() = Some((id, producer));
+        *self.warm_producer() = Some((wanted, producer));
         Ok(())
     }
 }

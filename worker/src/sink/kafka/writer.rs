@@ -1,13 +1,11 @@
 //! One shard's producer: rows and the position in one transaction, or, at least once, rows by an idempotent producer
 //! and the position, over acknowledged rows only, by the fenced one.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use maxwell_protocol::position::{PositionKey, PositionRecord};
-use maxwell_protocol::settings::Kafka;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
@@ -15,10 +13,11 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::util::Timeout;
 
 use super::super::{CatalogEntry, Chunk, Record, SinkError, Writer};
+use super::limits::batch_size;
+use super::topics::{Target, Topics};
 use super::{catalog, classify};
 use crate::encode::key::partition;
 
-const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two looks at a queue that is to empty. The client's own waiting takes no less than a millisecond, and spins
 /// through the last one.
 const PAUSE: Duration = Duration::from_micros(200);
@@ -69,7 +68,7 @@ pub(super) struct KafkaWriter {
     owner: PositionKey,
     /// Followed tables that the next commit takes along.
     catalog: Vec<CatalogEntry>,
-    partitions: HashMap<Arc<str>, i32>,
+    topics: Topics,
     in_transaction: bool,
     patience: Duration,
 }
@@ -81,13 +80,13 @@ impl KafkaWriter {
         position_topic: String,
         position_partition: i32,
         key: &PositionKey,
-        settings: &Kafka,
+        topics: Topics,
     ) -> Result<Self, SinkError> {
         let position_key = serde_json::to_vec(key).map_err(|error| SinkError::Failed {
             doing: "write the position's key",
             reason: error.to_string(),
         })?;
-        let patience = Duration::from_secs(u64::from(settings.transaction_timeout_seconds));
+        let patience = Duration::from_secs(u64::from(topics.settings().transaction_timeout_seconds));
         Ok(Self {
             fenced,
             rows,
@@ -96,7 +95,7 @@ impl KafkaWriter {
             position_key,
             owner: key.clone(),
             catalog: Vec::new(),
-            partitions: HashMap::new(),
+            topics,
             in_transaction: false,
             patience,
         })
@@ -110,33 +109,47 @@ impl KafkaWriter {
         Ok(())
     }
 
-    /// The topic's partition count, asked once; asking makes the topic where the brokers allow that.
-    fn partitions(&mut self, topic: &Arc<str>) -> Result<i32, SinkError> {
-        if let Some(count) = self.partitions.get(topic) {
-            return Ok(*count);
+    /// A row that the topic does not take goes to the dead-letter topic, if there is one.
+    fn send_fitting(
+        &mut self,
+        chunk: &Chunk,
+        index: usize,
+        target: Target,
+        epoch: &str,
+    ) -> Result<(), SinkError> {
+        let record = &chunk.records[index];
+        let (topic, value) = (chunk.topic(record), chunk.value(record));
+        let size = batch_size(chunk, record, value, epoch);
+        if size <= target.limit {
+            return self.send(chunk, record, (topic, value), target, epoch);
         }
-        let deadline = Instant::now() + METADATA_TIMEOUT;
-        loop {
-            let metadata = self
-                .fenced
-                .client()
-                .fetch_metadata(Some(topic), METADATA_TIMEOUT)
-                .map_err(|error| classify("ask for the topic's partitions", &error))?;
-            let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len() as i32);
-            if count > 0 {
-                self.partitions.insert(Arc::clone(topic), count);
-                return Ok(count);
-            }
-            if Instant::now() > deadline {
-                return Err(SinkError::Unfit {
-                    problem: format!("the topic '{topic}' is not there and the brokers do not make it"),
-                    mend: format!("kafka-topics.sh --create --topic {topic}, or check the topic's name"),
-                });
-            }
+        let Some((dead, skeleton)) = chunk.spare(index) else {
+            return Err(too_large(chunk, record, (topic, size, target.limit)));
+        };
+        let known = self.topics.target(self.fenced.client(), dead)?;
+        let needed = batch_size(chunk, record, skeleton, epoch);
+        if needed > known.limit {
+            return Err(too_large(chunk, record, (dead, needed, known.limit)));
         }
+        tracing::warn!(
+            row = %String::from_utf8_lossy(chunk.id(record)),
+            %topic,
+            bytes = size,
+            limit = target.limit,
+            dead_letter_topic = %dead,
+            "a row is larger than its topic takes"
+        );
+        self.send(chunk, record, (dead, skeleton), known, epoch)
     }
 
-    fn send(&self, chunk: &Chunk, record: &Record, partition: i32, epoch: &str) -> Result<(), SinkError> {
+    fn send(
+        &self,
+        chunk: &Chunk,
+        record: &Record,
+        (topic, value): (&str, &[u8]),
+        target: Target,
+        epoch: &str,
+    ) -> Result<(), SinkError> {
         let producer = self.rows.as_ref().unwrap_or(&self.fenced);
         let mut headers = OwnedHeaders::new_with_capacity(3)
             .insert(Header { key: "id", value: Some(chunk.id(record)) })
@@ -144,16 +157,14 @@ impl KafkaWriter {
         if let Some(gtid) = chunk.gtid(record) {
             headers = headers.insert(Header { key: "gtid", value: Some(gtid) });
         }
-        let message = BaseRecord::to(chunk.topic(record))
-            .partition(partition)
+        let message = BaseRecord::to(topic)
+            .partition(partition(record.partition_hash, target.partitions))
             .key(chunk.key(record))
-            .payload(chunk.value(record))
+            .payload(value)
             .headers(headers);
         match producer.send(message) {
             Ok(()) => Ok(()),
-            Err((error, back)) => {
-                self.send_again(producer, error, back).map_err(|error| too_large(chunk, record, error))
-            }
+            Err((error, back)) => self.send_again(producer, error, back),
         }
     }
 
@@ -199,17 +210,15 @@ impl KafkaWriter {
 }
 
 /// Names the row, so that the user finds it.
-fn too_large(chunk: &Chunk, record: &Record, error: SinkError) -> SinkError {
-    match error {
-        SinkError::TooLarge { problem, mend } => SinkError::TooLarge {
-            problem: format!(
-                "{problem}, row {} for topic {}",
-                String::from_utf8_lossy(chunk.id(record)),
-                chunk.topic(record)
-            ),
-            mend,
-        },
-        other => other,
+fn too_large(chunk: &Chunk, record: &Record, (topic, size, limit): (&str, usize, usize)) -> SinkError {
+    SinkError::TooLarge {
+        problem: format!(
+            "row {} takes {size} bytes in topic {topic}, which takes {limit}",
+            String::from_utf8_lossy(chunk.id(record))
+        ),
+        mend: format!(
+            "raise max.message.bytes of {topic}, or name a topic for such rows with dead_letter_topic"
+        ),
     }
 }
 
@@ -226,6 +235,9 @@ impl Writer for KafkaWriter {
 impl KafkaWriter {
     /// A fenced producer purges its queue, and each row reports that before the cause.
     fn cause(&self, error: SinkError) -> SinkError {
+        if matches!(error, SinkError::Bounds(_)) {
+            self.topics.forget();
+        }
         match self.fenced.client().fatal_error() {
             Some((code, _)) => match classify("write", &KafkaError::Global(code)) {
                 SinkError::Fenced => SinkError::Fenced,
@@ -244,11 +256,15 @@ impl KafkaWriter {
             self.begin()?;
         }
         let epoch = epoch.to_string();
-        let counts =
-            chunk.topics.iter().map(|topic| self.partitions(topic)).collect::<Result<Vec<_>, _>>()?;
-        for record in &chunk.records {
-            let partition = partition(record.partition_hash, counts[record.topic as usize]);
-            self.send(chunk, record, partition, &epoch)?;
+        // The index of a dead-letter topic stands for nothing that is sent, mostly.
+        let mut targets: Vec<Option<Target>> = vec![None; chunk.topics.len()];
+        for (index, record) in chunk.records.iter().enumerate() {
+            let known = &mut targets[record.topic as usize];
+            let target = match *known {
+                Some(target) => target,
+                None => *known.insert(self.topics.target(self.fenced.client(), chunk.topic(record))?),
+            };
+            self.send_fitting(chunk, index, target, &epoch)?;
         }
         let producer = self.rows.as_ref().unwrap_or(&self.fenced);
         producer.poll(Duration::ZERO);

@@ -1,18 +1,7 @@
 //! Java's properties files, as far as Maxwell's use them: `name=value`, comments, continued lines, escapes.
 
-use std::path::Path;
-
-use super::OptionError;
-
-/// The file's entries in order.
-pub(super) fn read(path: &Path) -> Result<Vec<(String, String)>, OptionError> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| OptionError::File { path: path.display().to_string(), reason: error.to_string() })?;
-    Ok(parse(&String::from_utf8_lossy(&bytes)))
-}
-
 /// The entries of a text.
-pub(super) fn parse(text: &str) -> Vec<(String, String)> {
+pub fn parse(text: &str) -> Vec<(String, String)> {
     let mut entries = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
@@ -24,13 +13,24 @@ pub(super) fn parse(text: &str) -> Vec<(String, String)> {
             line.pop();
             line.push_str(lines.next().unwrap_or("").trim_start());
         }
-        let end = line.find(['=', ':', ' ', '\t']).unwrap_or(line.len());
+        let end = name_end(&line);
         let (name, value) = line.split_at(end);
         let value = value.trim_start();
         let value = value.strip_prefix(['=', ':']).unwrap_or(value).trim_start();
         entries.push((unescape(name), unescape(value).trim_end().to_owned()));
     }
     entries
+}
+
+/// Where a line's name ends: at the first separator that is not escaped.
+fn name_end(line: &str) -> usize {
+    let mut escaped = false;
+    let end = line.find(|c: char| {
+        let ends = !escaped && matches!(c, '=' | ':' | ' ' | '\t');
+        escaped = !escaped && c == '\\';
+        ends
+    });
+    end.unwrap_or(line.len())
 }
 
 fn unescape(text: &str) -> String {
