@@ -23,6 +23,7 @@
 
 pub mod assignment;
 pub mod bootstrap;
+pub mod catalog;
 pub mod filter;
 pub mod gtid;
 pub mod history;

@@ -89,6 +89,9 @@ pub struct PositionRecord {
     pub settings_version: u64,
     /// Commit time of the last transaction passed, milliseconds since the epoch, on the source's clock.
     pub source_time: i64,
+    /// The capture that the followed tables beside this record began with; `None` if no table is followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<u64>,
     /// Copies of tables, as far as they are in Kafka.
     #[serde(default, skip_serializing_if = "BootstrapState::is_empty")]
     pub bootstrap: BootstrapState,

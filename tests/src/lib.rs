@@ -11,6 +11,7 @@ pub mod input;
 pub mod kubernetes;
 pub mod lab;
 pub mod large;
+pub mod schema;
 pub mod topic;
 pub mod types;
 pub mod worker;

@@ -32,6 +32,18 @@ enum What {
         #[arg(long, value_delimiter = ',', default_value = "mysql80")]
         servers: Vec<String>,
     },
+    /// Changes schemas, and holds what a worker prints of them against `information_schema`.
+    Schema {
+        /// Made up statements.
+        #[arg(long, default_value_t = 300)]
+        random: usize,
+        /// Seed of those.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
+        servers: Vec<String>,
+    },
     /// Starts workers with everything that can be wrong, and looks at what they say.
     Input {
         /// The lab's name of the server to take; its binlog is purged.
@@ -140,6 +152,14 @@ async fn main() -> anyhow::Result<()> {
                 let outcome = maxwell_tests::large::large(server, rows).await?;
                 line(&outcome)?;
                 anyhow::ensure!(outcome.peak_mib < memory, "more than {memory} MiB");
+            }
+            Ok(())
+        }
+        What::Schema { random, seed, servers } => {
+            for server in named(&servers)? {
+                let outcome = maxwell_tests::schema::schema(server, random, seed).await?;
+                line(&outcome)?;
+                anyhow::ensure!(outcome.different.is_empty(), "definitions differ");
             }
             Ok(())
         }

@@ -38,6 +38,7 @@ const CLIENTS: &[(&str, &[&str])] = &[
     ("mysql_common", &["binlog", "bootstrap", "encode", "engine", "schema", "source"]),
     ("prometheus_client", &["metrics"]),
     ("rdkafka", &["sink"]),
+    ("sqlparser", &["schema"]),
     ("zookeeper_client", &["coordination"]),
 ];
 

@@ -102,6 +102,12 @@ pub enum Step<T> {
         database: String,
         /// The text.
         text: String,
+        /// Header time, seconds since the epoch.
+        timestamp: u32,
+        /// Its GTID, if it has one.
+        gtid: Option<Gtid>,
+        /// Offset of its start in the binlog file.
+        start: u64,
     },
     /// A statement that changed rows, which the binlog does not show.
     RowLess {
@@ -350,8 +356,9 @@ impl<T> Assembler<T> {
                 Ok(Step::RowLess { database, text })
             }
             Statement::Other => {
+                let gtid = self.open.as_ref().and_then(|open| open.header.gtid.clone());
                 self.pass_unless_begun();
-                Ok(Step::Statement { database, text })
+                Ok(Step::Statement { database, text, timestamp: event.header().timestamp(), gtid, start })
             }
         }
     }

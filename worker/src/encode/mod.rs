@@ -3,7 +3,9 @@
 //! `message` writes a row's key and JSON, `fields` what of that stands before the data, `value` a column's,
 //! `partition` and `key` decide the partition, `number`, `temporal`, `old_temporal`, `text`, `jsonb`, `geometry` and
 //! `native` are what values are made of. `style` holds how messages shall look, `names` spells names, `encrypt` encrypts.
+//! `ddl` writes changes of the schema.
 
+pub mod ddl;
 mod encrypt;
 mod fields;
 pub mod geometry;

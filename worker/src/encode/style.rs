@@ -39,6 +39,8 @@ pub struct Style {
     pub partition_hash: PartitionHash,
     /// Topic, with Maxwell's placeholders.
     pub topic: String,
+    /// Topic of schema changes.
+    pub ddl_topic: String,
     /// Topic of what is too large, with them.
     pub dead_letter_topic: Option<String>,
     excluded: Arc<[Excluded]>,
@@ -67,6 +69,10 @@ impl Style {
             partition_by: kafka.as_ref().map(|k| k.partition_by).unwrap_or_default(),
             partition_by_fallback: kafka.as_ref().map(|k| k.partition_by_fallback).unwrap_or_default(),
             partition_hash: kafka.as_ref().map(|k| k.partition_hash).unwrap_or_default(),
+            ddl_topic: kafka
+                .as_ref()
+                .map(|k| k.ddl_topic.clone().unwrap_or_else(|| k.topic.clone()))
+                .unwrap_or_default(),
             partition_columns: kafka.as_ref().map(|k| k.partition_columns.clone()).unwrap_or_default(),
             dead_letter_topic: kafka.as_ref().and_then(|k| k.dead_letter_topic.clone()),
             topic: kafka.map(|k| k.topic).unwrap_or_default(),

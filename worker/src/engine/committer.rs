@@ -23,6 +23,8 @@ pub struct RecordBase {
     pub generation: u64,
     /// Source time of the last committed record.
     pub source_time: i64,
+    /// The capture that followed tables began with.
+    pub catalog: Option<u64>,
     /// The copies of tables, as of that record.
     pub bootstrap: BootstrapState,
 }
@@ -39,6 +41,7 @@ impl RecordBase {
             generation: self.generation,
             settings_version: 0,
             source_time: self.source_time,
+            catalog: self.catalog,
             bootstrap: self.bootstrap.clone(),
         }
     }

@@ -7,9 +7,11 @@
 //! Both queues are bounded: a slow sink stops the reading of the binlog socket, and nothing grows.
 
 pub mod bootstrap;
+pub mod changes;
 pub mod committer;
 pub mod delay;
 pub mod error;
+pub mod follow;
 pub mod pump;
 mod replay;
 mod rows;

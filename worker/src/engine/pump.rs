@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::bootstrap::desk::Desk;
+use super::changes::{Changes, SchemaStatement};
 use super::error::EngineError;
 use super::replay::Named;
 use super::rows::{any_passes, is_version_2, last_passing, place, row_offset};
@@ -79,6 +80,7 @@ pub struct Pump {
     bytes: Vec<u8>,
     records: Vec<Record>,
     topics: Vec<Arc<str>>,
+    changes: Changes,
     spares: Vec<Spare>,
     /// Images of the row at hand, kept for their memory.
     images: (Image, Image),
@@ -138,6 +140,7 @@ impl Pump {
                 Limits { queries: parts.style.output.row_query, ..Limits::default() },
             ),
             tables: parts.tables,
+            changes: Changes::new(&parts.style),
             style: parts.style,
             side: parts.side,
             runtime: parts.runtime,
@@ -170,6 +173,9 @@ impl Pump {
             }
             let step = self.assembler.push(event)?;
             self.act(step)?;
+            if !self.changes.is_empty() && self.assembler.is_between() {
+                self.encode_changes();
+            }
             self.copies()?;
         }
         self.copies()?;
@@ -202,17 +208,35 @@ impl Pump {
             Step::Emit { rows, header, xid, start, last } => {
                 self.emit(&rows, &header, xid, start.as_ref(), last)?;
             }
-            Step::Statement { database, text } => {
-                tracing::debug!(database, statement = text, "statement passed");
+            Step::Statement { database, text, timestamp, gtid, start } => {
                 if makes_rows(&text) {
                     self.row_less(&database, &text);
                 }
-                self.tables.forget();
+                let file = self.assembler.read_up_to().0.to_owned();
+                self.statement(SchemaStatement { database, text, timestamp, gtid, file, start })?;
             }
             Step::RowLess { database, text } => self.row_less(&database, &text),
             Step::Replay(prepared) => self.replay(&prepared)?,
         }
         Ok(())
+    }
+
+    fn statement(&mut self, statement: SchemaStatement) -> Result<(), PumpEnd> {
+        let SchemaStatement { database, text, .. } = &statement;
+        tracing::debug!(database, statement = text, "statement passed");
+        let events = self.tables.statement(database, text, &self.assembler.position())?;
+        // What was sent of its transaction before a restart began with it.
+        if self.style.output.ddl && self.inside.is_none() {
+            self.changes.push(statement, events);
+        }
+        Ok(())
+    }
+
+    fn encode_changes(&mut self) {
+        let topic = Arc::clone(&self.changes.topic);
+        let topic = self.topic(&topic);
+        let server = &self.side.server.id;
+        self.changes.encode(&mut self.bytes, &mut self.records, topic, server, &self.style);
     }
 
     pub(super) fn rows(&mut self, event: Event, operation: Operation) -> Result<(), PumpEnd> {
@@ -243,6 +267,9 @@ impl Pump {
         start: Option<&Position>,
         last: bool,
     ) -> Result<(), PumpEnd> {
+        if !self.changes.is_empty() {
+            self.encode_changes();
+        }
         let gtid = header.gtid.as_ref().map(ToString::to_string);
         let (mut before, mut after) = std::mem::take(&mut self.images);
         let last_row = match rows.last() {
@@ -390,6 +417,7 @@ impl Pump {
             bytes: std::mem::replace(&mut self.bytes, Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4)),
             records: std::mem::replace(&mut self.records, Vec::with_capacity(CHUNK_RECORDS)),
             topics: std::mem::take(&mut self.topics),
+            catalog: self.tables.changed(),
             spares: std::mem::take(&mut self.spares),
             position: position.clone(),
             transactions: transactions - self.sent_transactions,
@@ -411,6 +439,7 @@ impl Pump {
             bytes: piece.bytes,
             topics: vec![piece.topic],
             spares: Vec::new(),
+            catalog: Vec::new(),
             position: self.sent.clone(),
             transactions: 0,
             source_time: self.assembler.committed_at(),

@@ -22,6 +22,7 @@ use super::bootstrap::runner::{Copies, Shop};
 use super::committer::{self, RecordBase};
 use super::delay::Delay;
 use super::error::{Disposition, EngineError};
+use super::follow::{Follower, Stored};
 use super::pump::{self, Pump, PumpEnd, PumpParts};
 use super::sources::{Sources, Turn};
 use super::status::Observer;
@@ -156,10 +157,14 @@ impl Engine {
     /// Everything before the first row: fence, find the position, open the dump.
     async fn prepare(&self, run: &Run<'_>) -> Result<Prepared, EngineError> {
         let begun = Instant::now();
-        let (taken, (mut conn, server)) =
+        let (mut taken, (mut conn, server)) =
             tokio::try_join!(self.take_over(run), answered(self.inspect_source()))?;
         let taken_over = begun.elapsed();
-        let (position, base, writer) = answered(self.resume(run, taken, &mut conn, &server)).await?;
+        let stored = Stored {
+            capture: taken.last.as_ref().and_then(|last| last.catalog),
+            entries: std::mem::take(&mut taken.catalog),
+        };
+        let (position, mut base, writer) = answered(self.resume(run, taken, &mut conn, &server)).await?;
         let by = answered(async { Ok(check_position(&mut conn, &server, &position).await?) }).await?;
         let checked = begun.elapsed();
         let inside = position.inside.is_some();
@@ -169,6 +174,9 @@ impl Engine {
                 Position { server: server.id.clone(), file: String::new(), offset: 4, ..position }
             }
         };
+        let side = SideDump { settings: self.sources.current().clone(), server: server.clone(), by };
+        let follower = answered(self.follow(&side, &position, (stored, base.epoch))).await?;
+        base.catalog = follower.capture();
         // What follows ends the dump of whoever has it.
         run.ownership.prove().await.map_err(SinkError::from)?;
         let dump = answered(self.open(run, conn, &server, &position, by)).await?;
@@ -185,9 +193,9 @@ impl Engine {
             opened_milliseconds = (begun.elapsed() - checked).as_millis() as u64,
             "streaming"
         );
-        let side = SideDump { settings: self.sources.current().clone(), server: server.clone(), by };
-        let tables = Tables::new(self.filters.clone(), self.style.clone(), side.clone(), Handle::current())
-            .always(desk::requests(&self.settings.bootstrap));
+        let tables =
+            Tables::new(self.filters.clone(), self.style.clone(), side.clone(), follower, Handle::current())
+                .always(desk::requests(&self.settings.bootstrap));
         let (copies, desk) = Copies::new(base.bootstrap.clone(), &self.settings.bootstrap);
         let gtids = server.gtid.then(|| stored_set(&position.gtid_set)).transpose()?;
         let parts = PumpParts {
@@ -218,6 +226,16 @@ impl Engine {
         }
     }
 
+    async fn follow(
+        &self,
+        side: &SideDump,
+        position: &Position,
+        stored: (Stored, Epoch),
+    ) -> Result<Follower, EngineError> {
+        let filter = self.filters.borrow().clone();
+        Ok(Follower::start(side, &filter, self.style.output.ddl, position, stored).await?)
+    }
+
     fn commit(&self) -> Commit {
         self.settings.kafka.as_ref().map(|kafka| kafka.commit).unwrap_or_default()
     }
@@ -231,16 +249,24 @@ impl Engine {
         conn: &mut Conn,
         server: &ServerInfo,
     ) -> Result<(Position, RecordBase, Box<dyn Writer>), EngineError> {
-        let TakenOver { mut writer, last, last_at } = taken;
+        let TakenOver { mut writer, last, last_at, .. } = taken;
         run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
         let generation = run.context.generation;
         let bootstrap = BootstrapState::default();
-        let mut base = RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0, bootstrap };
+        let mut base =
+            RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0, catalog: None, bootstrap };
         let mut settings = self.sources.current().clone();
         let over = run.start_over.swap(false, Ordering::Relaxed);
         if let Some(last) = last {
             let PositionRecord { position, epoch, sequence, source_time, bootstrap, .. } = last;
-            base = RecordBase { epoch: epoch.next(), sequence, generation, source_time, bootstrap };
+            base = RecordBase {
+                epoch: epoch.next(),
+                sequence,
+                generation,
+                source_time,
+                catalog: None,
+                bootstrap,
+            };
             if !over {
                 return Ok((position, base, writer));
             }

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::error::EngineError;
+use super::follow::{Follower, Outcome, Told, uncertain};
 use crate::binlog::BinlogError;
 use crate::binlog::event::table_id;
 use crate::binlog::table::{Table, from_catalog, from_full, is_self_describing};
@@ -17,15 +18,18 @@ use crate::encode::message::TableEncoder;
 use crate::encode::style::Style;
 use crate::filter::{TableFilter, Verdict};
 use crate::schema::catalog::CatalogTable;
+use crate::schema::ddl::{self, Event as SchemaEvent, TableDef, parse};
+use crate::sink::CatalogEntry;
 use crate::source::connect::connect;
 use crate::source::scan::SideDump;
-use crate::source::{SourceError, capture};
+use crate::source::{SourceError, capture, definitions};
 
 /// More table ids than this are not kept.
 const MOST: usize = 16_384;
 
 struct Entry {
     map: Vec<u8>,
+    name: ddl::TableName,
     /// `None` when the filter drops the table.
     encoder: Option<Arc<TableEncoder>>,
 }
@@ -37,9 +41,19 @@ pub struct Tables {
     filters: watch::Receiver<TableFilter>,
     style: Style,
     side: SideDump,
+    follower: Follower,
     runtime: Handle,
     /// Passes whatever the filter says.
     always: Option<TableName>,
+}
+
+/// What the server says a table is now.
+struct Captured {
+    def: Option<TableDef>,
+    /// The same with what decoding needs beyond.
+    catalog: Option<CatalogTable>,
+    /// The first statement after our place that may have changed it since.
+    later: Option<String>,
 }
 
 impl Tables {
@@ -48,10 +62,11 @@ impl Tables {
         mut filters: watch::Receiver<TableFilter>,
         style: Style,
         side: SideDump,
+        follower: Follower,
         runtime: Handle,
     ) -> Self {
         let filter = filters.borrow_and_update().clone();
-        Self { entries: HashMap::new(), filter, filters, style, side, runtime, always: None }
+        Self { entries: HashMap::new(), filter, filters, style, side, follower, runtime, always: None }
     }
 
     /// Lets a table pass whatever the filter says.
@@ -71,14 +86,18 @@ impl Tables {
         }
         let map: TableMapEvent<'_> =
             event.read_event().map_err(|_| SourceError::from(BinlogError::Damaged("TABLE_MAP")))?;
-        let (database, name) = (map.database_name(), map.table_name());
-        let encoder = if self.is_always_passing(&database, &name) || self.filter.may_pass(&database, &name) {
-            let table = self.describe(&map, &database, &name, position)?;
+        let name = ddl::TableName {
+            database: map.database_name().into_owned(),
+            table: map.table_name().into_owned(),
+        };
+        let passes = self.filter.may_pass(&name.database, &name.table);
+        let encoder = if passes || self.is_always_passing(&name.database, &name.table) {
+            let table = self.describe(&map, &name, position)?;
             self.encoder(table).map(Arc::new)
         } else {
             None
         };
-        self.entries.insert(id, Entry { map: event.data().to_vec(), encoder });
+        self.entries.insert(id, Entry { map: event.data().to_vec(), name, encoder });
         Ok(())
     }
 
@@ -99,6 +118,7 @@ impl Tables {
     pub fn refresh(&mut self) {
         if self.filters.has_changed().unwrap_or(false) {
             self.filter = self.filters.borrow_and_update().clone();
+            self.follower.refilter(self.filter.clone());
             self.entries.clear();
         }
     }
@@ -125,52 +145,109 @@ impl Tables {
         }
     }
 
-    /// A statement passed that may have changed any table.
-    pub fn forget(&mut self) {
-        self.entries.clear();
+    /// Followed tables that changed since this was asked before.
+    pub fn changed(&mut self) -> Vec<CatalogEntry> {
+        self.follower.changed()
+    }
+
+    /// Takes in a statement that ran in `database`, up to `position`; gives the changes that may be printed.
+    pub fn statement(
+        &mut self,
+        database: &str,
+        text: &str,
+        position: &Position,
+    ) -> Result<Vec<SchemaEvent>, EngineError> {
+        let meaning = parse(text, database, self.follower.flavour());
+        self.entries.retain(|_, entry| !meaning.touches(&entry.name));
+        let mut events = Vec::new();
+        for outcome in self.follower.pass(&meaning).outcomes {
+            match outcome {
+                Outcome::Event(event) => events.push(event),
+                Outcome::Capture { before, name, told } => {
+                    events.extend(self.capture_changed(&before, &name, told, position)?);
+                }
+            }
+        }
+        events.retain(|event| self.follower.prints(event));
+        Ok(events)
+    }
+
+    /// A table whose shape does not follow from the statement.
+    fn capture_changed(
+        &mut self,
+        before: &ddl::TableName,
+        name: &ddl::TableName,
+        told: Option<Told>,
+        position: &Position,
+    ) -> Result<Option<SchemaEvent>, EngineError> {
+        let Captured { def, later, .. } = self.capture(name, position)?;
+        let Some(def) = def else { return Ok(None) };
+        match later {
+            None => self.follower.learn(def.clone()),
+            Some(statement) => tracing::warn!(
+                database = name.database,
+                table = name.table,
+                statement,
+                "the table has been changed again since: its change is told with the shape that it has now"
+            ),
+        }
+        let ddl::TableName { database, table } = before.clone();
+        Ok(told.map(|told| match told {
+            Told::Created => SchemaEvent::TableCreate { def },
+            Told::Changed => {
+                SchemaEvent::TableAlter { old: TableDef { database, table, ..def.clone() }, def }
+            }
+        }))
+    }
+
+    fn capture(&self, name: &ddl::TableName, position: &Position) -> Result<Captured, EngineError> {
+        let mariadb = self.side.server.mariadb;
+        Ok(self.runtime.block_on(async {
+            let mut conn = connect(&self.side.settings).await?;
+            let found = definitions::tables(&mut conn, mariadb, std::slice::from_ref(name)).await?;
+            let catalog = capture::table(&mut conn, mariadb, &name.database, &name.table).await?;
+            // What the table is now holds for our place only if nothing changed it in between.
+            let later = self.side.statement_on(position, name, self.follower.flavour()).await?;
+            Ok::<_, SourceError>(Captured { def: found.into_iter().next(), catalog, later })
+        })?)
     }
 
     fn describe(
-        &self,
+        &mut self,
         map: &TableMapEvent<'_>,
-        database: &str,
-        name: &str,
+        name: &ddl::TableName,
         position: &dyn Fn() -> Position,
     ) -> Result<Table, EngineError> {
         let mariadb = self.side.server.mariadb;
         if is_self_describing(map, mariadb || self.side.server.version >= (8, 0, 29)) {
-            let catalog = if mariadb { self.beyond_full(database, name)? } else { None };
+            let catalog = if mariadb { self.beyond_full(name)? } else { None };
             return Ok(from_full(map, mariadb, catalog.as_ref()).map_err(SourceError::from)?);
         }
-        let position = position();
-        let uncertain = |why: &str| SourceError::SchemaUncertain {
-            table: format!("{database}.{name}"),
-            place: format!("{}:{}", position.file, position.offset),
-            why: why.to_owned(),
-        };
-        let captured = self.runtime.block_on(async {
-            let mut conn = connect(&self.side.settings).await?;
-            let table = capture::table(&mut conn, mariadb, database, name).await?;
-            // What the table is now holds for our place only if nothing changed it in between.
-            Ok::<_, SourceError>((table, self.side.statement_on(&position, name).await?))
-        })?;
-        match captured {
-            (_, Some(statement)) => {
-                Err(uncertain(&format!("a later statement changed it: {statement}")).into())
+        if let Some(followed) = self.follower.table(name) {
+            if let Some(table) = from_catalog(map, &followed.described(mariadb)).map_err(SourceError::from)? {
+                return Ok(table);
             }
-            (None, None) => Err(uncertain("it does not exist any more").into()),
-            (Some(catalog), None) => match from_catalog(map, &catalog).map_err(SourceError::from)? {
-                Some(table) => Ok(table),
-                None => Err(uncertain("information_schema contradicts the binlog").into()),
-            },
+            self.follower.unlearn(name);
         }
+        let position = position();
+        let Captured { def, catalog, later } = self.capture(name, &position)?;
+        if let Some(statement) = later {
+            return Err(uncertain(name, &position, format!("a later statement changed it: {statement}")));
+        }
+        let catalog =
+            catalog.ok_or_else(|| uncertain(name, &position, "it does not exist any more".into()))?;
+        let table = from_catalog(map, &catalog).map_err(SourceError::from)?;
+        let table = table
+            .ok_or_else(|| uncertain(name, &position, "information_schema contradicts the binlog".into()))?;
+        def.into_iter().for_each(|def| self.follower.learn(def));
+        Ok(table)
     }
 
     /// What MariaDB's full metadata do not say; `None` for a table that does not exist any more.
-    fn beyond_full(&self, database: &str, name: &str) -> Result<Option<CatalogTable>, EngineError> {
+    fn beyond_full(&self, name: &ddl::TableName) -> Result<Option<CatalogTable>, EngineError> {
         Ok(self.runtime.block_on(async {
             let mut conn = connect(&self.side.settings).await?;
-            capture::table(&mut conn, true, database, name).await
+            capture::table(&mut conn, true, &name.database, &name.table).await
         })?)
     }
 }

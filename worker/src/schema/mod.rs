@@ -3,5 +3,6 @@
 
 pub mod catalog;
 pub mod charset;
+pub mod ddl;
 pub mod deviating;
 pub mod single_byte;

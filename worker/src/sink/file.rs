@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use maxwell_protocol::position::PositionRecord;
 
+use super::local_catalog::LocalCatalog;
 use super::{Chunk, Sink, SinkError, TakenOver, Writer, state};
 use crate::coordination::{Ownership, ShardContext};
 
@@ -26,8 +27,9 @@ pub struct FileSink {
 impl Sink for FileSink {
     async fn take_over(&self, _: &ShardContext, _: &dyn Ownership) -> Result<TakenOver, SinkError> {
         let last = state::load(&self.state_file)?;
-        let writer = FileWriter { sink: self.clone(), file: self.open()?, unsynced: false };
-        Ok(TakenOver { writer: Box::new(writer), last, last_at: None })
+        let (local, catalog) = LocalCatalog::load(&self.state_file, last.as_ref());
+        let writer = FileWriter { sink: self.clone(), file: self.open()?, unsynced: false, catalog: local };
+        Ok(TakenOver { writer: Box::new(writer), last, last_at: None, catalog })
     }
 
     async fn warm(&self, _: &ShardContext) -> Result<(), SinkError> {
@@ -50,6 +52,7 @@ struct FileWriter {
     file: File,
     /// Whether something was written since the last time that everything was on the disk.
     unsynced: bool,
+    catalog: LocalCatalog,
 }
 
 impl FileWriter {
@@ -74,6 +77,7 @@ impl FileWriter {
 
 impl Writer for FileWriter {
     fn write(&mut self, chunk: &Chunk, _: u64) -> Result<(), SinkError> {
+        self.catalog.update(&chunk.catalog);
         if chunk.records.is_empty() {
             return Ok(());
         }
@@ -89,6 +93,7 @@ impl Writer for FileWriter {
 
     fn commit(&mut self, record: &PositionRecord) -> Result<(), SinkError> {
         self.sync()?;
+        self.catalog.save()?;
         state::save(&self.sink.state_file, record)
     }
 }
@@ -123,7 +128,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         let sink = FileSink { output: at("out"), state_file: at("position") };
-        let mut writer = FileWriter { file: sink.open().unwrap(), sink, unsynced: false };
+        let mut writer = FileWriter {
+            file: sink.open().unwrap(),
+            sink,
+            unsynced: false,
+            catalog: LocalCatalog::default(),
+        };
         writer.write(&chunk("1"), 1).unwrap();
         std::fs::rename(at("out"), at("out.1")).unwrap();
         writer.write(&chunk("2"), 1).unwrap();

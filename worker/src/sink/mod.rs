@@ -3,6 +3,7 @@
 
 pub mod file;
 pub mod kafka;
+pub mod local_catalog;
 mod state;
 pub mod stdout;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use maxwell_protocol::bootstrap::BootstrapState;
+use maxwell_protocol::catalog::CatalogRecord;
 use maxwell_protocol::position::{Position, PositionRecord};
 use thiserror::Error;
 
@@ -71,6 +73,8 @@ pub struct Chunk {
     pub records: Vec<Record>,
     /// Topics of the records.
     pub topics: Vec<Arc<str>>,
+    /// Followed tables that changed since the chunk before.
+    pub catalog: Vec<CatalogEntry>,
     /// What is sent instead of records that prove too large.
     pub spares: Vec<Spare>,
     /// Everything before this place is in this chunk or an earlier one.
@@ -85,6 +89,17 @@ pub struct Chunk {
     pub copied: bool,
     /// The copies of tables, if they changed.
     pub bootstrap: Option<BootstrapState>,
+}
+
+/// A followed table, or a database, whose table is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogEntry {
+    /// Database.
+    pub database: String,
+    /// Table.
+    pub table: String,
+    /// Its definition; `None` when it is gone.
+    pub record: Option<CatalogRecord>,
 }
 
 /// One record: `key | value | id` in the chunk's bytes, each from the end of the one before. Numbers only: there are
@@ -172,6 +187,8 @@ pub struct TakenOver {
     pub last: Option<PositionRecord>,
     /// When that was written, milliseconds since the epoch, as the writer's clock said.
     pub last_at: Option<i64>,
+    /// Followed tables at that position.
+    pub catalog: Vec<CatalogEntry>,
 }
 
 /// A place that changes go to.

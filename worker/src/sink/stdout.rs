@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use maxwell_protocol::position::PositionRecord;
 
+use super::local_catalog::LocalCatalog;
 use super::{Chunk, Sink, SinkError, TakenOver, Writer, state};
 use crate::coordination::{Ownership, ShardContext};
 
@@ -21,11 +22,9 @@ pub struct StdoutSink {
 impl Sink for StdoutSink {
     async fn take_over(&self, _: &ShardContext, _: &dyn Ownership) -> Result<TakenOver, SinkError> {
         let last = state::load(&self.state_file)?;
-        Ok(TakenOver {
-            writer: Box::new(StdoutWriter { state_file: self.state_file.clone() }),
-            last,
-            last_at: None,
-        })
+        let (local, catalog) = LocalCatalog::load(&self.state_file, last.as_ref());
+        let writer = StdoutWriter { state_file: self.state_file.clone(), catalog: local };
+        Ok(TakenOver { writer: Box::new(writer), last, last_at: None, catalog })
     }
 
     async fn warm(&self, _: &ShardContext) -> Result<(), SinkError> {
@@ -35,10 +34,12 @@ impl Sink for StdoutSink {
 
 struct StdoutWriter {
     state_file: PathBuf,
+    catalog: LocalCatalog,
 }
 
 impl Writer for StdoutWriter {
     fn write(&mut self, chunk: &Chunk, _: u64) -> Result<(), SinkError> {
+        self.catalog.update(&chunk.catalog);
         let mut out = std::io::stdout().lock();
         out.write_all(&chunk.lines())
             .and_then(|()| out.flush())
@@ -46,6 +47,7 @@ impl Writer for StdoutWriter {
     }
 
     fn commit(&mut self, record: &PositionRecord) -> Result<(), SinkError> {
+        self.catalog.save()?;
         state::save(&self.state_file, record)
     }
 }

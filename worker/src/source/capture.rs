@@ -96,7 +96,7 @@ async fn hidden_columns(
         .map_err(|error| SourceError::failed("read the table's hidden columns", name, error))
 }
 
-fn json_column(clause: &str) -> Option<String> {
+pub(super) fn json_column(clause: &str) -> Option<String> {
     let inner = clause.trim().strip_prefix("json_valid(")?.strip_suffix(')')?;
     Some(inner.trim().trim_matches('`').replace("``", "`"))
 }

@@ -9,6 +9,7 @@
 pub mod capture;
 pub mod connect;
 pub mod copy;
+pub mod definitions;
 pub mod dump;
 mod moment;
 mod original;

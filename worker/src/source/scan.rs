@@ -14,6 +14,7 @@ use super::start::OpenBy;
 use crate::binlog::event::{Kind, Statement, classify, statement};
 use crate::binlog::place::Place;
 use crate::binlog::transaction::End;
+use crate::schema::ddl::{Flavour, TableName, parse};
 
 /// What a side dump needs to be opened.
 #[derive(Debug, Clone)]
@@ -139,45 +140,53 @@ impl SideDump {
     pub async fn statement_on(
         &self,
         position: &Position,
-        table: &str,
+        table: &TableName,
+        flavour: Flavour,
     ) -> Result<Option<String>, SourceError> {
+        let mut found = None;
+        let mut visit = |database: &str, text: &str| {
+            let touches = parse(text, database, flavour).touches(table);
+            if touches {
+                found = Some(text.to_owned());
+            }
+            touches
+        };
+        self.statements(position, &mut visit).await?;
+        Ok(found)
+    }
+
+    /// Hands the statements after `position` on, up to where the binlog ends now or until `visit` says true.
+    pub async fn statements(
+        &self,
+        position: &Position,
+        visit: &mut (dyn FnMut(&str, &str) -> bool + Send),
+    ) -> Result<(), SourceError> {
         let mut conn = connect(&self.settings).await?;
         let head = head(&mut conn, &self.server).await?;
         let head = Place { file: head.file, offset: head.offset };
         let mut place = Place { file: position.file.clone(), offset: position.offset };
         if place.has_reached(&head) {
-            return Ok(None);
+            return Ok(());
         }
         let mut dump = self.open(position).await?;
-        let name = table.to_lowercase();
         while let Some(batch) = dump.next().await? {
             for event in &batch.events {
                 let kind = classify(event)?;
                 place.follow(event, &kind);
-                if let Kind::Query { statement: text, .. } = kind
-                    && statement(&text) == Statement::Other
-                    && may_change(&text, &name)
-                {
-                    return Ok(Some(text));
-                }
-                if place.has_reached(&head) {
+                let over = match &kind {
+                    Kind::Query { database, statement: text, .. } if statement(text) == Statement::Other => {
+                        visit(database, text)
+                    }
+                    _ => false,
+                };
+                if over || place.has_reached(&head) {
                     dump.close().await;
-                    return Ok(None);
+                    return Ok(());
                 }
             }
         }
         Err(SourceError::Ended)
     }
-}
-
-/// Statements that cannot change a table's columns are let pass; of the others, those that name it.
-fn may_change(text: &str, table: &str) -> bool {
-    let text = text.to_lowercase();
-    let first = text.split_whitespace().next().unwrap_or("");
-    !matches!(
-        first,
-        "grant" | "revoke" | "flush" | "analyze" | "optimize" | "insert" | "delete" | "update" | "truncate"
-    ) && text.contains(table)
 }
 
 fn end(event: &Event, begun: &mut bool) -> Result<Option<End>, SourceError> {
@@ -196,17 +205,4 @@ fn end(event: &Event, begun: &mut bool) -> Result<Option<End>, SourceError> {
         },
         _ => None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_statements_that_can_change_the_table_count() {
-        assert!(may_change("ALTER TABLE `shop`.`Orders` ADD c INT", "orders"));
-        assert!(may_change("RENAME TABLE a TO orders", "orders"));
-        assert!(!may_change("GRANT SELECT ON orders TO x", "orders"));
-        assert!(!may_change("CREATE TABLE customers (id INT)", "orders"));
-    }
 }

@@ -10,7 +10,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::SinkError;
@@ -174,6 +174,23 @@ pub(super) fn last_record(
     found
 }
 
+/// Hands every committed record of the partition on. Blocking; for an owner, whose predecessors write no more.
+pub(super) fn all(
+    readers: &Readers,
+    topic: &str,
+    partition: i32,
+    visit: &mut dyn FnMut(&BorrowedMessage<'_>),
+) -> Result<(), SinkError> {
+    let committed = readers.committed.lock().unwrap_or_else(PoisonError::into_inner);
+    let (low, high) = watermarks(&readers.uncommitted, topic, partition, TIMEOUT)?;
+    let read = each(&committed, topic, partition, (low, high), &mut |message| {
+        visit(message);
+        Ok(())
+    });
+    committed.unassign().map_err(|error| classify("read the position", &error))?;
+    read
+}
+
 fn scan(
     consumer: &BaseConsumer,
     topic: &str,
@@ -182,37 +199,54 @@ fn scan(
     high: i64,
     key: &PositionKey,
 ) -> Result<Found, SinkError> {
+    let mut found = Found::Nothing;
+    each(consumer, topic, partition, (from, high), &mut |message| {
+        let same = message.key().and_then(|bytes| serde_json::from_slice::<PositionKey>(bytes).ok());
+        match (same, message.payload()) {
+            (Some(other), Some(value)) if other == *key => {
+                let record =
+                    serde_json::from_slice(value).map_err(|error| unreadable(topic, partition, &error))?;
+                found = Found::Record(record, message.timestamp().to_millis());
+            }
+            (Some(other), _) if other.shard == key.shard && found == Found::Nothing => {
+                found = Found::Foreign;
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+type Visit<'a> = &'a mut dyn FnMut(&BorrowedMessage<'_>) -> Result<(), SinkError>;
+
+/// Hands the committed records from an offset up to another on.
+fn each(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partition: i32,
+    (from, high): (i64, i64),
+    visit: Visit<'_>,
+) -> Result<(), SinkError> {
     let failed = |error: KafkaError| classify("read the position", &error);
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
     consumer.assign(&assignment).map_err(failed)?;
-    let mut found = Found::Nothing;
     let mut next = from;
     let mut confirmed = false;
     let deadline = Instant::now() + 6 * TIMEOUT;
     loop {
         match consumer.poll(Duration::from_millis(500)) {
             Some(Ok(message)) => {
-                let same = message.key().and_then(|bytes| serde_json::from_slice::<PositionKey>(bytes).ok());
-                match (same, message.payload()) {
-                    (Some(other), Some(value)) if other == *key => {
-                        let record = serde_json::from_slice(value)
-                            .map_err(|error| unreadable(topic, partition, &error))?;
-                        found = Found::Record(record, message.timestamp().to_millis());
-                    }
-                    (Some(other), _) if other.shard == key.shard && found == Found::Nothing => {
-                        found = Found::Foreign;
-                    }
-                    _ => {}
-                }
+                visit(&message)?;
                 next = message.offset() + 1;
                 // Behind it, before the end, there is room for the marker of its transaction only: whoever wrote
                 // here before was fenced before the end was asked for.
                 if next + 1 >= high {
-                    return Ok(found);
+                    return Ok(());
                 }
             }
-            Some(Err(KafkaError::PartitionEOF(_))) if confirmed => return Ok(found),
+            Some(Err(KafkaError::PartitionEOF(_))) if confirmed => return Ok(()),
             // The end of what one answer held. A leader that has only just become one may not know the end yet: it
             // counts once the leader knows as much as the former one did, and has nothing more.
             Some(Err(KafkaError::PartitionEOF(_))) => {

@@ -12,12 +12,12 @@ use rdkafka::producer::{BaseProducer, Producer};
 
 use tokio::sync::OnceCell;
 
-use super::super::{Sink, SinkError, TakenOver};
+use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
 use super::limits::{Bounds, Limits};
 use super::positions::{Found, Readers, ensure_topic, last_record};
 use super::topics::Topics;
 use super::writer::{Deliveries, KafkaWriter};
-use super::{classify, config};
+use super::{catalog, classify, config};
 use crate::coordination::{Ownership, ShardContext};
 
 /// The first attempt's time; each next one gets twice as much. The client's own retry waits 500 ms while the
@@ -141,6 +141,28 @@ impl KafkaSink {
     }
 }
 
+impl KafkaSink {
+    /// The followed tables of the shard whose position has `key`.
+    async fn catalog(
+        &self,
+        partition: i32,
+        key: PositionKey,
+        capture: u64,
+    ) -> Result<Vec<CatalogEntry>, SinkError> {
+        let (readers, topic) = (self.readers()?, self.position_topic.clone());
+        let reading = Instant::now();
+        let found =
+            tokio::task::spawn_blocking(move || catalog::read(&readers, &topic, partition, &key, capture))
+                .await
+                .map_err(|error| SinkError::Failed {
+                    doing: "read the followed tables",
+                    reason: error.to_string(),
+                })??;
+        tracing::debug!(elapsed = ?reading.elapsed(), entries = found.len(), "the followed tables are read");
+        Ok(found)
+    }
+}
+
 /// A producer that is connected to the broker that it has learned of. Without that, its initialisation would not
 /// begin at once but at the client's next look, half a second later.
 fn connected(config: &ClientConfig, topic: &str) -> Result<BaseProducer<Deliveries>, KafkaError> {
@@ -216,7 +238,11 @@ impl Sink for KafkaSink {
         };
         let topics = Topics::new(self.settings.clone(), Arc::clone(&self.limits), bounds);
         let writer = KafkaWriter::new(producer, rows, self.position_topic.clone(), partition, &key, topics)?;
-        Ok(TakenOver { writer: Box::new(writer), last, last_at })
+        let catalog = match last.as_ref().and_then(|last| last.catalog) {
+            Some(capture) => self.catalog(partition, key, capture).await?,
+            None => Vec::new(),
+        };
+        Ok(TakenOver { writer: Box::new(writer), last, last_at, catalog })
     }
 
     async fn warm(&self, context: &ShardContext) -> Result<(), SinkError> {

@@ -12,10 +12,10 @@ use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::util::Timeout;
 
-use super::super::{Chunk, Record, SinkError, Writer};
-use super::classify;
+use super::super::{CatalogEntry, Chunk, Record, SinkError, Writer};
 use super::limits::batch_size;
 use super::topics::{Target, Topics};
+use super::{catalog, classify};
 use crate::encode::key::partition;
 
 /// Between two looks at a queue that is to empty. The client's own waiting takes no less than a millisecond, and spins
@@ -65,6 +65,9 @@ pub(super) struct KafkaWriter {
     position_topic: String,
     position_partition: i32,
     position_key: Vec<u8>,
+    owner: PositionKey,
+    /// Followed tables that the next commit takes along.
+    catalog: Vec<CatalogEntry>,
     topics: Topics,
     in_transaction: bool,
     patience: Duration,
@@ -90,6 +93,8 @@ impl KafkaWriter {
             position_topic,
             position_partition,
             position_key,
+            owner: key.clone(),
+            catalog: Vec::new(),
             topics,
             in_transaction: false,
             patience,
@@ -243,6 +248,7 @@ impl KafkaWriter {
     }
 
     fn send_all(&mut self, chunk: &Chunk, epoch: u64) -> Result<(), SinkError> {
+        self.catalog.extend_from_slice(&chunk.catalog);
         if chunk.records.is_empty() {
             return Ok(());
         }
@@ -265,6 +271,25 @@ impl KafkaWriter {
         producer.context().check()
     }
 
+    fn send_catalog(&mut self) -> Result<(), SinkError> {
+        let failed = |error: serde_json::Error| SinkError::Failed {
+            doing: "write a followed table",
+            reason: error.to_string(),
+        };
+        for entry in std::mem::take(&mut self.catalog) {
+            let key = serde_json::to_vec(&catalog::key(&self.owner, &entry)).map_err(failed)?;
+            let value = entry.record.map(|record| serde_json::to_vec(&record)).transpose().map_err(failed)?;
+            let mut message =
+                BaseRecord::to(&self.position_topic).partition(self.position_partition).key(key.as_slice());
+            // Without a value, compaction drops what was known.
+            message.payload = value.as_deref();
+            if let Err((error, message)) = self.fenced.send(message) {
+                self.send_again(&self.fenced, error, message)?;
+            }
+        }
+        Ok(())
+    }
+
     fn commit_with(&mut self, record: &PositionRecord) -> Result<(), SinkError> {
         if let Some(rows) = &self.rows {
             self.drain(rows)?;
@@ -272,6 +297,7 @@ impl KafkaWriter {
         #[cfg(feature = "failpoints")]
         fail::fail_point!("after-produce");
         self.begin()?;
+        self.send_catalog()?;
         let value = serde_json::to_vec(record)
             .map_err(|error| SinkError::Failed { doing: "write the position", reason: error.to_string() })?;
         let message = BaseRecord::to(&self.position_topic)
