@@ -257,7 +257,10 @@ pub fn java_text(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::binlog::table::NativeForm;
 
     fn show(kind: ColumnKind, bytes: &[u8], compatibility: Compatibility) -> String {
         let mut out = Vec::new();
@@ -289,6 +292,46 @@ mod tests {
         ] {
             assert_eq!(show(kind.clone(), bytes, Compatibility::Corrected), right, "{kind:?}");
             assert_eq!(show(kind.clone(), bytes, Compatibility::Maxwell), originals, "{kind:?}");
+        }
+    }
+
+    fn any_kind() -> impl Strategy<Value = ColumnKind> {
+        let (charset, length_bytes) = (Charset::Utf8, 4);
+        prop_oneof![
+            (0u8..=70, 0u8..=40).prop_map(|(precision, scale)| ColumnKind::Decimal { precision, scale }),
+            (0u8..=7).prop_map(|fsp| ColumnKind::Time { fsp }),
+            (0u8..=7).prop_map(|fsp| ColumnKind::DateTime { fsp }),
+            (0u8..=7).prop_map(|fsp| ColumnKind::Timestamp { fsp }),
+            (0u8..=7).prop_map(|fsp| ColumnKind::OldTime { fsp }),
+            (0u8..=7).prop_map(|fsp| ColumnKind::OldDateTime { fsp }),
+            (0u8..=7).prop_map(|fsp| ColumnKind::OldTimestamp { fsp }),
+            Just(ColumnKind::Date),
+            Just(ColumnKind::Float),
+            Just(ColumnKind::Double),
+            Just(ColumnKind::Json { length_bytes }),
+            Just(ColumnKind::Geometry { length_bytes }),
+            Just(ColumnKind::Compressed { length_bytes, charset, json: false }),
+            Just(ColumnKind::Native { length_bytes, form: NativeForm::Inet6 }),
+            Just(ColumnKind::Text { length_bytes, charset: Charset::named("eucjpms") }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_end_the_process(
+            kind in any_kind(),
+            mut bytes in prop::collection::vec(any::<u8>(), 0..60),
+            first in prop::option::of(0u8..16),
+            maxwell: bool,
+        ) {
+            // What starts like a document or geometry gets further into one.
+            if let (Some(first), Some(byte)) = (first, bytes.first_mut()) {
+                *byte = first;
+            }
+            let compatibility = if maxwell { Compatibility::Maxwell } else { Compatibility::Corrected };
+            let mut out = Vec::new();
+            let _printed = print(&mut out, &kind, &bytes, ValueStyle { compatibility, null_zero_dates: true });
+            prop_assert!(out.len() < 100_000);
         }
     }
 
