@@ -118,42 +118,53 @@ async fn filled(
     let definitions: Vec<String> =
         columns.iter().map(|(column, kind)| format!("{column} {}", kind.definition)).collect();
     let generated = "gv INT AS (id * 2) VIRTUAL, gs INT AS (id * 3) STORED";
-    let create = format!("CREATE TABLE {name} (id INT PRIMARY KEY, {generated}, {})", definitions.join(", "));
-    conn.query_drop(&create).await.with_context(|| create.clone())?;
-    conn.query_drop("SET SESSION binlog_row_image = 'FULL'").await?;
+    let definitions = definitions.join(", ");
+    run(conn, &format!("CREATE TABLE {name} (id INT PRIMARY KEY, {generated}, {definitions})")).await?;
+    run(conn, "SET SESSION binlog_row_image = 'FULL'").await?;
     for id in 1..=rows {
         let values: Vec<String> = columns.iter().map(|(_, kind)| kind.value(random)).collect();
         let names: Vec<&str> = columns.iter().map(|(column, _)| column.as_str()).collect();
-        let insert =
-            format!("INSERT INTO {name} (id, {}) VALUES ({id}, {})", names.join(", "), values.join(", "));
-        conn.query_drop(&insert).await.with_context(|| insert.clone())?;
+        let (names, values) = (names.join(", "), values.join(", "));
+        run(conn, &format!("INSERT INTO {name} (id, {names}) VALUES ({id}, {values})")).await?;
     }
     let inserted = answers(conn, &name, &columns).await?;
     let mut full = Vec::new();
     for id in 1..=rows {
-        let image = ["FULL", "MINIMAL", "NOBLOB"][random.random_range(0..3)];
-        conn.query_drop(format!("SET SESSION binlog_row_image = '{image}'")).await?;
-        let changes: Vec<String> = columns
-            .iter()
-            .filter(|_| random.random_range(0..3) == 0)
-            .map(|(column, kind)| {
-                format!("{column} = {}", kind.clone().value(&mut StdRng::seed_from_u64(id as u64 + 99)))
-            })
-            .collect();
-        // One change for certain, so that there is an event: to what the row did not have.
-        let update = format!(
-            "UPDATE {name} SET {} WHERE id = {id}",
-            [changes, vec![format!("id = {id} + 1000")]].concat().join(", ")
-        );
-        conn.query_drop(&update).await.with_context(|| update.clone())?;
-        if image == "FULL" {
-            full.push(id + 1000);
+        if change(conn, &name, &columns, id, random).await? == "FULL" {
+            full.push(id + MOVED);
         }
     }
     let updated = answers(conn, &name, &columns).await?;
-    conn.query_drop("SET SESSION binlog_row_image = 'FULL'").await?;
-    conn.query_drop(format!("DELETE FROM {name}")).await?;
+    run(conn, "SET SESSION binlog_row_image = 'FULL'").await?;
+    run(conn, &format!("DELETE FROM {name}")).await?;
     Ok(Table { name, columns, inserted, updated, full })
+}
+
+/// What an update adds to the id: every update changes something, so that it is in the binlog.
+const MOVED: i64 = 1000;
+
+/// Changes a third of a row's columns; under which row image.
+async fn change(
+    conn: &mut Conn,
+    table: &str,
+    columns: &[(String, Kind)],
+    id: i64,
+    random: &mut StdRng,
+) -> anyhow::Result<&'static str> {
+    let image = ["FULL", "MINIMAL", "NOBLOB"][random.random_range(0..3)];
+    run(conn, &format!("SET SESSION binlog_row_image = '{image}'")).await?;
+    let mut changes = vec![format!("id = {}", id + MOVED)];
+    for (column, kind) in columns {
+        if random.random_range(0..3) == 0 {
+            changes.push(format!("{column} = {}", kind.value(random)));
+        }
+    }
+    run(conn, &format!("UPDATE {table} SET {} WHERE id = {id}", changes.join(", "))).await?;
+    Ok(image)
+}
+
+async fn run(conn: &mut Conn, statement: &str) -> anyhow::Result<()> {
+    conn.query_drop(statement).await.with_context(|| statement.to_owned())
 }
 
 async fn answers(conn: &mut Conn, table: &str, columns: &[(String, Kind)]) -> anyhow::Result<Answers> {
@@ -191,7 +202,7 @@ fn held_against(tables: &[Table], event: &Event) -> anyhow::Result<usize> {
             }
             None => anyhow::ensure!(!whole, "{}: is not there", what()),
         }
-        let Some(before) = table.inserted.get(&(id - 1000)).filter(|_| event.kind == "update") else {
+        let Some(before) = table.inserted.get(&(id - MOVED)).filter(|_| event.kind == "update") else {
             continue;
         };
         match event.old.as_ref().and_then(|old| old.get(column)) {
