@@ -22,6 +22,7 @@
 //! [`tree::Tree`] is the only place that spells a path.
 
 pub mod assignment;
+pub mod bootstrap;
 pub mod filter;
 pub mod gtid;
 pub mod history;

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bootstrap::BootstrapState;
 use crate::id::{ClusterId, Epoch, ShardId};
 
 /// A place in the binlog from which reading can resume.
@@ -88,6 +89,9 @@ pub struct PositionRecord {
     pub settings_version: u64,
     /// Commit time of the last transaction passed, milliseconds since the epoch, on the source's clock.
     pub source_time: i64,
+    /// Copies of tables, as far as they are in Kafka.
+    #[serde(default, skip_serializing_if = "BootstrapState::is_empty")]
+    pub bootstrap: BootstrapState,
 }
 
 /// `cluster/position/<shard>`: what the CLI, the operator and the console read.

@@ -2,6 +2,7 @@
 //! against what was written. Uses public interfaces only.
 
 pub mod bench;
+pub mod bootstrap;
 pub mod chaos;
 pub mod consumer;
 pub mod corpus;

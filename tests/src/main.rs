@@ -2,10 +2,11 @@
 
 use clap::{Parser, Subcommand};
 use maxwell_protocol::settings::Delivery;
+use maxwell_tests::bootstrap::{Plan, bootstrap};
 use maxwell_tests::chaos::cluster::Shape;
 use maxwell_tests::chaos::fault::{Fault, mix};
 use maxwell_tests::chaos::report::{Minimums, summary};
-use maxwell_tests::chaos::{Plan, round};
+use maxwell_tests::chaos::{Plan as Round, round};
 use maxwell_tests::lab::{SERVERS, Server};
 
 /// The long checks against the lab.
@@ -48,6 +49,27 @@ enum What {
         #[arg(long, default_value_t = 20)]
         rows: u32,
         /// Seed of tables and rows.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
+        servers: Vec<String>,
+    },
+    /// Copies a table while it is changed and the worker is killed.
+    Bootstrap {
+        /// Rows of the table.
+        #[arg(long, default_value_t = 200_000)]
+        rows: u64,
+        /// Changes a second beside the copy.
+        #[arg(long, default_value_t = 1000)]
+        changes: u32,
+        /// How often the worker is killed.
+        #[arg(long, default_value_t = 5)]
+        kills: u64,
+        /// Leaves the source's GTIDs alone.
+        #[arg(long)]
+        without_gtid: bool,
+        /// Seed of the changes.
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// The lab's names of the servers to take.
@@ -121,6 +143,13 @@ async fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
+        What::Bootstrap { rows, changes, kills, without_gtid, seed, servers } => {
+            let plan = Plan { rows, changes, kills, without_gtid, seed };
+            for server in named(&servers)? {
+                line(&bootstrap(server, plan).await?)?;
+            }
+            Ok(())
+        }
         What::Input { server } => {
             let cases = maxwell_tests::input::input(named(&[server])?[0]).await?;
             line(&serde_json::json!({"mistakes": cases, "named": cases}))
@@ -178,10 +207,10 @@ async fn chaos(asked: &Chaos) -> anyhow::Result<()> {
 }
 
 /// The rounds of one server: a lone worker, a cluster of three, and that at least once.
-fn plans(asked: &Chaos, servers: u64) -> [Plan; 3] {
+fn plans(asked: &Chaos, servers: u64) -> [Round; 3] {
     let shape = |members, delivery| Shape { members, session: asked.session, delivery, commit_rows: 300 };
     let share = asked.changes / servers;
-    let plan = |part, faults, shape| Plan { changes: share / 10 * part, faults, shape, seed: asked.seed };
+    let plan = |part, faults, shape| Round { changes: share / 10 * part, faults, shape, seed: asked.seed };
     [
         plan(2, vec![Fault::KillAlone; asked.times.max(1)], shape(1, Delivery::ExactlyOnce)),
         plan(7, mix(asked.times, asked.freezes), shape(3, Delivery::ExactlyOnce)),

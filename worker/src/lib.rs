@@ -1,6 +1,7 @@
 //! The worker: MySQL's binlog to Maxwell's JSON on Kafka.
 pub mod app;
 pub mod binlog;
+pub mod bootstrap;
 pub mod coordination;
 pub mod encode;
 pub mod engine;

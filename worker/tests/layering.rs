@@ -11,15 +11,16 @@ const USES: &[(&str, &[&str])] = &[
     ("filter", &[]),
     ("binlog", &["schema"]),
     ("encode", &["binlog", "filter", "schema"]),
+    ("bootstrap", &["binlog", "encode", "schema"]),
     ("options", &[]),
     // Adapters. A sink proves the ownership of its shard through the traits in `coordination`.
     ("coordination", &[]),
-    ("source", &["binlog", "schema"]),
+    ("source", &["binlog", "bootstrap", "schema"]),
     ("sink", &["coordination", "encode"]),
     ("telemetry", &[]),
     ("failpoint", &[]),
     // The engine, and what counts its progress through `engine::status::Observer`.
-    ("engine", &["binlog", "coordination", "encode", "filter", "schema", "sink", "source"]),
+    ("engine", &["binlog", "bootstrap", "coordination", "encode", "filter", "schema", "sink", "source"]),
     ("metrics", &["engine"]),
     ("http", &["failpoint", "filter", "metrics"]),
     // Wiring.
@@ -34,7 +35,7 @@ const CLIENTS: &[(&str, &[&str])] = &[
     ("k8s_openapi", &[]),
     // The engine hands a session that `source` opened from one of its functions to the next.
     ("mysql_async", &["engine", "source"]),
-    ("mysql_common", &["binlog", "encode", "engine", "schema", "source"]),
+    ("mysql_common", &["binlog", "bootstrap", "encode", "engine", "schema", "source"]),
     ("prometheus_client", &["metrics"]),
     ("rdkafka", &["sink"]),
     ("zookeeper_client", &["coordination"]),

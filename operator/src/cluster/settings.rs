@@ -38,6 +38,7 @@ pub(super) fn settings(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -
         failover: spec.failover.clone(),
         filter: spec.filter.clone(),
         output: spec.output.clone(),
+        bootstrap: Default::default(),
         port: spec.monitoring.port,
         logging: spec.logging.clone(),
     }

@@ -1,6 +1,7 @@
 //! Maxwell's option names as settings: one table, which the worker reads for its command line, environment and files
 //! and `maxwell-cli convert` for a `config.properties`. Pure.
 
+mod bootstrap;
 mod cluster;
 mod kafka_client;
 mod mysql;

@@ -101,14 +101,26 @@ pub(super) const OPTIONS: &[Entry] = &[
     option("start_time", "TIME", "or at a time, as 2026-09-01T10:00:00Z", |d, v| {
         begin(d, Start { from: StartFrom::Timestamp, time: Some(v.into()), ..Start::default() })
     }),
-    option("client_id", "NAME", "whose position maxwell's is; also the cluster's name (maxwell)", |d, v| {
-        d.client_id = Some(v.into());
-        Ok(())
-    }),
-    option("schema_database", "DATABASE", "where the original keeps its position (maxwell)", |d, v| {
-        d.settings.mysql.start.database = Some(v.into());
-        Ok(())
-    }),
+    option(
+        "client_id",
+        "NAME",
+        "whose position and requests are ours; also the cluster's name (maxwell)",
+        |d, v| {
+            d.settings.bootstrap.client_id = v.into();
+            d.client_id = Some(v.into());
+            Ok(())
+        },
+    ),
+    option(
+        "schema_database",
+        "DATABASE",
+        "the original's: its position and requests to copy tables (maxwell)",
+        |d, v| {
+            d.settings.bootstrap.schema_database = v.into();
+            d.settings.mysql.start.database = Some(v.into());
+            Ok(())
+        },
+    ),
     option("on_position_lost", "WHAT", "when the server has purged it: halt or latest (halt)", |d, v| {
         d.settings.mysql.on_position_lost = match v.to_lowercase().as_str() {
             "halt" => OnPositionLost::Halt,

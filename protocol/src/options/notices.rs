@@ -22,7 +22,6 @@ const NOTICES: &[(&str, &str)] = &[
     ("schema_password", "tables are described by the server that is read"),
     ("schema_ssl", "tables are described by the server that is read; see ssl"),
     ("schema_jdbc_options", "tables are described by the server that is read"),
-    ("bootstrapper", "bootstraps never hold up the stream"),
     ("kafka_version", "one client serves every broker"),
     ("producer_ack_timeout", "an unanswered Kafka transaction ends by itself; see transactionTimeoutSeconds"),
     ("http_config", "the filter is changed in the settings"),

@@ -4,7 +4,9 @@ use crate::settings::{
     Compatibility, EncryptionMode, KeyFormat, NamingStrategy, PartitionBy, PartitionHash, Producer, Secret,
 };
 
-use super::{Draft, OptionError, boolean, cluster, delivery, kafka_client, mysql, notices, process, refused};
+use super::{
+    Draft, OptionError, boolean, bootstrap, cluster, delivery, kafka_client, mysql, notices, process, refused,
+};
 
 /// How an option is applied; an error says what is wrong with the value.
 type Apply = fn(&mut Draft, &str) -> Result<(), String>;
@@ -30,6 +32,7 @@ const SECTIONS: &[(&str, &[Entry])] = &[
     ("MySQL", mysql::OPTIONS),
     ("Kafka", KAFKA),
     ("Output", OUTPUT),
+    ("Bootstrap", bootstrap::OPTIONS),
     ("Cluster", cluster::OPTIONS),
     ("Process", process::OPTIONS),
 ];

@@ -2,12 +2,14 @@
 //! Maxwell's own options are translated into. What was typed is dumb data; [`Settings::validate`] says what is wrong
 //! with it, by field, value and mend.
 
+mod bootstrap;
 mod failover;
 mod kafka;
 mod mysql;
 mod output;
 mod validate;
 
+pub use bootstrap::Bootstrap;
 pub use failover::{Failover, ZooKeeper};
 pub use kafka::{Commit, Compression, Delivery, Kafka, KeyFormat, PartitionBy, PartitionHash};
 pub use mysql::{
@@ -44,6 +46,9 @@ pub struct Settings {
     /// Maxwell's `output_*` options.
     #[serde(default)]
     pub output: Output,
+    /// Copies of whole tables.
+    #[serde(default)]
+    pub bootstrap: Bootstrap,
     /// Port of `/livez`, `/readyz` and `/metrics`.
     #[serde(default = "default_port")]
     pub port: u16,

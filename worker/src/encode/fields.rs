@@ -40,11 +40,17 @@ impl TableEncoder {
             out.extend_from_slice(b",\"query\":");
             text::string(out, cut(query, self.style.output.row_query_max_length));
         }
-        out.extend_from_slice(kind(row.operation));
+        match &self.copied {
+            None => out.extend_from_slice(kind(row.operation)),
+            Some(copied) => out.extend_from_slice(&copied.kind),
+        }
         out.extend_from_slice(b",\"ts\":");
         text::integer(out, context.timestamp);
         self.commit_info(out, context);
         self.origin(out, context);
+        if let Some(copied) = &self.copied {
+            out.extend_from_slice(&copied.comment);
+        }
         self.primary_key(out, row)
     }
 

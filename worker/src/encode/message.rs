@@ -69,6 +69,15 @@ impl Row<'_> {
     }
 }
 
+/// What messages of a copied table have in common.
+#[derive(Debug)]
+pub(super) struct Copied {
+    /// The field `type`.
+    pub(super) kind: Vec<u8>,
+    /// The field `comment`; empty if there is none.
+    pub(super) comment: Vec<u8>,
+}
+
 /// One table's messages: everything that is the same for all its rows, made once.
 #[derive(Debug)]
 pub struct TableEncoder {
@@ -83,6 +92,8 @@ pub struct TableEncoder {
     /// Columns that are printed: all but those excluded.
     printed: Vec<usize>,
     pub(super) head: Vec<u8>,
+    /// What replaces the operation's name on copies of a table.
+    pub(super) copied: Option<Copied>,
     key_head: Vec<u8>,
     key_names: Vec<Vec<u8>>,
     partition: Partition,
@@ -133,11 +144,37 @@ impl TableEncoder {
                 KeyFormat::Array => [b"[" as &[u8], &database, b",", &name, b",["].concat(),
             },
             head,
+            copied: None,
             partition: Partition::new(&table, style),
             schema_id: fingerprint(&table),
             style: style.clone(),
             table,
         }
+    }
+
+    /// Prepares for messages of another `type`, which are no part of a transaction and print none of its facts.
+    pub fn copied(table: Table, style: &Style, kind: &str, comment: Option<&str>) -> Self {
+        let mut style = style.clone();
+        let output = &mut style.output;
+        output.commit_info = false;
+        output.binlog_position = false;
+        output.gtid = false;
+        output.server_id = false;
+        output.thread_id = false;
+        output.schema_id &= kind == "bootstrap-insert";
+        style.topic = style.topic.replace("%{type}", kind);
+        let mut encoder = Self::new(table, &style);
+        let field = |name: &str, value: &str| [name.as_bytes(), &json(value)].concat();
+        encoder.copied = Some(Copied {
+            kind: field(",\"type\":", kind),
+            comment: comment.map(|comment| field(",\"comment\":", comment)).unwrap_or_default(),
+        });
+        encoder
+    }
+
+    /// Whether messages carry `push_ts`.
+    pub fn prints_push_timestamp(&self) -> bool {
+        self.style.output.push_timestamp
     }
 
     /// Lets the values of a row decide whether it passes.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::position::{Position, PositionRecord};
 use maxwell_protocol::settings::Commit;
@@ -22,6 +23,8 @@ pub struct RecordBase {
     pub generation: u64,
     /// Source time of the last committed record.
     pub source_time: i64,
+    /// The copies of tables, as of that record.
+    pub bootstrap: BootstrapState,
 }
 
 impl RecordBase {
@@ -36,6 +39,7 @@ impl RecordBase {
             generation: self.generation,
             settings_version: 0,
             source_time: self.source_time,
+            bootstrap: self.bootstrap.clone(),
         }
     }
 }
@@ -58,7 +62,7 @@ pub fn run(
         };
         let step = match received {
             Ok(chunk) => {
-                if !chunk.records.is_empty() {
+                if !chunk.records.is_empty() && !chunk.copied {
                     observer.received(chunk.source_time);
                 }
                 take(&mut *writer, &mut window, &mut waiting, chunk, base.epoch)
@@ -91,6 +95,7 @@ struct Waiting {
     bytes: u64,
     transactions: u64,
     drained: bool,
+    bootstrap: Option<BootstrapState>,
 }
 
 fn take(
@@ -101,13 +106,15 @@ fn take(
     epoch: Epoch,
 ) -> Result<(), SinkError> {
     // Counted before it is written: an error in the middle of it leaves an open Kafka transaction behind.
-    window.add(chunk.records.len() as u64, chunk.bytes.len() as u64, chunk.drained, Instant::now());
+    let drained = chunk.drained && !chunk.copied;
+    window.add(chunk.records.len() as u64, chunk.bytes.len() as u64, drained, Instant::now());
     writer.write(&chunk, epoch.0)?;
     waiting.bytes += chunk.bytes.len() as u64;
     waiting.transactions += chunk.transactions;
     waiting.source_time = waiting.source_time.max(chunk.source_time);
     waiting.drained = chunk.drained;
     waiting.position = Some(chunk.position);
+    waiting.bootstrap = chunk.bootstrap.or(waiting.bootstrap.take());
     Ok(())
 }
 
@@ -119,6 +126,9 @@ fn commit(
     observer: &dyn Observer,
 ) -> Result<(), SinkError> {
     let Some(position) = waiting.position.take().filter(|_| window.is_dirty()) else { return Ok(()) };
+    if let Some(bootstrap) = waiting.bootstrap.take() {
+        base.bootstrap = bootstrap;
+    }
     let record = base.next(position, waiting.source_time);
     writer.commit(&record)?;
     observer.committed(&Committed {

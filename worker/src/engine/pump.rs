@@ -10,6 +10,7 @@ use mysql_common::binlog::events::Event;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::bootstrap::desk::Desk;
 use super::error::EngineError;
 use super::replay::Named;
 use super::rows::{any_passes, is_version_2, last_passing, place, row_offset};
@@ -21,6 +22,7 @@ use crate::binlog::partial::{PARTIAL_UPDATE, full_update};
 use crate::binlog::rows::{Image, RowCursor};
 use crate::binlog::statement::makes_rows;
 use crate::binlog::transaction::{Assembler, Header, HeldRows, Limits, Step, chain};
+use crate::bootstrap::piece::Piece;
 use crate::encode::message::{Row, RowContext, TableEncoder};
 use crate::encode::style::Style;
 use crate::encode::text::integer;
@@ -57,6 +59,8 @@ pub struct PumpParts {
     pub observer: Arc<dyn Observer>,
     /// Nothing more is read: what takes long is not worth its end any more.
     pub closing: CancellationToken,
+    /// Copies of tables.
+    pub desk: Desk,
 }
 
 /// See the module.
@@ -69,6 +73,7 @@ pub struct Pump {
     pub(super) closing: CancellationToken,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) named: Named,
+    pub(super) desk: Desk,
     chunk_records: usize,
     chunks: Sender<Chunk>,
     bytes: Vec<u8>,
@@ -117,6 +122,11 @@ impl From<Closed> for PumpEnd {
     }
 }
 
+/// Records of a chunk at the most: never more than a Kafka transaction holds.
+pub fn chunk_records(max_rows: u32) -> usize {
+    CHUNK_RECORDS.min(max_rows as usize).max(1)
+}
+
 impl Pump {
     /// Starts at the parts' position.
     pub fn new(parts: PumpParts, chunks: Sender<Chunk>) -> Self {
@@ -132,9 +142,10 @@ impl Pump {
             side: parts.side,
             runtime: parts.runtime,
             closing: parts.closing,
+            desk: parts.desk,
             observer: parts.observer,
             named: Named::default(),
-            chunk_records: CHUNK_RECORDS.min(parts.max_rows as usize).max(1),
+            chunk_records: chunk_records(parts.max_rows),
             chunks,
             bytes: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
             records: Vec::with_capacity(CHUNK_RECORDS),
@@ -159,7 +170,9 @@ impl Pump {
             }
             let step = self.assembler.push(event)?;
             self.act(step)?;
+            self.copies()?;
         }
+        self.copies()?;
         self.silent_batches += 1;
         if batch.drained || self.silent_batches >= SILENT_BATCHES {
             self.flush(batch.drained)?;
@@ -238,6 +251,7 @@ impl Pump {
         };
         for (at, held) in rows.iter().enumerate() {
             let body = held.event.data();
+            let watched = self.desk.watches(&held.table.table);
             let mut cursor =
                 RowCursor::new(body, is_version_2(&held.event), held.operation, &held.table.table)?;
             let mut row = 0;
@@ -252,6 +266,9 @@ impl Pump {
                 let commit = last && at + 1 == rows.len() && end;
                 self.encode(held, &image, header, xid, gtid.as_deref(), (row - 1, commit))?;
                 self.xoffset += 1;
+                if watched {
+                    self.desk.passed(&held.table.table, held.operation, body, (&before, &after));
+                }
                 let full = self.bytes.len() >= CHUNK_BYTES || self.records.len() >= self.chunk_records;
                 if let Some(start) = start.filter(|_| full && !commit) {
                     self.inside = Some(place(start, held, &cursor, row, xid, self.xoffset));
@@ -361,10 +378,10 @@ impl Pump {
     }
 
     /// Sends the chunk, or the bare position if that moved.
-    fn flush(&mut self, drained: bool) -> Result<(), Closed> {
+    pub(super) fn flush(&mut self, drained: bool) -> Result<(), Closed> {
         self.silent_batches = 0;
         let position = self.inside.clone().unwrap_or_else(|| self.assembler.position());
-        let news = position != self.sent || (drained && !self.sent_drained);
+        let news = position != self.sent || self.desk.is_changed() || (drained && !self.sent_drained);
         if self.records.is_empty() && !news {
             return Ok(());
         }
@@ -378,10 +395,29 @@ impl Pump {
             transactions: transactions - self.sent_transactions,
             source_time: self.assembler.committed_at(),
             drained,
+            copied: false,
+            bootstrap: self.desk.take_change(),
         };
         self.sent = position;
         self.sent_drained = drained;
         self.sent_transactions = transactions;
+        self.chunks.send(chunk).map_err(|_| Closed)
+    }
+
+    /// Sends copied rows on, behind everything that the stream has sent: no transaction is open.
+    pub(super) fn send_copied(&mut self, piece: Piece) -> Result<(), Closed> {
+        let chunk = Chunk {
+            records: piece.records.iter().map(Record::from).collect(),
+            bytes: piece.bytes,
+            topics: vec![piece.topic],
+            spares: Vec::new(),
+            position: self.sent.clone(),
+            transactions: 0,
+            source_time: self.assembler.committed_at(),
+            drained: self.sent_drained,
+            copied: true,
+            bootstrap: self.desk.take_change(),
+        };
         self.chunks.send(chunk).map_err(|_| Closed)
     }
 }

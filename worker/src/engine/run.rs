@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::{Position, PositionMirror, PositionRecord};
@@ -16,10 +17,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
+use super::bootstrap::desk;
+use super::bootstrap::runner::{Copies, Shop};
 use super::committer::{self, RecordBase};
 use super::delay::Delay;
 use super::error::{Disposition, EngineError};
-use super::pump::{Pump, PumpEnd, PumpParts};
+use super::pump::{self, Pump, PumpEnd, PumpParts};
 use super::sources::{Sources, Turn};
 use super::status::Observer;
 use super::tables::Tables;
@@ -63,6 +66,7 @@ struct Prepared {
     parts: PumpParts,
     writer: Box<dyn Writer>,
     base: RecordBase,
+    copies: Copies,
 }
 
 /// Gives up on a source that does not answer: a connection that leads nowhere would hold the shard for a quarter of an
@@ -146,8 +150,7 @@ impl Engine {
             prepared = self.prepare(run) => prepared?,
             () = run.ownership.lost() => return Ok(Stopped::Lost),
         };
-        let Prepared { dump, parts, writer, base } = prepared;
-        self.pipeline(run, dump, parts, writer, base).await
+        self.pipeline(run, prepared).await
     }
 
     /// Everything before the first row: fence, find the position, open the dump.
@@ -183,7 +186,9 @@ impl Engine {
             "streaming"
         );
         let side = SideDump { settings: self.sources.current().clone(), server: server.clone(), by };
-        let tables = Tables::new(self.filters.clone(), self.style.clone(), side.clone(), Handle::current());
+        let tables = Tables::new(self.filters.clone(), self.style.clone(), side.clone(), Handle::current())
+            .always(desk::requests(&self.settings.bootstrap));
+        let (copies, desk) = Copies::new(base.bootstrap.clone(), &self.settings.bootstrap);
         let gtids = server.gtid.then(|| stored_set(&position.gtid_set)).transpose()?;
         let parts = PumpParts {
             position,
@@ -195,8 +200,22 @@ impl Engine {
             gtids,
             observer: Arc::clone(&self.observer),
             closing: CancellationToken::new(),
+            desk,
         };
-        Ok(Prepared { dump, parts, writer, base })
+        Ok(Prepared { dump, parts, writer, base, copies })
+    }
+
+    fn shop(&self, copies: &Copies, parts: &PumpParts, wake: mpsc::Sender<Batch>) -> Shop {
+        Shop {
+            settings: self.settings.bootstrap.clone(),
+            mysql: self.sources.current().clone(),
+            server: parts.side.server.clone(),
+            style: self.style.clone(),
+            piece_records: pump::chunk_records(parts.max_rows),
+            orders: copies.orders.clone(),
+            wake,
+            next_row: Mutex::new(Instant::now()),
+        }
     }
 
     fn commit(&self) -> Commit {
@@ -215,12 +234,13 @@ impl Engine {
         let TakenOver { mut writer, last, last_at } = taken;
         run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
         let generation = run.context.generation;
-        let mut base = RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0 };
+        let bootstrap = BootstrapState::default();
+        let mut base = RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0, bootstrap };
         let mut settings = self.sources.current().clone();
         let over = run.start_over.swap(false, Ordering::Relaxed);
         if let Some(last) = last {
-            let PositionRecord { position, epoch, sequence, source_time, .. } = last;
-            base = RecordBase { epoch: epoch.next(), sequence, generation, source_time };
+            let PositionRecord { position, epoch, sequence, source_time, bootstrap, .. } = last;
+            base = RecordBase { epoch: epoch.next(), sequence, generation, source_time, bootstrap };
             if !over {
                 return Ok((position, base, writer));
             }
@@ -261,19 +281,18 @@ impl Engine {
     async fn pipeline(
         &self,
         run: &Run<'_>,
-        mut dump: Dump,
-        parts: PumpParts,
-        writer: Box<dyn Writer>,
-        base: RecordBase,
+        Prepared { mut dump, parts, writer, base, copies }: Prepared,
     ) -> Result<Stopped, EngineError> {
         let epoch = base.epoch;
         let closing = parts.closing.clone();
         let retained = Retention::new(parts.side.clone());
         let (batch_tx, batch_rx) = mpsc::channel(QUEUED_BATCHES);
         let (chunk_tx, chunk_rx) = crossbeam_channel::bounded(QUEUED_CHUNKS);
+        let shop = self.shop(&copies, &parts, batch_tx.clone());
         let (span, of_committer) = (Span::current(), Span::current());
-        let pump =
-            tokio::task::spawn_blocking(move || span.in_scope(|| pump(Pump::new(parts, chunk_tx), batch_rx)));
+        let pump = tokio::task::spawn_blocking(move || {
+            span.in_scope(|| pump_all(Pump::new(parts, chunk_tx), batch_rx))
+        });
         let delay = Arc::new(Mutex::new(Delay::default()));
         lock(&delay).resumed(base.source_time);
         let watcher = Watcher {
@@ -291,7 +310,9 @@ impl Engine {
         let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), delay, epoch));
         let retention =
             tokio::spawn(retention(retained, run.progress.subscribe(), Arc::clone(&self.observer)));
+        let runner = copies.run(shop, Arc::clone(&run.ownership));
         let read = read(&mut dump, batch_tx, run).await;
+        runner.abort();
         closing.cancel();
         if tokio::time::timeout(FAREWELL, dump.close()).await.is_err() {
             tracing::debug!("the old dump's connection did not close in time");
@@ -471,7 +492,7 @@ async fn read(
     }
 }
 
-fn pump(mut pump: Pump, mut batches: mpsc::Receiver<Batch>) -> Result<(), PumpEnd> {
+fn pump_all(mut pump: Pump, mut batches: mpsc::Receiver<Batch>) -> Result<(), PumpEnd> {
     while let Some(batch) = batches.blocking_recv() {
         pump.push(batch)?;
     }

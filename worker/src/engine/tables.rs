@@ -12,6 +12,7 @@ use super::error::EngineError;
 use crate::binlog::BinlogError;
 use crate::binlog::event::table_id;
 use crate::binlog::table::{Table, from_catalog, from_full, is_self_describing};
+use crate::bootstrap::window::TableName;
 use crate::encode::message::TableEncoder;
 use crate::encode::style::Style;
 use crate::filter::{TableFilter, Verdict};
@@ -37,6 +38,8 @@ pub struct Tables {
     style: Style,
     side: SideDump,
     runtime: Handle,
+    /// Passes whatever the filter says.
+    always: Option<TableName>,
 }
 
 impl Tables {
@@ -48,7 +51,16 @@ impl Tables {
         runtime: Handle,
     ) -> Self {
         let filter = filters.borrow_and_update().clone();
-        Self { entries: HashMap::new(), filter, filters, style, side, runtime }
+        Self { entries: HashMap::new(), filter, filters, style, side, runtime, always: None }
+    }
+
+    /// Lets a table pass whatever the filter says.
+    pub fn always(self, table: TableName) -> Self {
+        Self { always: Some(table), ..self }
+    }
+
+    fn is_always_passing(&self, database: &str, table: &str) -> bool {
+        self.always.as_ref().is_some_and(|(d, t)| d == database && t == table)
     }
 
     /// Takes a TABLE_MAP in. `position` is the start of the transaction that it is in.
@@ -60,7 +72,7 @@ impl Tables {
         let map: TableMapEvent<'_> =
             event.read_event().map_err(|_| SourceError::from(BinlogError::Damaged("TABLE_MAP")))?;
         let (database, name) = (map.database_name(), map.table_name());
-        let encoder = if self.filter.may_pass(&database, &name) {
+        let encoder = if self.is_always_passing(&database, &name) || self.filter.may_pass(&database, &name) {
             let table = self.describe(&map, &database, &name, position)?;
             self.encoder(table).map(Arc::new)
         } else {
@@ -71,6 +83,9 @@ impl Tables {
     }
 
     fn encoder(&self, table: Table) -> Option<TableEncoder> {
+        if self.is_always_passing(&table.database, &table.name) {
+            return Some(TableEncoder::new(table, &self.style));
+        }
         let columns = table.columns.iter().map(|column| column.name.as_str());
         let rows = match self.filter.verdict(&table.database, &table.name, columns) {
             Verdict::Drop => return None,
@@ -122,8 +137,8 @@ impl Tables {
         name: &str,
         position: &dyn Fn() -> Position,
     ) -> Result<Table, EngineError> {
-        if is_self_describing(map) {
-            let mariadb = self.side.server.mariadb;
+        let mariadb = self.side.server.mariadb;
+        if is_self_describing(map, mariadb || self.side.server.version >= (8, 0, 29)) {
             let catalog = if mariadb { self.beyond_full(database, name)? } else { None };
             return Ok(from_full(map, mariadb, catalog.as_ref()).map_err(SourceError::from)?);
         }
@@ -135,7 +150,7 @@ impl Tables {
         };
         let captured = self.runtime.block_on(async {
             let mut conn = connect(&self.side.settings).await?;
-            let table = capture::table(&mut conn, self.side.server.mariadb, database, name).await?;
+            let table = capture::table(&mut conn, mariadb, database, name).await?;
             // What the table is now holds for our place only if nothing changed it in between.
             Ok::<_, SourceError>((table, self.side.statement_on(&position, name).await?))
         })?;

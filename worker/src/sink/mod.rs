@@ -9,6 +9,7 @@ pub mod stdout;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::position::{Position, PositionRecord};
 use thiserror::Error;
 
@@ -62,7 +63,7 @@ pub enum SinkError {
 }
 
 /// Encoded rows on their way to the sink, and the place behind them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Chunk {
     /// Keys, values and ids one after the other.
     pub bytes: Vec<u8>,
@@ -80,6 +81,10 @@ pub struct Chunk {
     pub source_time: i64,
     /// Whether the source had nothing more when the chunk was cut.
     pub drained: bool,
+    /// Whether its rows were copied from a table: their source time says nothing about the stream's delay.
+    pub copied: bool,
+    /// The copies of tables, if they changed.
+    pub bootstrap: Option<BootstrapState>,
 }
 
 /// One record: `key | value | id` in the chunk's bytes, each from the end of the one before. Numbers only: there are

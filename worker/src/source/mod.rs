@@ -4,10 +4,11 @@
 //! the settings into a position, `original` finds the one that Maxwell's daemon left, `moment` the one of a time, `standing`
 //! judges a server by what was streamed already, `dump` opens the binlog, `scan` reads ahead on a side connection,
 //! `retention` tells how long a position will last, `capture` reads a
-//! table's description, `prepared` the rows of an XA transaction.
+//! table's description, `copy` its rows, `prepared` the rows of an XA transaction.
 
 pub mod capture;
 pub mod connect;
+pub mod copy;
 pub mod dump;
 mod moment;
 mod original;

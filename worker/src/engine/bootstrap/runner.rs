@@ -1,0 +1,266 @@
+//! Which tables are copied when: requests that are due, in the order of their arrival, some at a time.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::Sender;
+use maxwell_protocol::bootstrap::{BootstrapRequest, BootstrapState, BootstrapTask};
+use maxwell_protocol::settings::{Bootstrap, MySql};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::Instrument;
+
+use super::copier::{CopyError, Ended, copy};
+use super::desk::Desk;
+use super::{Delivery, Order, Then};
+use crate::coordination::Ownership;
+use crate::encode::style::Style;
+use crate::source::SourceError;
+use crate::source::dump::Batch;
+use crate::source::preflight::ServerInfo;
+
+/// How often requests from elsewhere are looked for, and scheduled ones for their time.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between two attempts on a table.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Refusals by the server that a copy survives without progress: the table may be changing at that moment.
+const REFUSALS: u32 = 5;
+
+/// What every copier needs.
+pub struct Shop {
+    /// How tables are copied.
+    pub settings: Bootstrap,
+    /// The source.
+    pub mysql: MySql,
+    /// What it is.
+    pub server: ServerInfo,
+    /// How messages look.
+    pub style: Style,
+    /// Records of a piece at the most.
+    pub piece_records: usize,
+    /// To the desk.
+    pub orders: Sender<Order>,
+    /// An empty batch makes the pump look at the orders.
+    pub wake: mpsc::Sender<Batch>,
+    /// When the next row may be read, if there is a limit.
+    pub next_row: Mutex<Instant>,
+}
+
+impl Shop {
+    /// Hands an order to the desk.
+    pub(super) fn order(&self, order: Order) {
+        // A desk that is gone took the pipeline with it, and this task ends too; a full queue wakes the pump anyway.
+        if self.orders.send(order).is_ok() {
+            let _full_or_closed = self.wake.try_send(Batch::default());
+        }
+    }
+
+    /// Waits as long as the limit asks for after `rows` rows.
+    pub(super) async fn pace(&self, rows: u64) {
+        let limit = self.settings.max_rows_per_second;
+        if limit == 0 {
+            return;
+        }
+        let until = {
+            let mut next = self.next_row.lock().unwrap_or_else(PoisonError::into_inner);
+            *next = (*next).max(Instant::now()) + Duration::from_secs_f64(rows as f64 / f64::from(limit));
+            *next
+        };
+        tokio::time::sleep_until(until.into()).await;
+    }
+}
+
+/// What the runner and the desk of one run share.
+pub struct Copies {
+    /// To the desk.
+    pub orders: Sender<Order>,
+    /// The state as the desk shows it.
+    state: Arc<watch::Sender<BootstrapState>>,
+}
+
+impl Copies {
+    /// Goes on from `state`.
+    pub fn new(state: BootstrapState, settings: &Bootstrap) -> (Self, Desk) {
+        // Bounded by what the copiers wait for: a window or two each.
+        let (orders, received) = crossbeam_channel::unbounded();
+        let state = Arc::new(watch::Sender::new(state));
+        let desk = Desk::new(received, Arc::clone(&state), settings.clone());
+        (Self { orders, state }, desk)
+    }
+
+    /// Starts to copy tables.
+    pub fn run(self, shop: Shop, ownership: Arc<dyn Ownership>) -> JoinHandle<()> {
+        let span = tracing::Span::current();
+        tokio::spawn(
+            async move {
+                if shop.settings.enabled {
+                    run(shop, self.state, ownership).await;
+                }
+            }
+            .instrument(span),
+        )
+    }
+}
+
+/// Copies tables until it is dropped.
+async fn run(shop: Shop, state: Arc<watch::Sender<BootstrapState>>, ownership: Arc<dyn Ownership>) {
+    let shop = Arc::new(shop);
+    for table in &shop.settings.tables {
+        let (database, name) = table.split_once('.').unwrap_or(("", table));
+        let request =
+            BootstrapRequest { database: database.into(), table: name.into(), ..BootstrapRequest::default() };
+        shop.order(Order::Ask { id: format!("settings/{table}"), request });
+    }
+    let mut shown = state.subscribe();
+    let mut running = HashSet::new();
+    let mut copies: JoinSet<String> = JoinSet::new();
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        let due = due(&shown.borrow_and_update(), &running, now());
+        let room = (shop.settings.parallel_tables.max(1) as usize).saturating_sub(running.len());
+        for task in due.into_iter().take(room) {
+            running.insert(task.id.clone());
+            let (shop, state) = (Arc::clone(&shop), state.subscribe());
+            let span = tracing::info_span!("bootstrap", id = task.id);
+            copies.spawn(persist(shop, state, task.id).instrument(span));
+        }
+        tokio::select! {
+            changed = shown.changed() => if changed.is_err() { return },
+            Some(ended) = copies.join_next(), if !copies.is_empty() => match ended {
+                Ok(id) => drop(running.remove(&id)),
+                Err(error) => {
+                    tracing::error!(%error, "a copy died");
+                    running.clear();
+                    copies.abort_all();
+                }
+            },
+            _ = look.tick() => elsewhere(&shop, &state, ownership.as_ref()).await,
+        }
+    }
+}
+
+/// Requests that wait for a copier.
+fn due(state: &BootstrapState, running: &HashSet<String>, now: i64) -> Vec<BootstrapTask> {
+    let ready = |task: &&BootstrapTask| task.request.not_before <= now && !running.contains(&task.id);
+    state.tasks.iter().filter(ready).cloned().collect()
+}
+
+/// Takes requests in that are not in the stream, and those back that are gone.
+async fn elsewhere(shop: &Shop, state: &watch::Sender<BootstrapState>, ownership: &dyn Ownership) {
+    let Some(requests) = ownership.copies_asked_for().await else { return };
+    let (known, done) = {
+        let state = state.borrow();
+        (state.tasks.iter().map(|task| task.id.clone()).collect::<HashSet<_>>(), state.done.clone())
+    };
+    let there: HashSet<String> = requests.iter().map(|(id, _)| format!("request/{id}")).collect();
+    for (name, request) in requests {
+        let id = format!("request/{name}");
+        if done.contains(&id) {
+            ownership.copy_is_done(&name).await;
+        } else if !known.contains(&id) {
+            shop.order(Order::Ask { id, request });
+        }
+    }
+    let gone = |id: &&String| id.starts_with("request/") && !there.contains(*id);
+    for id in known.iter().chain(&done).filter(gone) {
+        shop.order(Order::Withdraw { id: id.clone() });
+    }
+}
+
+/// Copies a table through errors that may heal, until it is complete or refused.
+async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: String) -> String {
+    let mut refusals = (0, Vec::new());
+    loop {
+        let Some(task) = state.borrow().task(&id).cloned() else { return id };
+        if refusals.1 != task.cursor {
+            refusals = (0, task.cursor.clone());
+        }
+        let (database, table) = (task.request.database.clone(), task.request.table.clone());
+        tracing::info!(database, table, rows = task.rows, "copying the table");
+        let ended = copy(&shop, &task).await;
+        match ended {
+            Ok(Ended::Complete { rows }) => {
+                tracing::info!(database, table, rows, "the table is copied");
+                return id;
+            }
+            Ok(Ended::Aborted) => return id,
+            Ok(Ended::Missing) => {
+                tracing::error!(database, table, "there is no such table: the request is dropped");
+                drop_task(&shop, &id).await;
+                return id;
+            }
+            Ok(Ended::Again) => {
+                tracing::debug!(database, table, "reading again from the cursor");
+                continue;
+            }
+            Err(CopyError::Closed) => return id,
+            Err(error) => {
+                refusals.0 += u32::from(is_refusal(&error));
+                if is_final(&error) || refusals.0 > REFUSALS {
+                    tracing::error!(database, table, %error, "the table cannot be copied: the request is dropped");
+                    drop_task(&shop, &id).await;
+                    return id;
+                }
+                tracing::warn!(database, table, %error, "the copy is interrupted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_final(error: &CopyError) -> bool {
+    use crate::bootstrap::BootstrapError::Value;
+    matches!(error, CopyError::Table(error) if !matches!(error, Value { .. }))
+}
+
+/// Whether the server answered, and refused.
+fn is_refusal(error: &CopyError) -> bool {
+    match error {
+        CopyError::Source(SourceError::Failed { source, .. }) => {
+            matches!(**source, mysql_async::Error::Server(_))
+        }
+        CopyError::Source(SourceError::Unfit { .. }) | CopyError::Table(_) => true,
+        _ => false,
+    }
+}
+
+/// Ends a task without a message.
+async fn drop_task(shop: &Shop, id: &str) {
+    let (verdict, answer) = oneshot::channel();
+    shop.order(Order::Deliver(Delivery {
+        task: id.to_owned(),
+        window: None,
+        from: Vec::new(),
+        until: None,
+        pieces: Vec::new(),
+        then: Then::Finished,
+        verdict,
+    }));
+    // An error means that the pipeline is gone.
+    let _answer = answer.await;
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_waits_for_its_time_and_runs_once() {
+        let mut state = BootstrapState::default();
+        let at = |not_before| BootstrapRequest { not_before, ..BootstrapRequest::default() };
+        state.add("a", at(0));
+        state.add("b", at(2000));
+        state.add("c", at(1000));
+        let ids = |running: &[&str], now| {
+            let running = running.iter().map(|id| (*id).to_owned()).collect();
+            due(&state, &running, now).into_iter().map(|task| task.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&[], 1000), ["a", "c"]);
+        assert_eq!(ids(&["a"], 3000), ["b", "c"]);
+    }
+}
