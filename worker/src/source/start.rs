@@ -1,6 +1,6 @@
 //! Where reading begins: the wish of the settings as a position, and the checks of a stored one.
 
-use maxwell_protocol::gtid::{GtidSet, ParseGtidError};
+use maxwell_protocol::gtid::{GtidSet, Intervals, ParseGtidError};
 use maxwell_protocol::position::Position;
 use maxwell_protocol::settings::{MySql, StartFrom};
 use mysql_async::Conn;
@@ -137,7 +137,7 @@ async fn check_history(
         (there, right)
     } else {
         let there = previous_gtids(conn, &stored.file).await?;
-        let right = ours.contains(&stored_set(&there)?);
+        let right = !is_ahead(&stored_set(&there)?, ours);
         (there, right)
     };
     if right {
@@ -154,6 +154,14 @@ pub enum OpenBy {
     File,
     /// GTID: another server, or an offset that the dump command cannot carry.
     Gtid,
+}
+
+/// Whether `theirs` has newer transactions of a source than `ours`. Older ones may be missing from a set that was read
+/// while they committed: the server tells what it has executed a moment later than where its binlog ends.
+fn is_ahead(theirs: &GtidSet, ours: &GtidSet) -> bool {
+    let (GtidSet::MySql(theirs), GtidSet::MySql(ours)) = (theirs, ours) else { return true };
+    let end = |intervals: &Intervals| intervals.iter().map(|(_, end)| end).max().unwrap_or(0);
+    theirs.iter().any(|(source, intervals)| end(intervals) > ours.get(source).map_or(0, end))
 }
 
 /// Names prepared XA transactions whose rows are purged: their commit would stop the shard, long after the cause.
@@ -208,4 +216,19 @@ pub async fn check_position(
         return Err(lost("transactions that we lack are purged".into()));
     }
     Ok(OpenBy::Gtid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_is_another_one_only_by_newer_transactions() {
+        let set = |numbers: &str| format!("3e11fa47-71ca-11e1-9e33-c80aa9429562:{numbers}").parse().unwrap();
+        assert!(is_ahead(&set("1-500"), &set("1-100")));
+        assert!(!is_ahead(&set("1-100"), &set("1-99:101-120")));
+        assert!(!is_ahead(&set("1-100"), &set("1-100")));
+        assert!(!is_ahead(&GtidSet::default(), &set("1-100")));
+        assert!(is_ahead(&set("1"), &GtidSet::default()));
+    }
 }
