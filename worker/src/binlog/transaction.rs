@@ -23,6 +23,8 @@ use super::event::{Kind, Operation, Statement, classify, rows_query, statement};
 use super::place::Place;
 
 mod savepoints;
+#[cfg(test)]
+mod tests;
 mod xa;
 
 /// Rows of a large transaction are sent on in pieces of this size.

@@ -188,6 +188,7 @@ mod tests {
             charset: Charset::Utf8,
             values: (0..values).map(|at| at.to_string()).collect(),
             json_text: false,
+            fsp: 0,
         };
         (raw, described)
     }
@@ -204,7 +205,7 @@ mod tests {
             column("j", "json", "json", 0),
         ];
         let (raw, described): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
-        let catalog = CatalogTable { columns: described, primary_key: vec![0] };
+        let catalog = CatalogTable { columns: described, primary_key: vec![0], hidden: 0 };
         let copy = describe("d", "t", catalog.clone(), &raw).unwrap();
         let kinds: Vec<&ColumnKind> = copy.table.columns.iter().map(|column| &column.kind).collect();
         assert_eq!(*kinds[0], ColumnKind::Integer { width: 4, unsigned: true });

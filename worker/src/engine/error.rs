@@ -68,6 +68,8 @@ impl EngineError {
                 }
                 SourceError::PositionLost { .. }
                 | SourceError::Diverged { .. }
+                | SourceError::UnreadableSet(_)
+                | SourceError::OtherHistory { .. }
                 | SourceError::SchemaUncertain { .. }
                 | SourceError::Binlog(_) => Disposition::Halt,
             },

@@ -112,12 +112,9 @@ mod tests {
         Chunk {
             bytes: value.as_bytes().to_vec(),
             records: vec![record],
-            topics: Vec::new(),
-            spares: Vec::new(),
-            position: Default::default(),
             transactions: 1,
-            source_time: 0,
             drained: true,
+            ..Chunk::default()
         }
     }
 

@@ -118,10 +118,7 @@ async fn gtids_before(conn: &mut Conn, server: &ServerInfo, file: &str) -> Resul
 
 /// A stored GTID set. One that cannot be read is no empty one: that would stream everything again.
 pub fn stored_set(text: &str) -> Result<GtidSet, SourceError> {
-    text.parse().map_err(|error: ParseGtidError| SourceError::PositionLost {
-        place: text.to_owned(),
-        detail: error.to_string(),
-    })
+    Ok(text.parse()?)
 }
 
 /// A server that was reset or made anew can have a file of the same name with something else in it.
@@ -146,12 +143,8 @@ async fn check_history(
     if right {
         return Ok(());
     }
-    Err(SourceError::PositionLost {
-        place: format!("{}:{}", stored.file, stored.offset),
-        detail: format!(
-            "the server was reset or made anew: there the file has {before} before it, streamed was {ours}"
-        ),
-    })
+    let place = format!("{}:{}", stored.file, stored.offset);
+    Err(SourceError::OtherHistory { place, there: before, ours: ours.to_string() })
 }
 
 /// How the dump is opened.
