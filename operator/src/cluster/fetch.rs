@@ -53,9 +53,9 @@ pub fn secret_names(spec: &MaxwellClusterSpec) -> impl Iterator<Item = &str> {
     let tls = &spec.mysql.tls;
     std::iter::once(&spec.mysql.credentials_secret_ref)
         .chain(zookeeper)
-        .chain(&spec.output.encryption.key_secret_ref)
         .chain(&tls.ca_secret_ref)
         .chain(&tls.client_certificate_secret_ref)
+        .chain(&spec.output.encryption.key_secret_ref)
         .map(|reference| reference.name.as_str())
 }
 

@@ -26,9 +26,9 @@ pub(super) fn secrets() -> Secrets {
     [
         ("orders-mysql".to_owned(), credentials("maxwell", "s3cret\n")),
         ("orders-zookeeper".to_owned(), credentials("zk", "zk-s3cret")),
-        ("orders-encryption".to_owned(), encryption("0123456789abcdef\n")),
         ("mysql-ca".to_owned(), secret(&[("ca.crt", "PEM")])),
         ("maxwell-mysql".to_owned(), secret(&[("tls.crt", "PEM"), ("tls.key", "PEM")])),
+        ("orders-encryption".to_owned(), encryption("0123456789abcdef\n")),
     ]
     .into()
 }

@@ -18,13 +18,14 @@ pub(super) const MYSQL_CREDENTIALS: &str = "credentials/mysql";
 /// Where ZooKeeper's credentials are, below [`DIRECTORY`].
 pub(super) const ZOOKEEPER_CREDENTIALS: &str = "credentials/zookeeper";
 
-/// Where the key for encryption is, below [`DIRECTORY`].
-pub(super) const ENCRYPTION_KEY: &str = "credentials/encryption";
 /// Where the certificates for MySQL are, below [`DIRECTORY`], and their files' names, which are the Secrets' keys too.
 pub(super) const MYSQL_CERTIFICATES: &str = "certificates/mysql";
 pub(super) const CA: &str = "ca.crt";
 pub(super) const CERTIFICATE: &str = "tls.crt";
 pub(super) const KEY: &str = "tls.key";
+
+/// Where the key for encryption is, below [`DIRECTORY`].
+pub(super) const ENCRYPTION_KEY: &str = "credentials/encryption";
 
 /// The cluster's root node.
 pub(super) fn root(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -> String {

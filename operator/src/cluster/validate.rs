@@ -242,8 +242,8 @@ fn digest(cluster: &MaxwellCluster, secrets: &Secrets, document: &str) -> Result
     let (mysql, zookeeper, key) = match (mysql, zookeeper, key) {
         (Ok(mysql), Ok(zookeeper), Ok(key)) if missing.is_empty() => (mysql, zookeeper, key),
         (mysql, zookeeper, key) => {
-            let found = mysql.err().into_iter().chain(zookeeper.err()).chain(key.err());
-            return Err(found.chain(missing).collect());
+            let wrong = mysql.err().into_iter().chain(zookeeper.err()).chain(key.err());
+            return Err(wrong.chain(missing).collect());
         }
     };
     let parts = std::iter::once(&mysql)

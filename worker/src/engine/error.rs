@@ -67,9 +67,9 @@ impl EngineError {
                     Disposition::Retry
                 }
                 SourceError::PositionLost { .. }
-                | SourceError::Diverged { .. }
                 | SourceError::UnreadableSet(_)
                 | SourceError::OtherHistory { .. }
+                | SourceError::Diverged { .. }
                 | SourceError::SchemaUncertain { .. }
                 | SourceError::Binlog(_) => Disposition::Halt,
             },

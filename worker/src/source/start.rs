@@ -156,6 +156,19 @@ pub enum OpenBy {
     Gtid,
 }
 
+/// Names prepared XA transactions whose rows are purged: their commit would stop the shard, long after the cause.
+fn warn_of_lost(stored: &Position, server: &ServerInfo, files: &[(String, u64)]) {
+    let here = stored.prepared.iter().filter(|prepared| prepared.server == server.id);
+    for prepared in here.filter(|prepared| files.iter().all(|(file, _)| *file != prepared.file)) {
+        tracing::warn!(
+            transaction = prepared.name,
+            file = prepared.file,
+            "the binlog with the rows of this prepared XA transaction is purged: its commit will stop the shard; \
+             keep binlogs for longer than transactions stay prepared"
+        );
+    }
+}
+
 /// Decides how a stored position is opened on `server`, and refuses what cannot be resumed.
 pub async fn check_position(
     conn: &mut Conn,
@@ -178,6 +191,7 @@ pub async fn check_position(
     let same_server = stored.server == server.id && !stored.file.is_empty();
     if same_server && stored.offset < 1 << 32 {
         let files = files(conn).await?;
+        warn_of_lost(stored, server, &files);
         return match files.iter().find(|(name, _)| *name == stored.file) {
             Some((_, size)) if stored.offset <= *size => {
                 check_history(conn, server, stored, &ours).await?;

@@ -186,21 +186,22 @@ fn configuration(cluster: &Validated) -> Volume {
         }),
         ..VolumeProjection::default()
     };
-    let mysql = secret(&cluster.mysql_secret, MYSQL_CREDENTIALS, &KEYS);
-    let zookeeper = cluster.zookeeper_secret.as_ref().map(|name| secret(name, ZOOKEEPER_CREDENTIALS, &KEYS));
-    let ca = cluster.mysql_ca_secret.as_ref().map(|name| secret(name, MYSQL_CERTIFICATES, &[CA]));
-    let own = cluster
-        .mysql_certificate_secret
-        .as_ref()
-        .map(|name| secret(name, MYSQL_CERTIFICATES, &[CERTIFICATE, KEY]));
-    let encryption =
-        cluster.encryption_secret.as_ref().map(|name| secret(name, ENCRYPTION_KEY, &[ENCRYPTION]));
-    let optional = [zookeeper, ca, own, encryption].into_iter().flatten();
+    let optional = |name: &Option<String>, directory: &str, keys: &[&str]| {
+        name.as_ref().map(|name| secret(name, directory, keys))
+    };
+    let sources = [
+        Some(settings),
+        Some(secret(&cluster.mysql_secret, MYSQL_CREDENTIALS, &KEYS)),
+        optional(&cluster.zookeeper_secret, ZOOKEEPER_CREDENTIALS, &KEYS),
+        optional(&cluster.encryption_secret, ENCRYPTION_KEY, &[ENCRYPTION]),
+        optional(&cluster.mysql_ca_secret, MYSQL_CERTIFICATES, &[CA]),
+        optional(&cluster.mysql_certificate_secret, MYSQL_CERTIFICATES, &[CERTIFICATE, KEY]),
+    ];
     Volume {
         name: "configuration".to_owned(),
         projected: Some(ProjectedVolumeSource {
             default_mode: Some(READABLE),
-            sources: Some([settings, mysql].into_iter().chain(optional).collect()),
+            sources: Some(sources.into_iter().flatten().collect()),
         }),
         ..Volume::default()
     }

@@ -4,6 +4,7 @@ use maxwell_protocol::gtid::GtidSet;
 use mysql_common::binlog::events::GtidEvent;
 use mysql_common::proto::MySerialize;
 
+use super::rows::STREAM_BYTES;
 use super::*;
 use crate::binlog::rebuild::tests::event;
 
@@ -123,10 +124,7 @@ fn what_a_savepoint_undoes_is_not_shown() {
 
 #[test]
 fn what_is_sent_cannot_be_undone() {
-    let mut driver = Driver::new(
-        &Position { file: "f.1".into(), ..Position::default() },
-        Limits { held_bytes: 1 << 20, ..Limits::default() },
-    );
+    let mut driver = Driver::new(&Position { file: "f.1".into(), ..Position::default() }, Limits::default());
     driver.gtid(1).unwrap();
     driver.query("BEGIN");
     driver.query("SAVEPOINT a");
