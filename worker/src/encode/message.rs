@@ -88,9 +88,9 @@ pub struct TableEncoder {
     topics: [Arc<str>; 3],
     dead_letter_topic: Option<Arc<str>>,
     /// Names as they are printed, with the colon.
-    names: Vec<Vec<u8>>,
+    pub(super) names: Vec<Vec<u8>>,
     /// Columns that are printed: all but those excluded.
-    printed: Vec<usize>,
+    pub(super) printed: Vec<usize>,
     pub(super) head: Vec<u8>,
     /// What replaces the operation's name on copies of a table.
     pub(super) copied: Option<Copied>,
@@ -336,80 +336,6 @@ impl TableEncoder {
         out.push(b'}');
         Ok(())
     }
-
-    fn data(&self, out: &mut Vec<u8>, row: &Row<'_>) -> Result<(), EncodeError> {
-        out.extend_from_slice(b"\"data\":{");
-        let mut first = true;
-        for &at in &self.printed {
-            match row.shown(at) {
-                Field::Absent => {}
-                field => {
-                    self.member(out, &mut first, row.body, at, field)?;
-                }
-            }
-        }
-        out.push(b'}');
-        if row.operation == Operation::Update {
-            self.old(out, row)?;
-        }
-        Ok(())
-    }
-
-    /// Appends a column, unless it is null and those are left out; gives the start of its value.
-    fn member(
-        &self,
-        out: &mut Vec<u8>,
-        first: &mut bool,
-        body: &[u8],
-        at: usize,
-        field: Field,
-    ) -> Result<Option<usize>, EncodeError> {
-        let nulls = self.style.output.nulls;
-        if field == Field::Null && !nulls {
-            return Ok(None);
-        }
-        let start = out.len();
-        if !*first {
-            out.push(b',');
-        }
-        out.extend_from_slice(&self.names[at]);
-        let value_at = out.len();
-        self.value_or_null(out, body, at, field)?;
-        if !nulls && out[value_at..] == *b"null" && may_print_null(&self.table.columns[at].kind) {
-            out.truncate(start);
-            return Ok(None);
-        }
-        *first = false;
-        Ok(Some(value_at))
-    }
-
-    /// Columns of both images whose printed values differ.
-    fn old(&self, out: &mut Vec<u8>, row: &Row<'_>) -> Result<(), EncodeError> {
-        let start = out.len();
-        out.extend_from_slice(b",\"old\":{");
-        let mut first = true;
-        let mut now = Vec::new();
-        for &at in &self.printed {
-            let (Some(&was), Some(&is)) = (row.before.get(at), row.after.get(at)) else { continue };
-            if was == Field::Absent || is == Field::Absent || same(row.body, was, is) {
-                continue;
-            }
-            let rollback = (out.len(), first);
-            let Some(value_at) = self.member(out, &mut first, row.body, at, was)? else { continue };
-            now.clear();
-            self.value_or_null(&mut now, row.body, at, is)?;
-            if out[value_at..] == now[..] {
-                out.truncate(rollback.0);
-                first = rollback.1;
-            }
-        }
-        if first {
-            out.truncate(start);
-        } else {
-            out.push(b'}');
-        }
-        Ok(())
-    }
 }
 
 fn json(text: &str) -> Vec<u8> {
@@ -423,7 +349,7 @@ fn member_name(name: &str) -> Vec<u8> {
 }
 
 /// Whether a value that is not NULL may print as null, because the original has null for it. A JSON null is none.
-fn may_print_null(kind: &ColumnKind) -> bool {
+pub(super) fn may_print_null(kind: &ColumnKind) -> bool {
     matches!(
         kind,
         ColumnKind::Enum { .. }
@@ -438,15 +364,6 @@ fn fingerprint(table: &Table) -> u64 {
     let columns: Vec<_> = table.columns.iter().map(|column| (&column.name, &column.kind)).collect();
     let definition = format!("{:?}", (&table.database, &table.name, columns, &table.primary_key));
     xxh3_64(definition.as_bytes()) >> 11
-}
-
-fn same(body: &[u8], a: Field, b: Field) -> bool {
-    match (a, b) {
-        (Field::Value(from, to), Field::Value(other, end)) => {
-            body[from as usize..to as usize] == body[other as usize..end as usize]
-        }
-        (a, b) => a == b,
-    }
 }
 
 #[cfg(test)]

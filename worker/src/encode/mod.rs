@@ -1,10 +1,11 @@
 //! Rows to Maxwell's messages: from the event's bytes straight into the output buffer. Pure.
 //!
-//! `message` writes a row's key and JSON, `fields` what of that stands before the data, `value` a column's,
-//! `partition` and `key` decide the partition, `number`, `temporal`, `old_temporal`, `text`, `jsonb`, `geometry` and
+//! `message` writes a row's key and JSON, `fields` what stands before the data, `data` the data, `value` a column;
+//! `partition` and `key` decide the partition; `number`, `temporal`, `old_temporal`, `text`, `jsonb`, `geometry` and
 //! `native` are what values are made of. `style` holds how messages shall look, `names` spells names, `encrypt` encrypts.
 //! `ddl` writes changes of the schema.
 
+mod data;
 pub mod ddl;
 mod encrypt;
 mod fields;

@@ -193,6 +193,12 @@ impl Engine {
             opened_milliseconds = (begun.elapsed() - checked).as_millis() as u64,
             "streaming"
         );
+        if server.mariadb && self.settings.output.row_query {
+            tracing::warn!(
+                "MariaDB sends the statements behind rows only if the dump asks for them, and the client library cannot \
+                 ask: output.rowQuery prints no query"
+            );
+        }
         let tables =
             Tables::new(self.filters.clone(), self.style.clone(), side.clone(), follower, Handle::current())
                 .always(desk::requests(&self.settings.bootstrap));
