@@ -80,8 +80,8 @@ fn mistyped() -> Vec<Case> {
         one("a cluster on standard output", "--ha --zookeeper_hosts=z:1", &["producer", "zookeeper"]),
         one(
             "a property that would break the guarantee",
-            "--producer=kafka --kafka.bootstrap.servers=b:1 --kafka.enable.idempotence=false",
-            &["enable.idempotence", "delivery"],
+            "--producer=kafka --kafka.bootstrap.servers=b:1 --kafka.isolation.level=read_uncommitted",
+            &["isolation.level", "delivery"],
         ),
         one(
             "a file that is not there",

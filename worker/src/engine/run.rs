@@ -45,6 +45,8 @@ const QUEUED_BATCHES: usize = 16;
 const QUEUED_CHUNKS: usize = 8;
 /// How long MySQL may take to answer one question of a take-over.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How long it may take to find the first position: a whole binlog file may have to be read for it.
+const SEARCH: Duration = Duration::from_secs(600);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// How long the end of a run may wait for ZooKeeper or the dump's connection.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -73,9 +75,16 @@ struct Prepared {
 /// Gives up on a source that does not answer: a connection that leads nowhere would hold the shard for a quarter of an
 /// hour.
 async fn answered<T>(asked: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
-    match tokio::time::timeout(ANSWER, asked).await {
+    within(ANSWER, asked).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    asked: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    match tokio::time::timeout(limit, asked).await {
         Ok(answer) => answer,
-        Err(_) => Err(SourceError::Silent(ANSWER.as_secs()).into()),
+        Err(_) => Err(SourceError::Silent(limit.as_secs()).into()),
     }
 }
 
@@ -164,7 +173,7 @@ impl Engine {
             capture: taken.last.as_ref().and_then(|last| last.catalog),
             entries: std::mem::take(&mut taken.catalog),
         };
-        let (position, mut base, writer) = answered(self.resume(run, taken, &mut conn, &server)).await?;
+        let (position, mut base, writer) = self.resume(run, taken, &mut conn, &server).await?;
         let by = answered(async { Ok(check_position(&mut conn, &server, &position).await?) }).await?;
         let checked = begun.elapsed();
         let inside = position.inside.is_some();
@@ -281,7 +290,8 @@ impl Engine {
             tracing::error!("the position is lost and changes are missing: going on at the source's head");
             settings = MySql { start: Start::default(), ..settings };
         }
-        let position = first_position(conn, server, &settings).await?;
+        let found = async { Ok(first_position(conn, server, &settings).await?) };
+        let position = within(SEARCH, found).await?;
         let record = base.next(position.clone(), 0);
         run.progress.send_replace(Some(record.clone()));
         let writer = tokio::task::spawn_blocking(move || writer.commit(&record).map(|()| writer))
