@@ -93,7 +93,8 @@ async fn run(server: Server, plan: Plan, name: &str) -> anyhow::Result<Outcome> 
     if plan.minimal {
         writer.query_drop("SET SESSION binlog_row_image=MINIMAL").await?;
     }
-    let load = (plan.rows, plan.changes, plan.seed);
+    // With a minimal image a message of a moved row has its new key and what else was changed: no check could tell.
+    let load = (plan.rows, plan.changes, plan.seed, !plan.minimal);
     let changing = tokio::spawn(load::change(writer, name.to_owned(), load, Arc::clone(&stop)));
     let mut conn = admin(server).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;

@@ -201,6 +201,7 @@ async fn elsewhere(
 /// Copies a table through errors that may heal, until it is complete or refused.
 async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: String) -> String {
     let mut refusals = (0, Vec::new());
+    let mut careful = false;
     loop {
         let Some(task) = state.borrow().task(&id).cloned() else { return id };
         if refusals.1 != task.cursor {
@@ -208,7 +209,7 @@ async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: St
         }
         let (database, table) = (task.request.database.clone(), task.request.table.clone());
         tracing::info!(database, table, rows = task.rows, "copying the table");
-        let ended = copy(&shop, &task).await;
+        let ended = copy(&shop, &task, careful).await;
         match ended {
             Ok(Ended::Complete { rows }) => {
                 tracing::info!(database, table, rows, "the table is copied");
@@ -222,7 +223,7 @@ async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: St
             }
             Ok(Ended::Again) => {
                 tracing::debug!(database, table, "reading again from the cursor");
-                continue;
+                careful = true;
             }
             Err(CopyError::Closed) => return id,
             Err(error) => {
