@@ -1,11 +1,13 @@
 SHELL := /bin/bash
 # The build cache stays outside the checkout, so that a fresh clone does not build the world.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/maxwell-target
+# Another toolchain's.
+FUZZ_DIR := $(HOME)/.cache/maxwell-fuzz
 LAB := tests/lab/lab
 SERVERS := mysql57 mysql80 mysql97 mariadb zookeeper kafka
 say = @printf '\n=== %s (%s)\n' "$(1)" "$$(date +%T)"
 
-.PHONY: help test lint unit helm integration chaos bench audit generate images demo demo-down up down
+.PHONY: help test lint unit helm integration chaos bench audit fuzz generate images demo demo-down up down
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -43,6 +45,15 @@ generate: toolchain ## Everything that is generated: the API's YAML, the plain m
 audit: ## Licences, banned crates and sources of the dependencies
 	cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny --locked check licenses bans sources
+
+# Pure Rust without unsafe code: no sanitizer finds more than the panics and limits that are looked for.
+fuzz: toolchain ## A minute for each target of fuzz/, with the nightly toolchain
+	cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+	@cd fuzz && for target in fuzz_targets/*.rs; do \
+	  name=$$(basename "$$target" .rs); printf '\n=== fuzzing: %s (%s)\n' "$$name" "$$(date +%T)"; \
+	  mkdir -p "$(FUZZ_DIR)/corpus/$$name" && CARGO_TARGET_DIR=$(FUZZ_DIR) cargo +nightly fuzz run --sanitizer none "$$name" \
+	    "$(FUZZ_DIR)/corpus/$$name" -- -max_total_time=60 -rss_limit_mb=512 -verbosity=0 -print_final_stats=1 || exit; \
+	done
 
 images: toolchain ## The released binaries as images (see deploy/docker/build)
 	cargo build --locked --release -p maxwell-worker -p maxwell-operator

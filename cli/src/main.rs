@@ -21,7 +21,7 @@ enum Command {
     /// Prints the MaxwellCluster and the Secret that do what a config.properties of Maxwell's daemon says.
     ///
     /// What has no equivalent, or needs a hand, stands in comments above them. The Secret holds the password from the
-    /// file.
+    /// file; with encrypt there is one for the key, too.
     Convert {
         /// Maxwell's config.properties.
         file: PathBuf,

@@ -6,7 +6,7 @@ mod print;
 use anyhow::Context;
 use maxwell_crds::v1alpha1::MaxwellClusterSpec;
 use maxwell_protocol::options::{Draft, Http, OptionError, Options, Place, properties};
-use maxwell_protocol::settings::{Kafka, Producer, Settings, Start, StartFrom};
+use maxwell_protocol::settings::{EncryptionMode, Kafka, Producer, Settings, Start, StartFrom};
 use serde_json::{Value, json};
 
 use notes::Notes;
@@ -32,14 +32,33 @@ pub(crate) fn convert(text: &str, wishes: &Wishes) -> anyhow::Result<String> {
     let options = read(text, &mut notes);
     let client_id = options.settings.mysql.start.client_id.as_deref();
     let name = wishes.name.clone().unwrap_or_else(|| name(client_id.unwrap_or("maxwell")));
-    let secret = format!("{name}-mysql");
-    let spec = spec(&options, wishes, &secret, &mut notes);
+    let secrets = secrets(&name, &options.settings);
+    let spec = spec(&options, wishes, &secrets, &mut notes);
     let spec: MaxwellClusterSpec = serde_json::from_value(spec).context("the resource's spec")?;
     notes.on_settings(&options.settings);
-    print::print(
-        &print::Documents { name: &name, wishes, spec: &spec, secret: &secret, options: &options },
-        &notes,
-    )
+    print::print(&print::Documents { name: &name, wishes, spec: &spec, secrets: &secrets }, &notes)
+}
+
+/// A Secret that the resource refers to.
+pub(crate) struct SecretDocument {
+    name: String,
+    /// Keys and values.
+    data: Vec<(&'static str, String)>,
+}
+
+/// MySQL's credentials, and the key of encryption if there is one.
+fn secrets(name: &str, settings: &Settings) -> Vec<SecretDocument> {
+    let (user, password) = (settings.mysql.user.clone(), settings.mysql.password.0.clone());
+    let mut secrets = vec![SecretDocument {
+        name: format!("{name}-mysql"),
+        data: vec![("username", user), ("password", password)],
+    }];
+    let encryption = &settings.output.encryption;
+    if encryption.mode != EncryptionMode::None {
+        let data = vec![("key", encryption.key.0.clone())];
+        secrets.push(SecretDocument { name: format!("{name}-encryption"), data });
+    }
+    secrets
 }
 
 /// Everything that the file says; what is refused becomes a note.
@@ -75,7 +94,7 @@ fn name(text: &str) -> String {
 }
 
 /// The settings as the resource spells them. What the resource does not know is left out by its types.
-fn spec(options: &Options, wishes: &Wishes, secret: &str, notes: &mut Notes) -> Value {
+fn spec(options: &Options, wishes: &Wishes, secrets: &[SecretDocument], notes: &mut Notes) -> Value {
     let settings = &options.settings;
     let mut spec = json!({
         "mysql": settings.mysql,
@@ -86,7 +105,11 @@ fn spec(options: &Options, wishes: &Wishes, secret: &str, notes: &mut Notes) -> 
         "output": settings.output,
         "logging": settings.logging,
     });
-    spec["mysql"]["credentialsSecretRef"] = json!({"name": secret});
+    let reference = |secret: &SecretDocument| json!({"name": secret.name});
+    spec["mysql"]["credentialsSecretRef"] = secrets.first().map_or(Value::Null, reference);
+    if let Some(secret) = secrets.get(1) {
+        spec["output"]["encryption"]["keySecretRef"] = reference(secret);
+    }
     spec["mysql"]["start"] = json!(start(&settings.mysql.start, notes));
     if settings.port >= 1024 && settings.port != 9091 {
         spec["monitoring"] = json!({"port": settings.port});
@@ -159,6 +182,7 @@ fn environment(http: &Http) -> Option<Vec<Value>> {
     let pairs = [
         ("MAXWELL_HTTP_PATH_PREFIX", Some(http.path_prefix.clone()).filter(|it| *it != default.path_prefix)),
         ("MAXWELL_HTTP_DIAGNOSTIC", http.diagnostic.then(|| "true".to_owned())),
+        ("MAXWELL_HTTP_CONFIG", http.config.then(|| "true".to_owned())),
         (
             "MAXWELL_METRICS_PREFIX",
             Some(http.metrics_prefix.clone()).filter(|it| *it != default.metrics_prefix),

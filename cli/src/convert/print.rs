@@ -1,20 +1,20 @@
 //! The documents as YAML: without what is the default anyway, with the notes above them.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 use maxwell_crds::v1alpha1::MaxwellClusterSpec;
-use maxwell_protocol::options::Options;
 use serde_json::{Map, Value, json};
 
-use super::Wishes;
 use super::notes::Notes;
+use super::{SecretDocument, Wishes};
 
 /// What is printed.
 pub(super) struct Documents<'a> {
     pub(super) name: &'a str,
     pub(super) wishes: &'a Wishes,
     pub(super) spec: &'a MaxwellClusterSpec,
-    pub(super) secret: &'a str,
-    pub(super) options: &'a Options,
+    pub(super) secrets: &'a [SecretDocument],
 }
 
 pub(super) fn print(documents: &Documents<'_>, notes: &Notes) -> anyhow::Result<String> {
@@ -25,22 +25,24 @@ pub(super) fn print(documents: &Documents<'_>, notes: &Notes) -> anyhow::Result<
         }
         text.push_str(&format!("#   {note}\n"));
     }
-    let mysql = &documents.options.settings.mysql;
-    let secret = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": metadata(documents.secret, documents.wishes),
-        "type": "Opaque",
-        "stringData": {"username": mysql.user, "password": mysql.password.0},
-    });
+    for secret in documents.secrets {
+        let data: BTreeMap<_, _> = secret.data.iter().cloned().collect();
+        let secret = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": metadata(&secret.name, documents.wishes),
+            "type": "Opaque",
+            "stringData": data,
+        });
+        text.push_str(&serde_yaml::to_string(&secret).context("a Secret")?);
+        text.push_str("---\n");
+    }
     let cluster = json!({
         "apiVersion": "maxwell-cdc.io/v1alpha1",
         "kind": "MaxwellCluster",
         "metadata": metadata(documents.name, documents.wishes),
         "spec": concise(documents.spec)?,
     });
-    text.push_str(&serde_yaml::to_string(&secret).context("the Secret")?);
-    text.push_str("---\n");
     text.push_str(&serde_yaml::to_string(&cluster).context("the resource")?);
     Ok(text)
 }

@@ -8,7 +8,7 @@ use super::*;
 fn converted(text: &str, wishes: &Wishes) -> (String, String, MaxwellCluster) {
     let all = convert(text, wishes).unwrap();
     let comments: String = all.lines().filter(|line| line.starts_with('#')).collect::<Vec<_>>().join("\n");
-    let (secret, cluster) = all.split_once("\n---\n").unwrap();
+    let (secret, cluster) = all.rsplit_once("\n---\n").unwrap();
     let cluster: MaxwellCluster = serde_yaml::from_str(cluster).unwrap();
     cluster.validate_cel().unwrap();
     (comments, secret.to_owned(), cluster)
@@ -76,7 +76,8 @@ spec:
 fn what_needs_a_hand_is_said_and_secrets_are_not() {
     let text = "producer=redis\nredis_host=r\njavascript=f.js\nkafka.sasl.password=hush\nkafka.sasl.username=u\n\
                 kafka.bootstrap.servers=k:1\nssl=VERIFY_CA\ngtid_mode=true\nhttp_port=80\nhttp_path_prefix=/x\n\
-                nonsense=1\ninit_position=b.000001:4\nschema_database=m\npassword=hush\n";
+                nonsense=1\ninit_position=b.000001:4\nschema_database=m\npassword=hush\n\
+                encrypt=data\nsecret_key=aaaaaaaaaaaaaaaa\n";
     let wishes = Wishes { zookeeper: vec!["z:1".into()], name: Some("orders".into()), ..Wishes::default() };
     let (comments, secret, cluster) = converted(text, &wishes);
     for said in [
@@ -95,6 +96,8 @@ fn what_needs_a_hand_is_said_and_secrets_are_not() {
     let spec = &cluster.spec;
     assert_eq!((spec.mysql.tls.mode, spec.mysql.gtid), (TlsMode::VerifyCa, GtidUse::On));
     assert_eq!((spec.mysql.start.from, spec.mysql.start.database.as_deref()), (StartFrom::Position, None));
+    assert_eq!(spec.output.encryption.key_secret_ref.as_ref().unwrap().name, "orders-encryption");
+    assert!(secret.contains("key: aaaaaaaaaaaaaaaa"));
     assert_eq!(spec.kafka.properties.keys().collect::<Vec<_>>(), ["sasl.username"]);
     let pod = &spec.pod_template.as_ref().unwrap().0["spec"]["containers"][0]["env"][0];
     assert_eq!((&pod["name"], &pod["value"]), (&json!("MAXWELL_HTTP_PATH_PREFIX"), &json!("/x")));

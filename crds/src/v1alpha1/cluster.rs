@@ -2,13 +2,13 @@
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::{CustomResource, KubeSchema};
-use maxwell_protocol::settings::{Failover, Logging, Output};
+use maxwell_protocol::settings::{Failover, Logging};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use super::{
-    DeletionPolicy, ImagePullPolicy, KafkaSpec, MaxwellClusterStatus, MonitoringSpec, MySqlSpec,
+    DeletionPolicy, ImagePullPolicy, KafkaSpec, MaxwellClusterStatus, MonitoringSpec, MySqlSpec, OutputSpec,
     PodDisruptionBudgetSpec, PodTemplate, SecretRef, ZooKeeperSpec,
 };
 
@@ -75,7 +75,12 @@ use super::{
 #[x_kube(
     validation = Rule::new("self.replicas >= 2 || self.unsafe.singleReplica").message(
         "replicas: one replica has nobody to take over; ask for 2 or more, or set unsafe.singleReplica"
-    ).field_path(".replicas")
+    ).field_path(".replicas"),
+    validation = Rule::new(
+        "!self.output.ddl || has(self.kafka.ddlTopic) || !self.kafka.topic.contains('%{')"
+    ).message(
+        "output.ddl needs kafka.ddlTopic while kafka.topic holds placeholders: a schema change has no topic of its own"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MaxwellClusterSpec {
@@ -106,6 +111,8 @@ pub struct MaxwellClusterSpec {
     #[x_kube(
         validation = Rule::new("self.partitionBy != 'Columns' || self.partitionColumns.size() > 0")
             .message("partitionBy: Columns needs at least one of partitionColumns"),
+        validation = Rule::new("self.partitionBy != 'Columns' || self.partitionByFallback != 'Columns'")
+            .message("partitionByFallback: Columns is what it stands in for; choose another"),
         validation = Rule::new(
             "self.transactionTimeoutSeconds * 1000 >= self.commit.intervalMilliseconds * 5"
         )
@@ -140,7 +147,11 @@ pub struct MaxwellClusterSpec {
     pub filter: String,
     /// What a message contains: Maxwell's output_* options with the same defaults.
     #[serde(default)]
-    pub output: Output,
+    #[x_kube(
+        validation = Rule::new("self.encryption.mode == 'None' || has(self.encryption.keySecretRef)")
+            .message("encryption.mode needs encryption.keySecretRef: a Secret with the key named key")
+    )]
+    pub output: OutputSpec,
     /// Compute resources of a worker.
     #[serde(default = "defaults::resources")]
     pub resources: ResourceRequirements,

@@ -23,6 +23,15 @@ pub struct KafkaSpec {
     #[serde(default = "defaults::topic")]
     #[schemars(length(min = 1, max = 249))]
     pub topic: String,
+    /// Topic of schema changes, with output.ddl. Default: topic, which then may hold no placeholders
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 249))]
+    pub ddl_topic: Option<String>,
+    /// Topic that tells of rows too large for theirs; %{database} and %{table} are replaced. Without it such a row
+    /// stops the shard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 249))]
+    pub dead_letter_topic: Option<String>,
     /// The compacted topic of the positions, made by the workers. Default: the resource's name and .positions
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 249))]
@@ -34,6 +43,9 @@ pub struct KafkaSpec {
     #[serde(default)]
     #[schemars(length(max = 32), inner(length(min = 1, max = 64)))]
     pub partition_columns: Vec<String>,
+    /// What decides instead where partitionColumns hold nothing.
+    #[serde(default)]
+    pub partition_by_fallback: PartitionBy,
     /// Hash from that to the partition: Default is Java's hashCode.
     #[serde(default)]
     pub partition_hash: PartitionHash,

@@ -6,6 +6,7 @@ mod defaults;
 mod kafka;
 #[expect(unreachable_pub, reason = "KubeSchema puts a copy of the struct into a function")]
 mod mysql;
+mod output;
 #[expect(unreachable_pub, reason = "KubeSchema puts a copy of the struct into a function")]
 mod status;
 mod workload;
@@ -17,6 +18,7 @@ mod tests;
 pub use cluster::{MaxwellCluster, MaxwellClusterSpec, Mode, State, UnsafeSpec};
 pub use kafka::KafkaSpec;
 pub use mysql::{MySqlSpec, SecretRef};
+pub use output::{EncryptionSpec, OutputSpec};
 pub use status::*;
 pub use workload::{DeletionPolicy, ImagePullPolicy, MonitoringSpec, PodDisruptionBudgetSpec, PodTemplate};
 pub use zookeeper::ZooKeeperSpec;

@@ -69,6 +69,8 @@ fn what_is_accepted() {
         with(start, json!({"from": "Timestamp", "time": "2026-09-01T10:00:00Z"})),
         with(start, json!({"from": "Maxwell", "clientId": "maxwell_1"})),
         with("replicas", json!(5)),
+        with("output/encryption", json!({"mode": "All", "keySecretRef": {"name": "enc"}})),
+        with("output", json!({"ddl": true})),
         with("unsafe", json!({"singleReplica": true})),
         with("failover", json!({"heartbeatIntervalMilliseconds": 1000, "sessionTimeoutMilliseconds": 2000})),
         with("kafka/partitionBy", json!("Columns"))
@@ -95,6 +97,18 @@ fn what_is_refused_and_why() {
         (with(start, json!({"clientId": "maxwell_1"})), "belong to from: Maxwell"),
         (with("failover", json!({"sessionTimeoutMilliseconds": 9999})), "two heartbeatIntervalMilliseconds"),
         (with("kafka/partitionBy", json!("Columns")), "partitionColumns"),
+        (
+            with("kafka/partitionBy", json!("Columns")).pipe(|m| {
+                m["spec"]["kafka"]["partitionColumns"] = json!(["id"]);
+                m["spec"]["kafka"]["partitionByFallback"] = json!("Columns");
+            }),
+            "choose another",
+        ),
+        (with("output/encryption", json!({"mode": "Data"})), "keySecretRef"),
+        (
+            with("output", json!({"ddl": true})).pipe(|m| m["spec"]["kafka"]["topic"] = json!("%{table}")),
+            "ddlTopic",
+        ),
         (with("kafka/commit", json!({"intervalMilliseconds": 6001})), "five times"),
         (with("monitoring", json!({"port": 9091})), "9091"),
     ] {

@@ -8,6 +8,9 @@ use super::status::Problem;
 /// The keys that a Secret with credentials has.
 pub(super) const KEYS: [&str; 2] = ["username", "password"];
 
+/// The key that a Secret with a key for encryption has.
+pub(super) const ENCRYPTION: &str = "key";
+
 /// A user name and a password. Without `Debug`, so that it cannot reach a log.
 pub(super) struct Credentials {
     pub(super) username: String,
@@ -44,6 +47,24 @@ pub(super) fn credentials(
     };
     let [username, password] = KEYS;
     Ok(Credentials { username: text(username)?, password: text(password)? })
+}
+
+/// The key for encryption in Secret `name`; else what is wrong and the command that mends it.
+pub(super) fn encryption_key(secrets: &Secrets, namespace: &str, name: &str) -> Result<String, Problem> {
+    let key = secrets.get(name).and_then(Option::as_ref).and_then(|data| text(data, ENCRYPTION));
+    let found = match &key {
+        Some(key) if matches!(key.len(), 16 | 24 | 32) => return Ok(key.clone()),
+        Some(key) => format!("holds a key of {} bytes, AES takes 16, 24 or 32", key.len()),
+        None => format!("does not exist, or has no key '{ENCRYPTION}' with text in it"),
+    };
+    Err(Problem {
+        condition: ConditionType::ConfigValid,
+        reason: "SecretIncomplete",
+        message: format!(
+            "spec.output.encryption.keySecretRef.name: Secret '{name}' {found}; make it with: kubectl -n {namespace} \
+             create secret generic {name} --from-literal={ENCRYPTION}=<32 characters>"
+        ),
+    })
 }
 
 /// As the workers read it: without the line's end that an editor leaves.

@@ -55,6 +55,7 @@ pub fn secret_names(spec: &MaxwellClusterSpec) -> impl Iterator<Item = &str> {
         .chain(zookeeper)
         .chain(&tls.ca_secret_ref)
         .chain(&tls.client_certificate_secret_ref)
+        .chain(&spec.output.encryption.key_secret_ref)
         .map(|reference| reference.name.as_str())
 }
 

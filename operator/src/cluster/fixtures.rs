@@ -16,6 +16,11 @@ pub(super) fn secret(pairs: &[(&str, &str)]) -> Option<SecretData> {
     Some(SecretData(pairs.iter().map(|(key, text)| ((*key).to_owned(), value(text))).collect()))
 }
 
+/// A Secret with a key for encryption.
+pub(super) fn encryption(key: &str) -> Option<SecretData> {
+    secret(&[("key", key)])
+}
+
 /// The Secrets that the manifests refer to.
 pub(super) fn secrets() -> Secrets {
     [
@@ -23,6 +28,7 @@ pub(super) fn secrets() -> Secrets {
         ("orders-zookeeper".to_owned(), credentials("zk", "zk-s3cret")),
         ("mysql-ca".to_owned(), secret(&[("ca.crt", "PEM")])),
         ("maxwell-mysql".to_owned(), secret(&[("tls.crt", "PEM"), ("tls.key", "PEM")])),
+        ("orders-encryption".to_owned(), encryption("0123456789abcdef\n")),
     ]
     .into()
 }

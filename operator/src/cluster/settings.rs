@@ -1,7 +1,9 @@
 //! From the resource's spec to the worker's settings: the document that the workers mount. Pure.
 
 use maxwell_crds::v1alpha1::MaxwellClusterSpec;
-use maxwell_protocol::settings::{Kafka, MySql, MySqlTls, Producer, Secret, Settings, ZooKeeper};
+use maxwell_protocol::settings::{
+    Encryption, Kafka, MySql, MySqlTls, Output, Producer, Secret, Settings, ZooKeeper,
+};
 use maxwell_protocol::tree::Tree;
 
 /// Where the worker finds what is mounted.
@@ -22,6 +24,9 @@ pub(super) const CA: &str = "ca.crt";
 pub(super) const CERTIFICATE: &str = "tls.crt";
 pub(super) const KEY: &str = "tls.key";
 
+/// Where the key for encryption is, below [`DIRECTORY`].
+pub(super) const ENCRYPTION_KEY: &str = "credentials/encryption";
+
 /// The cluster's root node.
 pub(super) fn root(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -> String {
     spec.zookeeper.root.clone().unwrap_or_else(|| Tree::default_root(namespace, name))
@@ -37,7 +42,7 @@ pub(super) fn settings(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -
         zookeeper: Some(zookeeper(namespace, name, spec)),
         failover: spec.failover.clone(),
         filter: spec.filter.clone(),
-        output: spec.output.clone(),
+        output: output(spec),
         bootstrap: Default::default(),
         port: spec.monitoring.port,
         logging: spec.logging.clone(),
@@ -75,9 +80,12 @@ fn kafka(name: &str, spec: &MaxwellClusterSpec) -> Kafka {
     Kafka {
         brokers: kafka.brokers.clone(),
         topic: kafka.topic.clone(),
+        ddl_topic: kafka.ddl_topic.clone(),
+        dead_letter_topic: kafka.dead_letter_topic.clone(),
         position_topic: Some(kafka.position_topic.clone().unwrap_or_else(|| format!("{name}.positions"))),
         partition_by: kafka.partition_by,
         partition_columns: kafka.partition_columns.clone(),
+        partition_by_fallback: kafka.partition_by_fallback,
         partition_hash: kafka.partition_hash,
         key_format: kafka.key_format,
         delivery: kafka.delivery,
@@ -85,6 +93,36 @@ fn kafka(name: &str, spec: &MaxwellClusterSpec) -> Kafka {
         transaction_timeout_seconds: kafka.transaction_timeout_seconds,
         compression: kafka.compression,
         properties: kafka.properties.clone(),
+    }
+}
+
+fn output(spec: &MaxwellClusterSpec) -> Output {
+    let output = &spec.output;
+    let keyed = output.encryption.key_secret_ref.is_some();
+    Output {
+        commit_info: output.commit_info,
+        xoffset: output.xoffset,
+        nulls: output.nulls,
+        ddl: output.ddl,
+        binlog_position: output.binlog_position,
+        gtid: output.gtid,
+        server_id: output.server_id,
+        thread_id: output.thread_id,
+        schema_id: output.schema_id,
+        row_query: output.row_query,
+        row_query_max_length: output.row_query_max_length,
+        primary_keys: output.primary_keys,
+        primary_key_columns: output.primary_key_columns,
+        push_timestamp: output.push_timestamp,
+        null_zero_dates: output.null_zero_dates,
+        exclude_columns: output.exclude_columns.clone(),
+        naming_strategy: output.naming_strategy,
+        compatibility: output.compatibility,
+        encryption: Encryption {
+            mode: output.encryption.mode,
+            key: Secret::default(),
+            key_directory: keyed.then(|| format!("{DIRECTORY}/{ENCRYPTION_KEY}")),
+        },
     }
 }
 

@@ -8,7 +8,7 @@ use kube::{Resource, ResourceExt};
 use maxwell_crds::v1alpha1::{ConditionType, MaxwellCluster, State};
 use uuid::Uuid;
 
-use super::credentials::{Credentials, credentials};
+use super::credentials::{Credentials, credentials, encryption_key};
 use super::fetch::Secrets;
 use super::observe::Target;
 use super::settings;
@@ -53,6 +53,8 @@ pub struct Validated {
     pub mysql_certificate_secret: Option<String>,
     /// The Secret with ZooKeeper's credentials.
     pub zookeeper_secret: Option<String>,
+    /// The Secret with the key for encryption.
+    pub encryption_secret: Option<String>,
 }
 
 /// What validation says.
@@ -174,7 +176,13 @@ fn assemble(
             .credentials_secret_ref
             .as_ref()
             .map(|reference| reference.name.clone()),
+        encryption_secret: encryption_secret(cluster).map(str::to_owned),
     }
+}
+
+/// The Secret with the key for encryption, if it is used.
+fn encryption_secret(cluster: &MaxwellCluster) -> Option<&str> {
+    cluster.spec.output.encryption.key_secret_ref.as_ref().map(|reference| reference.name.as_str())
 }
 
 fn zookeeper_credentials(
@@ -229,16 +237,19 @@ fn digest(cluster: &MaxwellCluster, secrets: &Secrets, document: &str) -> Result
     let name = &cluster.spec.mysql.credentials_secret_ref.name;
     let mysql = credentials(secrets, &namespace, name, "mysql.credentialsSecretRef.name");
     let zookeeper = zookeeper_credentials(cluster, secrets);
+    let key = encryption_secret(cluster).map(|name| encryption_key(secrets, &namespace, name)).transpose();
     let missing = missing_certificates(cluster, secrets);
-    let (mysql, zookeeper) = match (mysql, zookeeper) {
-        (Ok(mysql), Ok(zookeeper)) if missing.is_empty() => (mysql, zookeeper),
-        (mysql, zookeeper) => {
-            return Err(mysql.err().into_iter().chain(zookeeper.err()).chain(missing).collect());
+    let (mysql, zookeeper, key) = match (mysql, zookeeper, key) {
+        (Ok(mysql), Ok(zookeeper), Ok(key)) if missing.is_empty() => (mysql, zookeeper, key),
+        (mysql, zookeeper, key) => {
+            let wrong = mysql.err().into_iter().chain(zookeeper.err()).chain(key.err());
+            return Err(wrong.chain(missing).collect());
         }
     };
     let parts = std::iter::once(&mysql)
         .chain(&zookeeper)
         .flat_map(|credentials| [credentials.username.as_str(), credentials.password.as_str()])
+        .chain(key.as_deref())
         .chain([document]);
     let mut digested = Vec::new();
     for part in parts {

@@ -24,7 +24,6 @@ const NOTICES: &[(&str, &str)] = &[
     ("schema_jdbc_options", "tables are described by the server that is read"),
     ("kafka_version", "one client serves every broker"),
     ("producer_ack_timeout", "an unanswered Kafka transaction ends by itself; see transactionTimeoutSeconds"),
-    ("http_config", "the filter is changed in the settings"),
     ("http_diagnostic_timeout", "/diagnostic tells what is known and waits for nothing"),
     ("metrics_type", METRICS),
     ("metrics_slf4j_interval", METRICS),
@@ -40,7 +39,6 @@ const NOTICES: &[(&str, &str)] = &[
 /// Those, and refused ones, that are true or false and may stand without a value.
 const FLAGS: &[&str] = &[
     "daemon",
-    "http_config",
     "ignore_missing_schema",
     "ignore_producer_error",
     "master_recovery",

@@ -1,7 +1,7 @@
 //! The one table of options: name, kind, help and effect.
 
 use crate::settings::{
-    EncryptionMode, KeyFormat, NamingStrategy, PartitionBy, PartitionHash, Producer, Secret,
+    Compatibility, EncryptionMode, KeyFormat, NamingStrategy, PartitionBy, PartitionHash, Producer, Secret,
 };
 
 use super::{
@@ -146,6 +146,19 @@ const OUTPUT: &[Entry] = &[
     option("output_null_zerodates", "", "NULL for zero dates", |d, v| {
         flag(&mut d.settings.output.null_zero_dates, v)
     }),
+    option(
+        "output_compatibility",
+        "HOW",
+        "Corrected, or Maxwell: its wrong values too (Corrected)",
+        |d, v| {
+            d.settings.output.compatibility = match v.to_lowercase().as_str() {
+                "corrected" => Compatibility::Corrected,
+                "maxwell" => Compatibility::Maxwell,
+                _ => return Err("is neither Corrected nor Maxwell".into()),
+            };
+            Ok(())
+        },
+    ),
     option("exclude_columns", "NAME,…", "columns left out of data and old; /expressions/ too", |d, v| {
         d.settings.output.exclude_columns = list(v);
         Ok(())

@@ -158,12 +158,12 @@ mod tests {
             change(&mut seen);
             check(&table, &seen)
         };
-        assert_eq!(with(&|seen| drop(seen.remove(5))).lost, 1);
+        assert_eq!(with(&|seen| _ = seen.remove(5)).lost, 1);
         assert_eq!(with(&|seen| seen[5].kind = Kind::Changed).lost, 1);
-        assert_eq!(with(&|seen| drop(seen.remove(4))).left_over, 1);
+        assert_eq!(with(&|seen| _ = seen.remove(4)).left_over, 1);
         assert_eq!(with(&|seen| seen.push(event(Kind::Copied, 1, 5))).repeated, 1);
         assert_eq!(with(&|seen| seen.push(event(Kind::Written, 1, 5))).repeated, 1);
         assert_eq!(with(&|seen| seen.swap(1, 2)).out_of_order, 1);
-        assert_eq!(with(&|seen| drop(seen.pop())).torn, 1);
+        assert_eq!(with(&|seen| _ = seen.pop()).torn, 1);
     }
 }

@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 /// The values that numbered placeholders have, per placeholder with its number.
 pub type Bound = BTreeMap<String, String>;
 
+/// Gives how many bytes at a text's beginning are of a form; 0 if none.
+type Form = fn(&str) -> usize;
+
 /// The forms, the longest name first where one begins another.
-const FORMS: [(&str, fn(&str) -> usize); 11] = [
+const FORMS: [(&str, Form); 11] = [
     ("$push", push),
     ("$pos", position),
     ("$gtid", gtid),

@@ -89,9 +89,7 @@ pub(super) fn common() -> Vec<Kind> {
     let of_set = Value::Of(vec!["0", "1", "9223372036854775808", "18446744073709551615", "4294967296"]);
     kinds.push(kind(format!("SET({})", set.join(",")), TEXT, Form::Set, of_set));
     kinds.push(kind("JSON", CHARACTERS, Form::Json, Value::Json));
-    for name in ["GEOMETRY"] {
-        kinds.push(kind(name, "ST_AsText({})", Form::Geometry, Value::Geometry));
-    }
+    kinds.push(kind("GEOMETRY", "ST_AsText({})", Form::Geometry, Value::Geometry));
     let points = vec!["POINT(1.5,-2)", "ST_GeomFromText('POINT(1e20 1e-7)')"];
     kinds.push(kind("POINT", "ST_AsText({})", Form::Geometry, Value::Of(points)));
     kinds

@@ -83,6 +83,7 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::ZlibEncoder;
+    use proptest::prelude::*;
 
     use super::super::rebuild::tests::event;
     use super::*;
@@ -123,6 +124,13 @@ mod tests {
             let mut lying = whole.clone();
             lying[QUERY_HEAD.len() + 1..QUERY_HEAD.len() + 3].copy_from_slice(&length);
             assert!(plain(event(165, &lying)).is_err(), "{length:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(kind in 165u8..172, bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = plain(event(kind, &bytes));
         }
     }
 }

@@ -32,7 +32,8 @@ impl Place {
         }
         let mut end = (self.offset & !0xffff_ffff) | u64::from(header.log_pos());
         if end < self.offset {
-            end += 1 << 32;
+            // Saturated only by a ROTATE event whose offset is damaged.
+            end = end.saturating_add(1 << 32);
         }
         let before = std::mem::replace(&mut self.offset, end);
         // An inflated event says a size that it has not got in the file; it starts where the last one ended.

@@ -73,13 +73,15 @@ impl<'a> RowCursor<'a> {
     pub fn next(&mut self, before: &mut Image, after: &mut Image) -> Result<(), BinlogError> {
         before.clear();
         after.clear();
+        let start = self.at;
         if self.operation != Operation::Insert {
             self.at = image(self.body, self.at, self.table, self.before, before)?;
         }
         if self.operation != Operation::Delete {
             self.at = image(self.body, self.at, self.table, self.after, after)?;
         }
-        Ok(())
+        // Bytes that no column takes: there would be rows without end.
+        if self.at == start { Err(DAMAGED) } else { Ok(()) }
     }
 }
 
@@ -241,6 +243,15 @@ mod tests {
         assert_eq!(before, [Field::Value(14, 18), Field::Value(19, 21)]);
         assert_eq!(after, [Field::Value(22, 26), Field::Null]);
         assert!(!cursor.has_next());
+    }
+
+    #[test]
+    fn bytes_of_no_column_are_an_error() {
+        let table = table();
+        let body = [1, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0, 7];
+        let mut cursor = RowCursor::new(&body, true, Operation::Insert, &table).unwrap();
+        assert!(cursor.has_next());
+        assert!(cursor.next(&mut Image::new(), &mut Image::new()).is_err());
     }
 
     #[test]

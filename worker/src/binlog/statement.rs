@@ -203,6 +203,8 @@ pub fn savepoint(text: &str) -> Option<Savepoint> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -263,5 +265,12 @@ mod tests {
         assert_eq!(savepoint("SAVEPOINT `S p`"), Some(Savepoint::Set("s p".into())));
         assert_eq!(savepoint("ROLLBACK WORK TO SAVEPOINT a"), Some(Savepoint::RollbackTo("a".into())));
         assert_eq!(savepoint("release savepoint a"), Some(Savepoint::Release("a".into())));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(text in "(insert|delete|update|rollback|savepoint|/\\*!?|`|'|,|\\PC| ){0,12}") {
+            let _ = (statement(&text), changed_table(&text, "d"), savepoint(&text), makes_rows(&text));
+        }
     }
 }

@@ -123,9 +123,15 @@ pub enum NativeForm {
     Inet6,
 }
 
-/// Whether the TABLE_MAP alone describes the table (`binlog_row_metadata=FULL`).
-pub fn is_self_describing(map: &TableMapEvent<'_>) -> bool {
+/// Whether the TABLE_MAP alone describes the table (`binlog_row_metadata=FULL`). It does not where a YEAR may have a
+/// sign or none (`year_has_sign` is false): 8.0.15 writes none, 8.0.29 does, and nothing in the event tells which.
+pub fn is_self_describing(map: &TableMapEvent<'_>, year_has_sign: bool) -> bool {
+    let ambiguous = || {
+        let year = ColumnType::MYSQL_TYPE_YEAR;
+        wire::columns(map).is_ok_and(|wires| wires.iter().any(|wire| wire.kind == year))
+    };
     map.iter_optional_meta().any(|field| matches!(field, Ok(OptionalMetadataField::ColumnName(_))))
+        && (year_has_sign || !ambiguous())
 }
 
 /// What of MariaDB's columns the type codes and metadata do not tell.
@@ -175,10 +181,8 @@ pub fn from_full(
             _ => Vec::new(),
         };
         let described = catalog.and_then(|table| table.columns.iter().find(|column| column.name == name));
-        let beyond = match described {
-            Some(column) => Beyond::of(column),
-            None => Beyond { fsp: (!mariadb).then_some(0), ..Beyond::default() },
-        };
+        let unknown = Beyond { fsp: (!mariadb).then_some(0), ..Beyond::default() };
+        let beyond = described.map_or(unknown, Beyond::of);
         let mut kind =
             kind(&wire, unsigned, charset, values, &beyond).map_err(|what| named(map, &name, what))?;
         if mariadb && described.is_none() && is_hidden(&name, &wire, catalog.is_some()) {
@@ -186,16 +190,23 @@ pub fn from_full(
         }
         columns.push(Column { name, kind });
     }
-    let key: Result<Vec<usize>, _> =
-        meta.iter_primary_key().map(|index| index.map(|index| index as usize)).collect();
-    let mut primary_key = key.map_err(damaged)?;
-    if primary_key.iter().any(|&index| index >= columns.len()) {
-        return Err(BinlogError::Damaged("TABLE_MAP"));
-    }
-    // MariaDB: the end of a row's life is part of the key of a table with system versioning.
-    primary_key.retain(|&index| !matches!(columns[index].kind, ColumnKind::Hidden(_)));
+    let primary_key = primary_key(&meta, &columns)?;
     let (database, name) = (map.database_name().into_owned(), map.table_name().into_owned());
     Ok(Table { database, name, columns, primary_key })
+}
+
+/// The key as full metadata have it. In MariaDB the end of a row's life is part of the key of a table with system
+/// versioning; nobody sees it, and it is left out.
+fn primary_key(meta: &OptionalMetaExtractor<'_>, columns: &[Column]) -> Result<Vec<usize>, BinlogError> {
+    let damaged = || BinlogError::Damaged("TABLE_MAP");
+    let mut key = Vec::new();
+    for index in meta.iter_primary_key() {
+        let index = index.map_err(|_| damaged())? as usize;
+        if !matches!(columns.get(index).ok_or_else(damaged)?.kind, ColumnKind::Hidden(_)) {
+            key.push(index);
+        }
+    }
+    Ok(key)
 }
 
 /// Whether a column that the catalog does not know is one that MariaDB added by itself.
@@ -208,7 +219,7 @@ fn is_hidden(name: &str, wire: &Wire, catalogued: bool) -> bool {
 pub fn from_catalog(map: &TableMapEvent<'_>, catalog: &CatalogTable) -> Result<Option<Table>, BinlogError> {
     let wires = wire::columns(map)?;
     let Some((shown, hidden)) = wires.split_at_checked(catalog.columns.len()) else { return Ok(None) };
-    if hidden.len() != usize::from(catalog.hidden) || !hidden.iter().all(Wire::may_be_hidden) {
+    if hidden.len() != usize::from(catalog.hidden) {
         return Ok(None);
     }
     let mut columns = Vec::new();

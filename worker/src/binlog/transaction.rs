@@ -16,17 +16,19 @@ use std::sync::Arc;
 use maxwell_protocol::gtid::{Gtid, GtidSet};
 use maxwell_protocol::position::{Inside, Position, Prepared};
 use mysql_common::binlog::events::Event;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::BinlogError;
 use super::event::{Kind, Operation, Statement, classify, rows_query, statement};
 use super::place::Place;
 
+mod gtid;
+mod rows;
 mod savepoints;
+#[cfg(test)]
+mod tests;
 mod xa;
 
-/// Rows of a large transaction are sent on in pieces of this size.
-const STREAM_BYTES: usize = 64 * 1024;
+pub use rows::{HeldRows, chain};
 
 /// How a transaction ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,27 +57,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { held_bytes: 16 * 1024 * 1024, queries: false }
     }
-}
-
-/// A rows event of a table that passes the filter, waiting for its transaction's end.
-#[derive(Debug)]
-pub struct HeldRows<T> {
-    /// The event.
-    pub event: Event,
-    /// Its table.
-    pub table: Arc<T>,
-    /// Its operation.
-    pub operation: Operation,
-    /// Index among the transaction's rows events.
-    pub index: u64,
-    /// Digest of all rows events before it.
-    pub digest_before: u64,
-    /// Rows at its start that were sent before a restart.
-    pub skip_rows: u64,
-    /// Where the event starts in the binlog file.
-    pub offset: u64,
-    /// The statement behind it, if that is known and wanted.
-    pub query: Option<Arc<str>>,
 }
 
 /// Facts of the open transaction that its rows carry.
@@ -172,6 +153,8 @@ pub struct Assembler<T> {
     prepared: Vec<Prepared>,
     committing: Option<String>,
     payload: bool,
+    /// Where the last event started.
+    event_start: u64,
     committed_at: i64,
     transactions: u64,
 }
@@ -191,6 +174,7 @@ impl<T> Assembler<T> {
             prepared: position.prepared.clone(),
             committing: None,
             payload: false,
+            event_start: position.offset,
             committed_at: 0,
             transactions: 0,
         }
@@ -274,9 +258,10 @@ impl<T> Assembler<T> {
     /// Keeps the place; gives the event's own start. Events inside a compressed payload have no place.
     fn advance(&mut self, event: &Event, kind: &Kind) -> u64 {
         if self.payload {
-            return self.read.offset;
+            return self.event_start;
         }
         let start = self.read.follow(event, kind);
+        self.event_start = start;
         if self.open.is_none() && !matches!(kind, Kind::Gtid { .. } | Kind::Begin { .. } | Kind::Query { .. })
         {
             self.start_offset = self.read.offset;
@@ -316,53 +301,6 @@ impl<T> Assembler<T> {
         }
     }
 
-    fn begin_at_gtid(
-        &mut self,
-        event: &Event,
-        gtid: Option<Gtid>,
-        committed_at: u64,
-        standalone: bool,
-        start: u64,
-    ) -> Result<Step<T>, BinlogError> {
-        if self.payload {
-            return Err(BinlogError::IncompletePayload(self.place()));
-        }
-        self.drop_unfinished();
-        self.check_first(gtid.as_ref(), start)?;
-        let begun = matches!(gtid, Some(Gtid::MariaDb { .. })) && !standalone;
-        let seconds = i64::from(event.header().timestamp()) * 1000;
-        let committed_at = if committed_at > 0 { (committed_at / 1000) as i64 } else { seconds };
-        self.begin(
-            Header { gtid, server_id: event.header().server_id(), thread_id: None, committed_at },
-            start,
-        );
-        self.open_mut().begun = begun;
-        Ok(Step::None)
-    }
-
-    /// A GTID without rows behind it (a statement that was not logged) counts as passed.
-    fn drop_unfinished(&mut self) {
-        if self.open.is_some() {
-            self.pass();
-        }
-    }
-
-    /// The first transaction must not be one that was passed. MariaDB's place is checked before the dump is opened:
-    /// its sets cannot tell.
-    fn check_first(&self, gtid: Option<&Gtid>, start: u64) -> Result<(), BinlogError> {
-        let (Some(passed), Some(gtid @ Gtid::MySql { .. }), 0) = (&self.gtids, gtid, self.transactions)
-        else {
-            return Ok(());
-        };
-        let mut only = GtidSet::default();
-        only.add(gtid);
-        if !passed.contains(&only) {
-            return Ok(());
-        }
-        let place = format!("{}:{start}", self.read.file);
-        Err(BinlogError::Misplaced { server: self.server.clone(), gtid: gtid.to_string(), place })
-    }
-
     fn open_mut(&mut self) -> &mut Open<T> {
         self.open.as_mut().expect("called only while a transaction is open")
     }
@@ -378,7 +316,8 @@ impl<T> Assembler<T> {
         Step::None
     }
 
-    fn on_rows_query(&mut self, event: &Event, start: u64) {
+    /// Takes in the statement that the next rows are of.
+    pub fn on_rows_query(&mut self, event: &Event, start: u64) {
         if self.limits.queries {
             self.begin_if_closed(event, start);
             let query = rows_query(event);
@@ -424,100 +363,6 @@ impl<T> Assembler<T> {
         }
     }
 
-    /// Takes rows in: `table` is `None` when the filter drops them. `extra` tells version 2 events.
-    pub fn push_rows(
-        &mut self,
-        event: Event,
-        operation: Operation,
-        table: Option<Arc<T>>,
-        row_offset: impl FnOnce(&Event, u64) -> Result<usize, BinlogError>,
-    ) -> Result<Step<T>, BinlogError> {
-        let length = if self.payload { 0 } else { u64::from(event.header().event_size()) };
-        let offset = self.read.offset.saturating_sub(length);
-        let held_limit = self.limits.held_bytes;
-        let open = self.open_mut();
-        let (index, digest_before) = (open.next_index, open.digest);
-        let rows = rows_of(&event);
-        open.next_index += 1;
-        let mut skip_rows = 0;
-        if let Some(resume) = open.resume.take() {
-            if index < resume.event {
-                open.digest = chain(digest_before, rows);
-                open.resume = Some(resume);
-                return Ok(Step::None);
-            }
-            let passed = row_offset(&event, resume.row)?;
-            let digest =
-                if resume.row > 0 { chain(digest_before, &event.data()[8..passed]) } else { digest_before };
-            if digest != resume.digest {
-                return Err(self.diverged());
-            }
-            skip_rows = resume.row;
-            open.emitted = true;
-        }
-        open.digest = chain(digest_before, rows);
-        let Some(table) = table else { return Ok(Step::None) };
-        if matches!(open.end, Some(End::Rollback | End::Prepared)) {
-            return Ok(Step::None);
-        }
-        open.held_bytes += rows.len();
-        let query = open.query.clone();
-        open.held.push(HeldRows { event, table, operation, index, digest_before, skip_rows, offset, query });
-        match open.end {
-            Some(End::Commit { xid }) => Ok(self.stream(xid)),
-            None if open.held_bytes > held_limit => Ok(Step::FindEnd),
-            _ => Ok(Step::None),
-        }
-    }
-
-    /// The answer to [`Step::FindEnd`].
-    pub fn end_found(&mut self, end: End) -> Step<T> {
-        let open = self.open_mut();
-        open.end = Some(end);
-        match end {
-            End::Commit { xid } => self.stream(xid),
-            End::Rollback | End::Prepared => {
-                open.held.clear();
-                Step::None
-            }
-        }
-    }
-
-    /// Everything but the last event: its last row may be the transaction's.
-    fn stream(&mut self, xid: Option<u64>) -> Step<T> {
-        if self.open.as_ref().is_none_or(|open| open.held.len() < 2 || open.held_bytes < STREAM_BYTES) {
-            return Step::None;
-        }
-        let start = Some(self.position());
-        let open = self.open_mut();
-        let keep = open.held.split_off(open.held.len() - 1);
-        let rows = std::mem::replace(&mut open.held, keep);
-        open.held_bytes = 0;
-        open.emitted = true;
-        open.emitted_to = rows.last().map_or(open.emitted_to, |last| last.index + 1);
-        Step::Emit { rows, header: open.header.clone(), xid, start, last: false }
-    }
-
-    fn finish(&mut self, end: End) -> Result<Step<T>, BinlogError> {
-        self.payload = false;
-        let Some(open) = &mut self.open else { return Ok(Step::None) };
-        let rows = std::mem::take(&mut open.held);
-        let header = open.header.clone();
-        let unmet = open.resume.is_some();
-        // A small transaction is never cut, which saves the price of its start's GTID set.
-        let cut = open.emitted || open.held_bytes >= STREAM_BYTES;
-        if unmet {
-            // The end of the transaction came before the place inside it.
-            return Err(self.diverged());
-        }
-        let start = cut.then(|| self.position());
-        self.pass();
-        Ok(match end {
-            End::Commit { xid } if !rows.is_empty() => Step::Emit { rows, header, xid, start, last: true },
-            _ => Step::None,
-        })
-    }
-
     /// Counts the open transaction as passed: the position moves behind it.
     fn pass(&mut self) {
         if let Some(open) = self.open.take() {
@@ -529,14 +374,4 @@ impl<T> Assembler<T> {
         }
         self.start_offset = self.read.offset;
     }
-}
-
-/// The bytes of a rows event that any copy of the source holds alike: all but the table id and flags.
-fn rows_of(event: &Event) -> &[u8] {
-    event.data().get(8..).unwrap_or_default()
-}
-
-/// The digest after `bytes` were passed.
-pub fn chain(digest: u64, bytes: &[u8]) -> u64 {
-    xxh3_64_with_seed(bytes, digest)
 }

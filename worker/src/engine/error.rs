@@ -67,6 +67,8 @@ impl EngineError {
                     Disposition::Retry
                 }
                 SourceError::PositionLost { .. }
+                | SourceError::UnreadableSet(_)
+                | SourceError::OtherHistory { .. }
                 | SourceError::Diverged { .. }
                 | SourceError::SchemaUncertain { .. }
                 | SourceError::Binlog(_) => Disposition::Halt,

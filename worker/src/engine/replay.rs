@@ -42,6 +42,7 @@ impl Pump {
             for (event, kind) in events {
                 match kind {
                     Kind::Rows(operation) => self.rows(event, operation)?,
+                    Kind::RowsQuery => self.assembler.on_rows_query(&event, 0),
                     _ => self.act(Step::TableMap(event))?,
                 }
             }

@@ -137,8 +137,8 @@ impl Tables {
         name: &str,
         position: &dyn Fn() -> Position,
     ) -> Result<Table, EngineError> {
-        if is_self_describing(map) {
-            let mariadb = self.side.server.mariadb;
+        let mariadb = self.side.server.mariadb;
+        if is_self_describing(map, mariadb || self.side.server.version >= (8, 0, 29)) {
             let catalog = if mariadb { self.beyond_full(database, name)? } else { None };
             return Ok(from_full(map, mariadb, catalog.as_ref()).map_err(SourceError::from)?);
         }
@@ -150,7 +150,7 @@ impl Tables {
         };
         let captured = self.runtime.block_on(async {
             let mut conn = connect(&self.side.settings).await?;
-            let table = capture::table(&mut conn, self.side.server.mariadb, database, name).await?;
+            let table = capture::table(&mut conn, mariadb, database, name).await?;
             // What the table is now holds for our place only if nothing changed it in between.
             Ok::<_, SourceError>((table, self.side.statement_on(&position, name).await?))
         })?;

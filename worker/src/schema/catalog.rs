@@ -9,7 +9,7 @@ pub struct CatalogTable {
     pub columns: Vec<CatalogColumn>,
     /// Indexes of the primary key's columns, in key order.
     pub primary_key: Vec<usize>,
-    /// MariaDB: how many columns that no SELECT shows come behind the others.
+    /// How many columns that no SELECT shows come behind the others in a TABLE_MAP.
     pub hidden: u8,
 }
 

@@ -112,14 +112,9 @@ mod tests {
         Chunk {
             bytes: value.as_bytes().to_vec(),
             records: vec![record],
-            topics: Vec::new(),
-            spares: Vec::new(),
-            position: Default::default(),
             transactions: 1,
-            source_time: 0,
             drained: true,
-            copied: false,
-            bootstrap: None,
+            ..Chunk::default()
         }
     }
 

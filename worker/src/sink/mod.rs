@@ -63,7 +63,7 @@ pub enum SinkError {
 }
 
 /// Encoded rows on their way to the sink, and the place behind them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Chunk {
     /// Keys, values and ids one after the other.
     pub bytes: Vec<u8>,

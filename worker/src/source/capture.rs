@@ -23,6 +23,13 @@ const HIDDEN: &str = "SELECT CAST(\
             information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND ENGINE = 'MEMORY')) \
     AS UNSIGNED)";
 
+/// MySQL's columns that no SELECT shows: what functional indexes are over.
+const FUNCTIONAL: &str = "SELECT COUNT(*) FROM information_schema.STATISTICS \
+    WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND EXPRESSION IS NOT NULL";
+
+/// The releases that have functional indexes and put their columns into the TABLE_MAP.
+const SHOWS_FUNCTIONAL: std::ops::Range<(u16, u16, u16)> = (8, 0, 13)..(8, 0, 23);
+
 type ColumnRow = (String, String, String, Option<String>, Option<u8>);
 
 /// The table as it is now; `None` if it does not exist.
@@ -39,7 +46,7 @@ pub async fn table(
     }
     let key: Vec<String> = conn.exec(PRIMARY_KEY, (database, name)).await.map_err(failed)?;
     let json = if mariadb { json_columns(conn, database, name).await? } else { Vec::new() };
-    let hidden = if mariadb { hidden_columns(conn, database, name).await? } else { 0 };
+    let hidden = hidden_columns(conn, mariadb, database, name).await?;
     let columns: Vec<CatalogColumn> = rows
         .into_iter()
         .map(|(name, data_type, column_type, charset, fsp)| CatalogColumn {
@@ -70,13 +77,23 @@ async fn json_columns(conn: &mut Conn, database: &str, name: &str) -> Result<Vec
     Ok(clauses.iter().filter_map(|clause| json_column(clause)).collect())
 }
 
-async fn hidden_columns(conn: &mut Conn, database: &str, name: &str) -> Result<u8, SourceError> {
-    let table = (database, name, database, name, database, name, database, name);
-    let count: Option<u8> = conn
-        .exec_first(HIDDEN, table)
-        .await
-        .map_err(|error| SourceError::failed("read the table's hidden columns", name, error))?;
-    Ok(count.unwrap_or(0))
+async fn hidden_columns(
+    conn: &mut Conn,
+    mariadb: bool,
+    database: &str,
+    name: &str,
+) -> Result<u8, SourceError> {
+    let count: Result<Option<u8>, _> = if mariadb {
+        let table = (database, name, database, name, database, name, database, name);
+        conn.exec_first(HIDDEN, table).await
+    } else if SHOWS_FUNCTIONAL.contains(&conn.server_version()) {
+        conn.exec_first(FUNCTIONAL, (database, name)).await
+    } else {
+        return Ok(0);
+    };
+    count
+        .map(Option::unwrap_or_default)
+        .map_err(|error| SourceError::failed("read the table's hidden columns", name, error))
 }
 
 fn json_column(clause: &str) -> Option<String> {

@@ -19,6 +19,7 @@ pub mod scan;
 mod standing;
 pub mod start;
 
+use maxwell_protocol::gtid::ParseGtidError;
 use thiserror::Error;
 
 use crate::binlog::BinlogError;
@@ -74,6 +75,22 @@ pub enum SourceError {
         place: String,
         /// What showed it.
         detail: String,
+    },
+    /// The stored GTID set is none.
+    #[error("{0}, as the stored position has it; start afresh with mysql.start, or mend the record")]
+    UnreadableSet(#[from] ParseGtidError),
+    /// The file of the stored position is another one than it was.
+    #[error(
+        "the server was reset or made anew: {place} has {there} before it, but {ours} was streamed; start afresh with \
+         mysql.start, or go back to the former server"
+    )]
+    OtherHistory {
+        /// The position.
+        place: String,
+        /// What the server says comes before it.
+        there: String,
+        /// What was streamed.
+        ours: String,
     },
     /// The server has not got everything that was streamed already.
     #[error(

@@ -58,7 +58,7 @@ fn before(prepared: &Prepared, passed: &str) -> Result<String, SourceError> {
 }
 
 impl PreparedRows {
-    /// The next events, table maps and rows only; `None` behind the last one.
+    /// The next events, table maps, rows and their statements only; `None` behind the last one.
     pub async fn next(&mut self) -> Result<Option<Vec<(Event, Kind)>>, SourceError> {
         while !self.done {
             let batch = self.dump.next().await?.ok_or(SourceError::Ended)?;
@@ -84,10 +84,10 @@ impl PreparedRows {
         self.dump.close().await;
     }
 
-    /// Whether the event is one of the transaction's table maps or rows.
+    /// Whether the event is one of the transaction's that [`Self::next`] gives.
     fn take(&mut self, kind: &Kind) -> Result<bool, SourceError> {
         match kind {
-            Kind::TableMap | Kind::Rows(_) if self.begun => return Ok(true),
+            Kind::TableMap | Kind::Rows(_) | Kind::RowsQuery if self.begun => return Ok(true),
             Kind::TableMap | Kind::Rows(_) => return Err(self.missing("rows of no transaction")),
             Kind::Gtid { .. } if self.begun => return Err(self.missing("it has no end")),
             Kind::Gtid { gtid, .. } => {

@@ -29,18 +29,31 @@ impl Retention {
         let mut conn = connect(&self.side.settings).await?;
         let expiry = expiry(&mut conn).await?;
         let files: Vec<String> = files(&mut conn).await?.into_iter().map(|(file, _)| file).collect();
-        let Some(at) = files.iter().position(|file| *file == position.file) else { return Ok(0.0) };
+        let needed = needed(position);
+        let Some(at) = files.iter().position(|file| *file == needed) else { return Ok(0.0) };
         let closed = match (files.get(at + 1), &self.closed) {
             (None, _) => None,
-            (Some(_), Some((file, closed))) if *file == position.file => Some(*closed),
+            (Some(_), Some((file, closed))) if *file == needed => Some(*closed),
             (Some(next), _) => {
                 let closed = self.side.begun(next).await?;
-                self.closed = Some((position.file.clone(), closed));
+                self.closed = Some((needed.to_owned(), closed));
                 Some(closed)
             }
         };
         Ok(left(now(), expiry, closed))
     }
+}
+
+/// The oldest file that is still read: that of the position, or one where an XA transaction waits for its outcome.
+fn needed(position: &Position) -> &str {
+    let waiting = position.prepared.iter().filter(|prepared| prepared.server == position.server);
+    let files = waiting.map(|prepared| prepared.file.as_str());
+    files.fold(
+        &position.file,
+        |oldest, file| {
+            if (file.len(), file) < (oldest.len(), oldest) { file } else { oldest }
+        },
+    )
 }
 
 fn now() -> u64 {
@@ -74,6 +87,8 @@ fn kept(purges: Option<&str>, seconds: Option<&str>, days: Option<&str>) -> Opti
 
 #[cfg(test)]
 mod tests {
+    use maxwell_protocol::position::Prepared;
+
     use super::*;
 
     #[test]
@@ -82,6 +97,23 @@ mod tests {
         assert_eq!(left(2000, Some(600.0), Some(900)), 0.0);
         assert_eq!(left(2000, Some(600.0), None), 600.0);
         assert_eq!(left(2000, None, Some(900)), f64::INFINITY);
+    }
+
+    #[test]
+    fn a_prepared_transaction_needs_its_file() {
+        let waiting = |server: &str, file: &str| Prepared {
+            name: "x'61',x'',1".into(),
+            server: server.into(),
+            file: file.into(),
+            offset: 4,
+            gtid: String::new(),
+            gtid_set: String::new(),
+        };
+        let mut position = Position { server: "a".into(), file: "f.000009".into(), ..Position::default() };
+        assert_eq!(needed(&position), "f.000009");
+        position.prepared =
+            vec![waiting("b", "f.000001"), waiting("a", "f.000007"), waiting("a", "f.000008")];
+        assert_eq!(needed(&position), "f.000007");
     }
 
     #[test]

@@ -118,10 +118,7 @@ async fn gtids_before(conn: &mut Conn, server: &ServerInfo, file: &str) -> Resul
 
 /// A stored GTID set. One that cannot be read is no empty one: that would stream everything again.
 pub fn stored_set(text: &str) -> Result<GtidSet, SourceError> {
-    text.parse().map_err(|error: ParseGtidError| SourceError::PositionLost {
-        place: text.to_owned(),
-        detail: error.to_string(),
-    })
+    Ok(text.parse()?)
 }
 
 /// A server that was reset or made anew can have a file of the same name with something else in it.
@@ -146,12 +143,8 @@ async fn check_history(
     if right {
         return Ok(());
     }
-    Err(SourceError::PositionLost {
-        place: format!("{}:{}", stored.file, stored.offset),
-        detail: format!(
-            "the server was reset or made anew: there the file has {before} before it, streamed was {ours}"
-        ),
-    })
+    let place = format!("{}:{}", stored.file, stored.offset);
+    Err(SourceError::OtherHistory { place, there: before, ours: ours.to_string() })
 }
 
 /// How the dump is opened.
@@ -161,6 +154,19 @@ pub enum OpenBy {
     File,
     /// GTID: another server, or an offset that the dump command cannot carry.
     Gtid,
+}
+
+/// Names prepared XA transactions whose rows are purged: their commit would stop the shard, long after the cause.
+fn warn_of_lost(stored: &Position, server: &ServerInfo, files: &[(String, u64)]) {
+    let here = stored.prepared.iter().filter(|prepared| prepared.server == server.id);
+    for prepared in here.filter(|prepared| files.iter().all(|(file, _)| *file != prepared.file)) {
+        tracing::warn!(
+            transaction = prepared.name,
+            file = prepared.file,
+            "the binlog with the rows of this prepared XA transaction is purged: its commit will stop the shard; \
+             keep binlogs for longer than transactions stay prepared"
+        );
+    }
 }
 
 /// Decides how a stored position is opened on `server`, and refuses what cannot be resumed.
@@ -185,6 +191,7 @@ pub async fn check_position(
     let same_server = stored.server == server.id && !stored.file.is_empty();
     if same_server && stored.offset < 1 << 32 {
         let files = files(conn).await?;
+        warn_of_lost(stored, server, &files);
         return match files.iter().find(|(name, _)| *name == stored.file) {
             Some((_, size)) if stored.offset <= *size => {
                 check_history(conn, server, stored, &ours).await?;

@@ -5,8 +5,10 @@ use serde_json::Value;
 use crate::generate::definition;
 
 /// Optional fields whose absence means something that a constant cannot say.
-const WITHOUT_DEFAULT: [&str; 12] = [
+const WITHOUT_DEFAULT: [&str; 14] = [
     "spec.image",
+    "spec.kafka.ddlTopic",
+    "spec.kafka.deadLetterTopic",
     "spec.kafka.positionTopic",
     "spec.mysql.start.clientId",
     "spec.mysql.start.database",
@@ -21,9 +23,10 @@ const WITHOUT_DEFAULT: [&str; 12] = [
 ];
 
 /// Optional fields for credentials: absent means none.
-const CREDENTIALS: [&str; 3] = [
+const CREDENTIALS: [&str; 4] = [
     "spec.mysql.tls.caSecretRef",
     "spec.mysql.tls.clientCertificateSecretRef",
+    "spec.output.encryption.keySecretRef",
     "spec.zookeeper.credentialsSecretRef",
 ];
 

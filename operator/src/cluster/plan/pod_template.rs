@@ -14,9 +14,10 @@ use maxwell_crds::names::{CONFIG_DIGEST_ANNOTATION, CONTAINER};
 use uuid::Uuid;
 
 use super::{labels, names};
-use crate::cluster::credentials::KEYS;
+use crate::cluster::credentials::{ENCRYPTION, KEYS};
 use crate::cluster::settings::{
-    CA, CERTIFICATE, DIRECTORY, FILE, KEY, MYSQL_CERTIFICATES, MYSQL_CREDENTIALS, ZOOKEEPER_CREDENTIALS,
+    CA, CERTIFICATE, DIRECTORY, ENCRYPTION_KEY, FILE, KEY, MYSQL_CERTIFICATES, MYSQL_CREDENTIALS,
+    ZOOKEEPER_CREDENTIALS,
 };
 use crate::cluster::validate::Validated;
 
@@ -185,18 +186,22 @@ fn configuration(cluster: &Validated) -> Volume {
         }),
         ..VolumeProjection::default()
     };
-    let mysql = secret(&cluster.mysql_secret, MYSQL_CREDENTIALS, &KEYS);
-    let zookeeper = cluster.zookeeper_secret.as_ref().map(|name| secret(name, ZOOKEEPER_CREDENTIALS, &KEYS));
-    let ca = cluster.mysql_ca_secret.as_ref().map(|name| secret(name, MYSQL_CERTIFICATES, &[CA]));
-    let own = cluster
-        .mysql_certificate_secret
-        .as_ref()
-        .map(|name| secret(name, MYSQL_CERTIFICATES, &[CERTIFICATE, KEY]));
+    let optional = |name: &Option<String>, directory: &str, keys: &[&str]| {
+        name.as_ref().map(|name| secret(name, directory, keys))
+    };
+    let sources = [
+        Some(settings),
+        Some(secret(&cluster.mysql_secret, MYSQL_CREDENTIALS, &KEYS)),
+        optional(&cluster.zookeeper_secret, ZOOKEEPER_CREDENTIALS, &KEYS),
+        optional(&cluster.encryption_secret, ENCRYPTION_KEY, &[ENCRYPTION]),
+        optional(&cluster.mysql_ca_secret, MYSQL_CERTIFICATES, &[CA]),
+        optional(&cluster.mysql_certificate_secret, MYSQL_CERTIFICATES, &[CERTIFICATE, KEY]),
+    ];
     Volume {
         name: "configuration".to_owned(),
         projected: Some(ProjectedVolumeSource {
             default_mode: Some(READABLE),
-            sources: Some([settings, mysql].into_iter().chain(zookeeper).chain(ca).chain(own).collect()),
+            sources: Some(sources.into_iter().flatten().collect()),
         }),
         ..Volume::default()
     }

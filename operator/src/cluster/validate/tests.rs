@@ -135,3 +135,24 @@ fn a_pod_template_is_checked_since_its_schema_is_open() {
         assert!(messages(&verdict).contains(words), "{template}: {}", messages(&verdict));
     }
 }
+
+#[test]
+fn a_key_for_encryption_is_as_long_as_aes_wants_it() {
+    let cluster = fixtures::parse(fixtures::FULL);
+    let digest = |secrets: &Secrets| {
+        let verdict = validate(&cluster, secrets, "maxwell:0.0.0");
+        let said: Vec<String> = verdict.problems.iter().map(|problem| problem.message.clone()).collect();
+        (verdict.validated.and_then(|validated| validated.digest), said.concat())
+    };
+    let mut secrets = fixtures::secrets();
+    let (before, said) = digest(&secrets);
+    assert!(before.is_some(), "{said}");
+    secrets.insert("orders-encryption".into(), fixtures::encryption("fedcba9876543210"));
+    assert_ne!(digest(&secrets).0, before);
+    for (key, words) in [(fixtures::encryption("short"), "5 bytes"), (None, "does not exist")] {
+        secrets.insert("orders-encryption".into(), key);
+        let (none, said) = digest(&secrets);
+        assert!(none.is_none() && said.contains(words), "{said}");
+        assert!(said.contains("spec.output.encryption.keySecretRef.name"), "{said}");
+    }
+}

@@ -278,6 +278,8 @@ fn write_values<'n, 'a: 'n>(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// `{"a": [1, null]}` in the small form.
@@ -335,5 +337,16 @@ mod tests {
         assert_eq!(Node::parse(&again(&node)).unwrap(), node);
         node.replace(&[], one()).unwrap();
         assert_eq!(node, one());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(prop_oneof![0u8..16, any::<u8>()], 0..200)) {
+            if let Some(node) = Node::parse(&bytes) {
+                let written = again(&node);
+                prop_assert_eq!(Node::parse(&written), Some(node));
+                prop_assert!(written.len() <= 16 * bytes.len() + 16);
+            }
+        }
     }
 }

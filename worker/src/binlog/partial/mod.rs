@@ -186,6 +186,8 @@ fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::event::Operation;
     use super::super::rebuild::tests::event;
     use super::super::rows::{Field, Image, RowCursor};
@@ -252,6 +254,25 @@ mod tests {
         for cut in 0..whole.len() {
             // Behind the head a cut event holds no row at all.
             assert!(cut == 13 || full_update(&event(39, &whole[..cut]), &table()).is_err(), "cut at {cut}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_event_is_read_or_refused(
+            bytes in prop::collection::vec(prop_oneof![0u8..8, any::<u8>()], 0..120),
+            at in 0usize..60,
+        ) {
+            let _ = full_update(&event(39, &bytes), &table());
+            let mut whole = body(&[1, 3, b'[', b'1', b']', 3, 5, 2, 0], 7, ARRAY);
+            let at = at.min(whole.len());
+            whole.splice(at..at, bytes);
+            let _ = full_update(&event(39, &whole), &table());
+        }
+
+        #[test]
+        fn any_path_is_read_or_refused(text in "[$.a\\[\\]0-9\"\\\\* l-t-]{0,20}") {
+            let _ = path::parse(text.as_bytes());
         }
     }
 }

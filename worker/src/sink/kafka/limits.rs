@@ -120,7 +120,6 @@ fn varint(number: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use maxwell_protocol::position::Position;
 
     use super::*;
 
@@ -144,18 +143,7 @@ mod tests {
             gtid_end: 102,
             id_end: 105,
         };
-        let chunk = Chunk {
-            bytes: vec![b'x'; 105],
-            records: vec![record],
-            topics: Vec::new(),
-            spares: Vec::new(),
-            position: Position::default(),
-            transactions: 0,
-            source_time: 0,
-            drained: false,
-            copied: false,
-            bootstrap: None,
-        };
+        let chunk = Chunk { bytes: vec![b'x'; 105], records: vec![record], ..Chunk::default() };
         // 3, key 1+2, value 2+100, count 1, id 1+2+1+3, epoch 1+5+1+1: 124, whose length takes 2.
         assert_eq!(batch_size(&chunk, &record, chunk.value(&record), "7"), 61 + 2 + 124);
     }
