@@ -81,6 +81,9 @@ enum What {
         /// Leaves the source's GTIDs alone.
         #[arg(long)]
         without_gtid: bool,
+        /// Logs the changed columns only.
+        #[arg(long)]
+        minimal: bool,
         /// Seed of the changes.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -163,8 +166,8 @@ async fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
-        What::Bootstrap { rows, changes, kills, without_gtid, seed, servers } => {
-            let plan = Plan { rows, changes, kills, without_gtid, seed };
+        What::Bootstrap { rows, changes, kills, without_gtid, minimal, seed, servers } => {
+            let plan = Plan { rows, changes, kills, without_gtid, minimal, seed };
             for server in named(&servers)? {
                 line(&bootstrap(server, plan).await?)?;
             }

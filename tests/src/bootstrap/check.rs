@@ -13,8 +13,10 @@ pub enum Kind {
     Copied,
     /// `bootstrap-complete`.
     Complete,
-    /// `insert` or `update`.
+    /// `insert`, or `update` with every column.
     Written,
+    /// `update` with some columns only.
+    Changed,
     /// `delete`.
     Deleted,
 }
@@ -33,7 +35,7 @@ pub struct Event {
 /// What is wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// Rows of the table whose last state was not shown.
+    /// Rows of the table whose last state was not shown, or whose columns were never shown in full.
     pub lost: u64,
     /// Rows that were copied, or changes that were shown, more than once.
     pub repeated: u64,
@@ -65,12 +67,18 @@ pub fn check(table: &BTreeMap<i64, i64>, seen: &[Event]) -> Verdict {
     let mut verdict = Verdict::default();
     let mut last: BTreeMap<i64, Event> = BTreeMap::new();
     let (mut copied, mut changes) = (HashSet::new(), HashSet::new());
+    let mut whole: HashSet<i64> = HashSet::new();
     let mut marks = (0, 0);
     for event in seen {
         match event.kind {
             Kind::Start => marks.0 += 1,
             Kind::Complete => marks.1 += 1,
             kind => {
+                match kind {
+                    Kind::Copied | Kind::Written => drop(whole.insert(event.id)),
+                    Kind::Deleted => drop(whole.remove(&event.id)),
+                    _ => {}
+                }
                 let again =
                     if kind == Kind::Copied { !copied.insert(event.id) } else { !changes.insert(*event) };
                 if again {
@@ -91,6 +99,11 @@ pub fn check(table: &BTreeMap<i64, i64>, seen: &[Event]) -> Verdict {
         verdict.example(format!("{} starts, {} completes", marks.0, marks.1));
     }
     compare(&mut verdict, table, &last);
+    let in_part = table.keys().filter(|id| last.contains_key(id) && !whole.contains(id));
+    for id in in_part {
+        verdict.lost += 1;
+        verdict.example(format!("row {id} was shown in part only"));
+    }
     verdict
 }
 
@@ -146,6 +159,7 @@ mod tests {
             check(&table, &seen)
         };
         assert_eq!(with(&|seen| _ = seen.remove(5)).lost, 1);
+        assert_eq!(with(&|seen| seen[5].kind = Kind::Changed).lost, 1);
         assert_eq!(with(&|seen| _ = seen.remove(4)).left_over, 1);
         assert_eq!(with(&|seen| seen.push(event(Kind::Copied, 1, 5))).repeated, 1);
         assert_eq!(with(&|seen| seen.push(event(Kind::Written, 1, 5))).repeated, 1);

@@ -31,10 +31,11 @@ pub async fn fill(conn: &mut Conn, database: &str, rows: u64) -> anyhow::Result<
 }
 
 /// Writes `per_second` changes a second to `table` until `stop`. Every change gives its row a larger value.
+/// With `moves` some change the key.
 pub async fn change(
     mut conn: Conn,
     table: String,
-    (rows, per_second, seed): (u64, u32, u64),
+    (rows, per_second, seed, moves): (u64, u32, u64, bool),
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
@@ -49,7 +50,7 @@ pub async fn change(
             value += 1;
             let sql = match random.random_range(0..10) {
                 0 | 1 => format!("DELETE FROM {table} WHERE id={id}"),
-                2 => format!("UPDATE IGNORE {table} SET id={other}, v={value} WHERE id={id}"),
+                2 if moves => format!("UPDATE IGNORE {table} SET id={other}, v={value} WHERE id={id}"),
                 3 => format!("INSERT IGNORE INTO {table} VALUES ({id},{value},'new','new')"),
                 _ => format!("UPDATE {table} SET v={value} WHERE id={id}"),
             };

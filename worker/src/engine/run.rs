@@ -352,7 +352,7 @@ impl Engine {
         let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), delay, epoch));
         let retention =
             tokio::spawn(retention(retained, run.progress.subscribe(), Arc::clone(&self.observer)));
-        let runner = copies.run(shop, Arc::clone(&run.ownership));
+        let runner = copies.run(shop, Arc::clone(&run.ownership), run.progress.subscribe());
         let read = read(&mut dump, batch_tx, run).await;
         runner.abort();
         closing.cancel();

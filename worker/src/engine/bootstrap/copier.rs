@@ -75,6 +75,8 @@ struct Copier<'a> {
     cursor: Vec<String>,
     /// Rows of the next chunk.
     limit: u64,
+    /// Whether that stays small.
+    careful: bool,
     pending: VecDeque<oneshot::Receiver<Verdict>>,
     /// `bootstrap-start`, until it is written.
     start: Option<Piece>,
@@ -82,8 +84,8 @@ struct Copier<'a> {
     read: u64,
 }
 
-/// Copies the rest of a task.
-pub(super) async fn copy(shop: &Shop, task: &BootstrapTask) -> Result<Ended, CopyError> {
+/// Copies the rest of a task. A careful one reads little at a time, so that the stream seldom touches what is read.
+pub(super) async fn copy(shop: &Shop, task: &BootstrapTask, careful: bool) -> Result<Ended, CopyError> {
     let mut session = CopySession::open(&shop.mysql, &shop.server).await?;
     let request = &task.request;
     let Some(found) = session.describe(&request.database, &request.table).await? else {
@@ -104,6 +106,7 @@ pub(super) async fn copy(shop: &Shop, task: &BootstrapTask) -> Result<Ended, Cop
         session,
         cursor: task.cursor.clone(),
         limit: FIRST_ROWS.min(shop.chunk_rows()),
+        careful,
         pending: VecDeque::new(),
         read: task.rows,
         start: None,
@@ -209,7 +212,8 @@ impl Copier<'_> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut more = true;
         let mut after = self.cursor.clone();
-        let chunks = if self.shop.settings.max_rows_per_second == 0 { CHUNKS } else { 1 };
+        let small = self.careful || self.shop.settings.max_rows_per_second > 0;
+        let chunks = if small { 1 } else { CHUNKS };
         for _ in 0..chunks {
             let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
             if !more || bytes >= WINDOW_BYTES {
@@ -273,7 +277,7 @@ impl Copier<'_> {
             pieces.push(piece);
         }
         let more = cut_short || rows >= self.limit;
-        if let Some(average) = (bytes as u64).checked_div(rows) {
+        if let Some(average) = (bytes as u64).checked_div(rows).filter(|_| !self.careful) {
             self.limit = (CHUNK_BYTES as u64 / average.max(1)).clamp(1, self.shop.chunk_rows());
         }
         Ok(more)

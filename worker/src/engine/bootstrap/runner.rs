@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Sender;
 use maxwell_protocol::bootstrap::{BootstrapRequest, BootstrapState, BootstrapTask};
+use maxwell_protocol::position::PositionRecord;
 use maxwell_protocol::settings::{Bootstrap, MySql};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -83,6 +84,9 @@ impl Shop {
     }
 }
 
+/// The last committed record.
+type Progress = watch::Receiver<Option<PositionRecord>>;
+
 /// What the runner and the desk of one run share.
 pub struct Copies {
     /// To the desk.
@@ -102,12 +106,12 @@ impl Copies {
     }
 
     /// Starts to copy tables.
-    pub fn run(self, shop: Shop, ownership: Arc<dyn Ownership>) -> JoinHandle<()> {
+    pub fn run(self, shop: Shop, ownership: Arc<dyn Ownership>, committed: Progress) -> JoinHandle<()> {
         let span = tracing::Span::current();
         tokio::spawn(
             async move {
                 if shop.settings.enabled {
-                    run(shop, self.state, ownership).await;
+                    run(shop, self.state, ownership, committed).await;
                 }
             }
             .instrument(span),
@@ -116,7 +120,12 @@ impl Copies {
 }
 
 /// Copies tables until it is dropped.
-async fn run(shop: Shop, state: Arc<watch::Sender<BootstrapState>>, ownership: Arc<dyn Ownership>) {
+async fn run(
+    shop: Shop,
+    state: Arc<watch::Sender<BootstrapState>>,
+    ownership: Arc<dyn Ownership>,
+    committed: Progress,
+) {
     let shop = Arc::new(shop);
     for table in &shop.settings.tables {
         let (database, name) = table.split_once('.').unwrap_or(("", table));
@@ -147,7 +156,7 @@ async fn run(shop: Shop, state: Arc<watch::Sender<BootstrapState>>, ownership: A
                     copies.abort_all();
                 }
             },
-            _ = look.tick() => elsewhere(&shop, &state, ownership.as_ref()).await,
+            _ = look.tick() => elsewhere(&shop, &state, ownership.as_ref(), &committed).await,
         }
     }
 }
@@ -159,7 +168,12 @@ fn due(state: &BootstrapState, running: &HashSet<String>, now: i64) -> Vec<Boots
 }
 
 /// Takes requests in that are not in the stream, and those back that are gone.
-async fn elsewhere(shop: &Shop, state: &watch::Sender<BootstrapState>, ownership: &dyn Ownership) {
+async fn elsewhere(
+    shop: &Shop,
+    state: &watch::Sender<BootstrapState>,
+    ownership: &dyn Ownership,
+    committed: &Progress,
+) {
     let Some(requests) = ownership.copies_asked_for().await else { return };
     let (known, done) = {
         let state = state.borrow();
@@ -169,7 +183,11 @@ async fn elsewhere(shop: &Shop, state: &watch::Sender<BootstrapState>, ownership
     for (name, request) in requests {
         let id = format!("request/{name}");
         if done.contains(&id) {
-            ownership.copy_is_done(&name).await;
+            // Not before that is committed: after a crash the copy would pass for one that was taken back.
+            let is_committed = |record: &PositionRecord| record.bootstrap.done.contains(&id);
+            if committed.borrow().as_ref().is_some_and(is_committed) {
+                ownership.copy_is_done(&name).await;
+            }
         } else if !known.contains(&id) {
             shop.order(Order::Ask { id, request });
         }
@@ -183,6 +201,7 @@ async fn elsewhere(shop: &Shop, state: &watch::Sender<BootstrapState>, ownership
 /// Copies a table through errors that may heal, until it is complete or refused.
 async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: String) -> String {
     let mut refusals = (0, Vec::new());
+    let mut careful = false;
     loop {
         let Some(task) = state.borrow().task(&id).cloned() else { return id };
         if refusals.1 != task.cursor {
@@ -190,7 +209,7 @@ async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: St
         }
         let (database, table) = (task.request.database.clone(), task.request.table.clone());
         tracing::info!(database, table, rows = task.rows, "copying the table");
-        let ended = copy(&shop, &task).await;
+        let ended = copy(&shop, &task, careful).await;
         match ended {
             Ok(Ended::Complete { rows }) => {
                 tracing::info!(database, table, rows, "the table is copied");
@@ -204,7 +223,7 @@ async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: St
             }
             Ok(Ended::Again) => {
                 tracing::debug!(database, table, "reading again from the cursor");
-                continue;
+                careful = true;
             }
             Err(CopyError::Closed) => return id,
             Err(error) => {
