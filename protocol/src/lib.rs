@@ -32,6 +32,7 @@ pub mod options;
 pub mod position;
 #[cfg(feature = "reader")]
 pub mod reader;
+pub mod request;
 pub mod settings;
 pub mod snapshot;
 pub mod tree;

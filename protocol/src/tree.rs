@@ -101,6 +101,11 @@ impl Tree {
         self.below("cluster/requests")
     }
 
+    /// A request.
+    pub fn request(&self, id: &str) -> String {
+        self.below(&format!("cluster/requests/{id}"))
+    }
+
     /// The last failovers, switchovers and moves.
     pub fn history(&self) -> String {
         self.below("cluster/history")

@@ -29,6 +29,7 @@ pub struct Metrics {
     resumed_inside: Counter,
     fenced: Counter,
     failovers: Counter,
+    bootstrap_rows: Counter,
     row_less_statements: Counter,
     failovers_of_session: AtomicU64,
     sync_delay: FloatGauge,
@@ -36,6 +37,7 @@ pub struct Metrics {
     retention: FloatGauge,
     leader: IntegerGauge,
     epoch: IntegerGauge,
+    bootstrap_tables: IntegerGauge,
     mysql_up: IntegerGauge,
     kafka_up: IntegerGauge,
     zookeeper_up: IntegerGauge,
@@ -56,7 +58,7 @@ pub struct Connections {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("maxwell");
-        let mut counters = [const { None }; 9];
+        let mut counters = [const { None }; 10];
         let named = [
             ("rows", "Rows committed to the sink"),
             ("transactions", "MySQL transactions passed"),
@@ -66,6 +68,7 @@ impl Default for Metrics {
             ("resumed_inside_transaction", "Runs that went on in the middle of a MySQL transaction"),
             ("fenced", "Times that a successor fenced this member"),
             ("failovers", "Shards that this member took over from another"),
+            ("bootstrap_rows", "Rows copied from tables and committed to the sink"),
             ("row_less_statements", "Statements whose rows are not in the binlog and were not streamed"),
         ];
         for (slot, (name, help)) in counters.iter_mut().zip(named) {
@@ -82,6 +85,7 @@ impl Default for Metrics {
             resumed_inside,
             fenced,
             failovers,
+            bootstrap_rows,
             row_less_statements,
         ] = counters.map(|counter| counter.expect("as many names as counters"));
         let mut float = |name, help| {
@@ -108,6 +112,7 @@ impl Default for Metrics {
         Self {
             leader: integer("cluster_leader_count", "1 while this member leads"),
             epoch: integer("shard_epoch", "Epoch of the shard that this member owns; 0 without one"),
+            bootstrap_tables: integer("bootstrap_tables", "Tables that are being copied or wait for it"),
             mysql_up: integer("mysql_up", "1 while MySQL answers"),
             kafka_up: integer("kafka_up", "1 while Kafka answers"),
             zookeeper_up: integer("zookeeper_up", "1 while the ZooKeeper session is connected"),
@@ -121,6 +126,7 @@ impl Default for Metrics {
             resumed_inside,
             fenced,
             failovers,
+            bootstrap_rows,
             row_less_statements,
             failovers_of_session: AtomicU64::new(0),
             sync_delay,
@@ -227,13 +233,15 @@ impl Observer for Metrics {
 
     fn committed(&self, committed: &Committed) {
         self.rows.inc_by(committed.rows);
+        self.bootstrap_rows.inc_by(committed.copied);
+        self.bootstrap_tables.set(committed.record.bootstrap.tasks.len() as i64);
         self.transactions.inc_by(committed.transactions);
         self.bytes.inc_by(committed.bytes);
         self.commits.inc();
         self.epoch.set(committed.record.epoch.0 as i64);
         let source_time = committed.record.source_time;
         self.with_delay(|delay| delay.committed(source_time, committed.drained));
-        if committed.rows > 0 && source_time > 0 {
+        if committed.rows > committed.copied && source_time > 0 {
             self.publish_delay.set((now() - source_time).max(0) as f64 / 1000.0);
         }
     }
@@ -295,6 +303,8 @@ mod tests {
             "maxwell_fenced_total",
             "maxwell_failovers_total",
             "maxwell_row_less_statements_total",
+            "maxwell_bootstrap_rows_total",
+            "maxwell_bootstrap_tables",
             "maxwell_sync_delay_seconds",
             "maxwell_publish_delay_seconds",
             "maxwell_binlog_retention_seconds",

@@ -1,6 +1,6 @@
 //! Options of copies of whole tables.
 
-use super::table::{Entry, list, number, option};
+use super::table::{Entry, flag, list, number, option};
 
 pub(super) const OPTIONS: &[Entry] = &[
     option("bootstrapper", "HOW", "async, sync (both copy beside the stream) or none (async)", |d, v| {
@@ -24,4 +24,10 @@ pub(super) const OPTIONS: &[Entry] = &[
     option("bootstrap.parallel_tables", "NUMBER", "tables copied at a time (2)", |d, v| {
         number(&mut d.settings.bootstrap.parallel_tables, v)
     }),
+    option(
+        "bootstrap.like_stream",
+        "",
+        "copied values print as the stream's, not as the original's copies",
+        |d, v| flag(&mut d.settings.bootstrap.like_stream, v),
+    ),
 ];

@@ -22,6 +22,10 @@ pub struct Bootstrap {
     /// Tables copied at a time.
     #[serde(default = "default_parallel_tables")]
     pub parallel_tables: u32,
+    /// Copied values print as the stream prints them, and not as the original's bootstrap does where that differs: JSON
+    /// with blanks, BINARY with its padding, NULL for zero times.
+    #[serde(default)]
+    pub like_stream: bool,
     /// Database of Maxwell's table `bootstrap`: a row inserted there is a request.
     #[serde(default = "default_name")]
     pub schema_database: String,
@@ -38,6 +42,7 @@ impl Default for Bootstrap {
             chunk_rows: default_chunk_rows(),
             max_rows_per_second: 0,
             parallel_tables: default_parallel_tables(),
+            like_stream: false,
             schema_database: default_name(),
             client_id: default_name(),
         }

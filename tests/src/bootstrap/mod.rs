@@ -73,7 +73,7 @@ pub async fn bootstrap(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
 
 async fn run(server: Server, plan: Plan, name: &str) -> anyhow::Result<Outcome> {
     let mut spec = Spec::kafka(server, name, name, name, free_port()?);
-    spec.arguments.push(format!("--filter=exclude: *.*, include: {name}.t"));
+    spec.arguments.push(format!("--filter=exclude: *.*, include: {name}.{name}"));
     spec.arguments.push(format!("--schema_database={name}"));
     if plan.without_gtid {
         // Of the settings that no option names.
@@ -83,17 +83,17 @@ async fn run(server: Server, plan: Plan, name: &str) -> anyhow::Result<Outcome> 
     }
     let mut worker = Worker::start(&spec)?;
     worker.ready(PATIENCE).await?;
-    let consumer = reader::start(name, PARTITIONS, "t")?;
+    let consumer = reader::start(name, PARTITIONS, name)?;
     let counts = Arc::clone(&consumer.counts);
     let stop = Arc::new(AtomicBool::new(false));
     let mut writer = admin(server).await?;
     writer.query_drop(format!("USE {name}")).await?;
     let load = (plan.rows, plan.changes, plan.seed);
-    let changing = tokio::spawn(load::change(writer, load, Arc::clone(&stop)));
+    let changing = tokio::spawn(load::change(writer, name.to_owned(), load, Arc::clone(&stop)));
     let mut conn = admin(server).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     conn.query_drop(format!(
-        "INSERT INTO {name}.bootstrap (database_name, table_name) VALUES ('{name}', 't')"
+        "INSERT INTO {name}.bootstrap (database_name, table_name) VALUES ('{name}', '{name}')"
     ))
     .await?;
     let begun = Instant::now();

@@ -154,7 +154,8 @@ fn wire(column: &RawColumn, values: usize) -> Option<(Form, u8, Vec<u8>)> {
         }
         "char" => bytes(254, &[254, 255]),
         "binary" => (Form::Bytes { padded: true }, 254, vec![254, 255]),
-        "inet4" | "inet6" | "uuid" => (Form::Address, 254, vec![254, 16]),
+        "inet4" => (Form::Address { width: 4 }, 254, vec![254, 4]),
+        "inet6" | "uuid" => (Form::Address { width: 16 }, 254, vec![254, 16]),
         "varchar" | "varbinary" => bytes(15, &[255, 255]),
         "tinytext" | "tinyblob" => bytes(252, &[1]),
         "text" | "blob" => bytes(252, &[2]),

@@ -45,8 +45,18 @@ fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     }
 }
 
+/// Whether the number is kept as a DOUBLE. Text does not tell that from a DECIMAL: one that no DOUBLE prints as is taken
+/// for the other.
+fn is_double(digits: &str) -> bool {
+    if digits.contains(['e', 'E']) || digits == "-0" {
+        return true;
+    }
+    let plain = digits.strip_suffix(".0").unwrap_or(digits);
+    digits.contains('.') && digits.parse::<f64>().is_ok_and(|number| number.to_string() == plain)
+}
+
 fn double(out: &mut Vec<u8>, digits: &str) -> Option<()> {
-    if digits.contains(['e', 'E']) {
+    if is_double(digits) {
         number::json_double(out, digits.parse().ok()?);
     } else {
         out.extend_from_slice(digits.as_bytes());
@@ -71,6 +81,12 @@ mod tests {
         assert_eq!(
             show(r#"[1e21, -2.5e-3, 1.0, "\u001f\"é"]"#).unwrap(),
             "[1000000000000000000000.0,-0.0025,1.0,\"\\u001F\\\"é\"]"
+        );
+        // A small DOUBLE in all its digits, a DECIMAL with its scale.
+        assert_eq!(show("[0.25, 0.00048828125, 1.10, -0, 7]").unwrap(), "[0.25,0.00048828125,1.10,-0.0,7]");
+        assert_eq!(
+            show("0.0001").unwrap(),
+            "0.000100000000000000004792173602385929598312941379845142364501953125"
         );
         assert_eq!(show("\"open"), None);
     }

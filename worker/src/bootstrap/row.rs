@@ -38,7 +38,9 @@ pub enum Form {
         padded: bool,
     },
     /// MariaDB's addresses and UUIDs.
-    Address,
+    Address {
+        width: u8,
+    },
     /// Text that is brought into the stream's form.
     Json,
 }
@@ -55,7 +57,7 @@ impl Form {
     pub fn expression(self, column: &str) -> String {
         match self {
             Self::Index { .. } => format!("CAST({column} AS UNSIGNED)"),
-            Self::Address => format!("CAST({column} AS BINARY(16))"),
+            Self::Address { width } => format!("CAST({column} AS BINARY({width}))"),
             _ => column.to_owned(),
         }
     }
@@ -106,7 +108,7 @@ impl Form {
             (Self::Bytes { padded }, Value::Bytes(bytes)) => {
                 out.extend_from_slice(if padded && !style.original { unpadded(bytes) } else { bytes });
             }
-            (Self::Address, Value::Bytes(bytes)) => out.extend_from_slice(bytes),
+            (Self::Address { .. }, Value::Bytes(bytes)) => out.extend_from_slice(bytes),
             (Self::Json, Value::Bytes(json)) if style.original => out.extend_from_slice(json),
             (Self::Json, Value::Bytes(json)) => compact(out, std::str::from_utf8(json).ok()?)?,
             _ => return None,
@@ -128,7 +130,7 @@ impl Form {
         Some(match (self, value) {
             (_, Value::NULL) => return None,
             (Self::Decimal { .. }, Value::Bytes(digits)) => String::from_utf8(digits.clone()).ok()?,
-            (Self::Bytes { .. } | Self::Address | Self::Json, Value::Bytes(bytes)) => match charset {
+            (Self::Bytes { .. } | Self::Address { .. } | Self::Json, Value::Bytes(bytes)) => match charset {
                 Some(charset) => format!("_{charset} X'{}'", hex(bytes)),
                 None => format!("X'{}'", hex(bytes)),
             },

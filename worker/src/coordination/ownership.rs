@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use maxwell_protocol::bootstrap::BootstrapRequest;
 use maxwell_protocol::id::ShardId;
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::PositionMirror;
+use maxwell_protocol::request::{Ask, Request};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use zookeeper_client::CreateMode;
@@ -73,6 +75,21 @@ impl HeldShard {
         self.silent_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The copies that are asked for.
+    async fn requests(&self) -> Result<Vec<(String, BootstrapRequest)>, Failure> {
+        let tree = self.store.tree();
+        let mut found = Vec::new();
+        for id in self.store.children(&tree.requests()).await? {
+            let Some((bytes, _)) = self.store.bytes(&tree.request(&id)).await? else { continue };
+            // What else may be asked for is not for the owner of a shard.
+            if let Ok(Request { ask: Ask::Bootstrap(copy), .. }) = serde_json::from_slice(&bytes) {
+                found.push((id, copy));
+            }
+        }
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(found)
+    }
+
     async fn write_mirror(&self, mirror: &PositionMirror) -> Result<(), Failure> {
         let path = self.store.tree().position(&self.shard);
         let data = encode(mirror);
@@ -134,6 +151,18 @@ impl Ownership for HeldShard {
 
     fn resumed(&self, resumption: Resumption) {
         self.steps.send_if_modified(|steps| steps.committed(resumption));
+    }
+
+    async fn copies_asked_for(&self) -> Option<Vec<(String, BootstrapRequest)>> {
+        self.in_time(self.requests()).await.ok()
+    }
+
+    async fn copy_is_done(&self, request: &str) {
+        let held = Change::Check(self.lock.path().to_owned());
+        let done = Change::Delete(self.store.tree().request(request), None);
+        if let Err(error) = self.in_time(self.store.commit(&[held, done])).await {
+            tracing::debug!(request, %error, "the request's node is still there");
+        }
     }
 
     async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError> {

@@ -92,6 +92,7 @@ pub fn run(
 struct Waiting {
     position: Option<Position>,
     source_time: i64,
+    copied: u64,
     bytes: u64,
     transactions: u64,
     drained: bool,
@@ -109,6 +110,9 @@ fn take(
     let drained = chunk.drained && !chunk.copied;
     window.add(chunk.records.len() as u64, chunk.bytes.len() as u64, drained, Instant::now());
     writer.write(&chunk, epoch.0)?;
+    if chunk.copied {
+        waiting.copied += chunk.records.len() as u64;
+    }
     waiting.bytes += chunk.bytes.len() as u64;
     waiting.transactions += chunk.transactions;
     waiting.source_time = waiting.source_time.max(chunk.source_time);
@@ -134,6 +138,7 @@ fn commit(
     observer.committed(&Committed {
         record,
         rows: window.rows(),
+        copied: waiting.copied,
         bytes: waiting.bytes,
         transactions: waiting.transactions,
         drained: waiting.drained,

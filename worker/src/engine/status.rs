@@ -10,6 +10,8 @@ pub struct Committed {
     pub record: PositionRecord,
     /// Rows in it.
     pub rows: u64,
+    /// Those of them that were copied from tables.
+    pub copied: u64,
     /// Bytes of keys and values in it.
     pub bytes: u64,
     /// MySQL transactions finished in it.

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use maxwell_protocol::bootstrap::{BootstrapPhase, BootstrapTask};
-use maxwell_protocol::settings::Compatibility;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -77,6 +76,8 @@ struct Copier<'a> {
     /// Rows of the next chunk.
     limit: u64,
     pending: VecDeque<oneshot::Receiver<Verdict>>,
+    /// `bootstrap-start`, until it is written.
+    start: Option<Piece>,
     /// Rows that were read so far, those before a restart included.
     read: u64,
 }
@@ -90,7 +91,7 @@ pub(super) async fn copy(shop: &Shop, task: &BootstrapTask) -> Result<Ended, Cop
     };
     let name = (found.database, found.table);
     let copy = describe(&name.0, &name.1, found.catalog, &found.columns)?;
-    let original = shop.style.output.compatibility == Compatibility::Maxwell;
+    let original = !shop.settings.like_stream;
     let style = style(&shop.style, original);
     let comment = request.comment.as_deref();
     let encoder = TableEncoder::copied(copy.table.clone(), &style, "bootstrap-insert", comment);
@@ -102,14 +103,15 @@ pub(super) async fn copy(shop: &Shop, task: &BootstrapTask) -> Result<Ended, Cop
         style: CopyStyle { original },
         session,
         cursor: task.cursor.clone(),
-        limit: FIRST_ROWS.min(u64::from(shop.settings.chunk_rows.max(1))),
+        limit: FIRST_ROWS.min(shop.chunk_rows()),
         pending: VecDeque::new(),
         read: task.rows,
+        start: None,
         copy,
     };
     if task.phase == BootstrapPhase::Waiting {
         let encoder = TableEncoder::copied(copier.copy.table.clone(), &style, "bootstrap-start", comment);
-        copier.mark(&encoder, Then::Started).await?;
+        copier.start = Some(copier.piece(&encoder, Then::Started)?);
     }
     let ended = match task.phase {
         BootstrapPhase::Aborting => Ended::Aborted,
@@ -119,7 +121,9 @@ pub(super) async fn copy(shop: &Shop, task: &BootstrapTask) -> Result<Ended, Cop
         let mut table = copier.copy.table.clone();
         table.primary_key.clear();
         let encoder = TableEncoder::copied(table, &style, "bootstrap-complete", comment);
-        copier.mark(&encoder, Then::Finished).await?;
+        let piece = copier.piece(&encoder, Then::Finished)?;
+        copier.deliver(None, None, vec![piece], Then::Finished);
+        copier.settle(0).await?;
     }
     Ok(ended)
 }
@@ -146,10 +150,8 @@ impl Drop for OpenWindow<'_> {
 }
 
 impl Copier<'_> {
-    async fn mark(&mut self, encoder: &TableEncoder, then: Then) -> Result<(), CopyError> {
-        let piece = Piece::mark(encoder, &format!("{}/{then:?}", self.task.id), now())?;
-        self.deliver(None, None, vec![piece], then);
-        self.settle(0).await.map(drop)
+    fn piece(&self, encoder: &TableEncoder, then: Then) -> Result<Piece, CopyError> {
+        Ok(Piece::mark(encoder, &format!("{}/{then:?}", self.task.id), now())?)
     }
 
     /// Reads window by window to the end of the table.
@@ -207,7 +209,8 @@ impl Copier<'_> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut more = true;
         let mut after = self.cursor.clone();
-        for _ in 0..CHUNKS {
+        let chunks = if self.shop.settings.max_rows_per_second == 0 { CHUNKS } else { 1 };
+        for _ in 0..chunks {
             let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
             if !more || bytes >= WINDOW_BYTES {
                 break;
@@ -218,6 +221,10 @@ impl Copier<'_> {
             }
         }
         let until = self.session.end().await?;
+        // Not before the condition is known to be one that the server understands.
+        if let Some(start) = self.start.take() {
+            self.deliver(None, None, vec![start], Then::Started);
+        }
         if pieces.is_empty() {
             return Ok(false);
         }
@@ -267,8 +274,7 @@ impl Copier<'_> {
         }
         let more = cut_short || rows >= self.limit;
         if let Some(average) = (bytes as u64).checked_div(rows) {
-            let most = u64::from(self.shop.settings.chunk_rows.max(1));
-            self.limit = (CHUNK_BYTES as u64 / average.max(1)).clamp(1, most);
+            self.limit = (CHUNK_BYTES as u64 / average.max(1)).clamp(1, self.shop.chunk_rows());
         }
         Ok(more)
     }

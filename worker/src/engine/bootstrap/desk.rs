@@ -172,6 +172,11 @@ impl Desk {
         if task.phase == BootstrapPhase::Aborting && delivery.then != Then::Finished {
             return Verdict::Gone;
         }
+        if task.phase != BootstrapPhase::Waiting && delivery.then == Then::Started {
+            // A copier that was interrupted had written it already.
+            delivery.pieces.clear();
+            return Verdict::Taken;
+        }
         if task.cursor != delivery.from && delivery.then == Then::Advanced {
             return Verdict::Again;
         }

@@ -14,6 +14,7 @@ use tracing::Instrument;
 use super::copier::{CopyError, Ended, copy};
 use super::desk::Desk;
 use super::{Delivery, Order, Then};
+use crate::bootstrap::BootstrapError;
 use crate::coordination::Ownership;
 use crate::encode::style::Style;
 use crate::source::SourceError;
@@ -22,6 +23,8 @@ use crate::source::preflight::ServerInfo;
 
 /// How often requests from elsewhere are looked for, and scheduled ones for their time.
 const LOOK: Duration = Duration::from_secs(1);
+/// What a server says to what is no SQL.
+const PARSE_ERROR: u16 = 1064;
 /// Between two attempts on a table.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Refusals by the server that a copy survives without progress: the table may be changing at that moment.
@@ -54,6 +57,15 @@ impl Shop {
         if self.orders.send(order).is_ok() {
             let _full_or_closed = self.wake.try_send(Batch::default());
         }
+    }
+
+    /// Rows of a chunk at the most. With a limit they are few, so that neither another table nor an abort waits long.
+    pub(super) fn chunk_rows(&self) -> u64 {
+        let limited = match self.settings.max_rows_per_second {
+            0 => u32::MAX,
+            limit => limit / 10,
+        };
+        u64::from(self.settings.chunk_rows.min(limited).max(1))
     }
 
     /// Waits as long as the limit asks for after `rows` rows.
@@ -209,9 +221,15 @@ async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: St
     }
 }
 
+/// Whether trying again cannot help: the table is none that can be copied, or the condition no SQL.
 fn is_final(error: &CopyError) -> bool {
-    use crate::bootstrap::BootstrapError::Value;
-    matches!(error, CopyError::Table(error) if !matches!(error, Value { .. }))
+    match error {
+        CopyError::Table(error) => !matches!(error, BootstrapError::Value { .. }),
+        CopyError::Source(SourceError::Failed { source, .. }) => {
+            matches!(&**source, mysql_async::Error::Server(error) if error.code == PARSE_ERROR)
+        }
+        _ => false,
+    }
 }
 
 /// Whether the server answered, and refused.
