@@ -16,7 +16,11 @@ fuzz_target!(|text: &str| {
     let plain = entries.iter().filter(|(name, _)| !FILES.contains(&name.as_str()));
     let arguments: Vec<String> = plain.map(|(name, value)| format!("--{name}={value}")).collect();
     let _asked = read(&arguments, &BTreeMap::new(), &place);
-    let words: Vec<String> = text.split(' ').filter(|word| !FILES.iter().any(|file| word.contains(file))).map(str::to_owned).collect();
+    let words: Vec<String> = text
+        .split(' ')
+        .filter(|word| !FILES.iter().any(|file| word.contains(file)))
+        .map(str::to_owned)
+        .collect();
     let _asked = read(&words, &BTreeMap::new(), &place);
     let environment = entries.into_iter().map(|(name, value)| (format!("MAXWELL_{name}"), value)).collect();
     let _asked = read(&[], &environment, &place);

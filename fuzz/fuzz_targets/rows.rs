@@ -7,15 +7,38 @@ use maxwell_protocol::settings::Output;
 use maxwell_worker::binlog::event::Operation;
 use maxwell_worker::binlog::rows::{Image, RowCursor};
 use maxwell_worker::binlog::table::{Table, from_full};
-use maxwell_worker::encode::message::{RowContext, Style, TableEncoder};
+use maxwell_worker::encode::message::{Row, RowContext, TableEncoder};
+use maxwell_worker::encode::style::Style;
 use mysql_common::binlog::EventStreamReader;
 use mysql_common::binlog::consts::BinlogVersion;
 use mysql_common::binlog::events::TableMapEvent;
 
 /// Column types with the bytes of metadata that each has.
 const TYPES: [(u8, usize); 24] = [
-    (1, 0), (2, 0), (3, 0), (4, 1), (5, 1), (8, 0), (9, 0), (10, 0), (13, 0), (15, 2), (16, 2), (17, 1), (18, 1), (19, 1),
-    (242, 1), (245, 1), (246, 2), (249, 1), (250, 1), (251, 1), (252, 1), (253, 2), (254, 2), (255, 1),
+    (1, 0),
+    (2, 0),
+    (3, 0),
+    (4, 1),
+    (5, 1),
+    (8, 0),
+    (9, 0),
+    (10, 0),
+    (13, 0),
+    (15, 2),
+    (16, 2),
+    (17, 1),
+    (18, 1),
+    (19, 1),
+    (242, 1),
+    (245, 1),
+    (246, 2),
+    (249, 1),
+    (250, 1),
+    (251, 1),
+    (252, 1),
+    (253, 2),
+    (254, 2),
+    (255, 1),
 ];
 /// Collations of a few charsets.
 const COLLATIONS: [u8; 6] = [63, 8, 45, 33, 51, 13];
@@ -23,6 +46,7 @@ const COLLATIONS: [u8; 6] = [63, 8, 45, 33, 51, 13];
 #[derive(Debug)]
 struct Written {
     map: Vec<u8>,
+    mariadb: bool,
     rows: Vec<u8>,
     operation: Operation,
 }
@@ -50,6 +74,7 @@ impl<'a> Arbitrary<'a> for Written {
         field(&mut map, 5, &[2, 1, b'x', 2, b'y', b'y']);
         field(&mut map, 6, &[3, 1, b'p', 0, 1, b'"']);
         field(&mut map, 8, &[0]);
+        let mariadb = u.arbitrary()?;
         let operation = *u.choose(&[Operation::Insert, Operation::Update, Operation::Delete])?;
         let mut rows = vec![1, 0, 0, 0, 0, 0, 1, 0, 2, 0, count];
         rows.push(u.arbitrary()?);
@@ -57,7 +82,7 @@ impl<'a> Arbitrary<'a> for Written {
             rows.push(u.arbitrary()?);
         }
         rows.extend_from_slice(u.bytes(u.len())?);
-        Ok(Self { map, rows, operation })
+        Ok(Self { map, mariadb, rows, operation })
     }
 }
 
@@ -68,25 +93,27 @@ fn field(map: &mut Vec<u8>, kind: u8, value: &[u8]) {
 }
 
 /// The table that the event describes, if it can be read.
-fn table(body: &[u8]) -> Option<Table> {
+fn table(body: &[u8], mariadb: bool) -> Option<Table> {
     let mut event = vec![0, 0, 0, 1, 19, 1, 0, 0, 0];
     event.extend_from_slice(&(19 + body.len() as u32).to_le_bytes());
     event.extend_from_slice(&[0; 6]);
     event.extend_from_slice(body);
     let event = EventStreamReader::new(BinlogVersion::Version4).read(event.as_slice()).ok()??;
     let map: TableMapEvent<'_> = event.read_event().ok()?;
-    from_full(&map, &[]).ok()
+    from_full(&map, mariadb, None).ok()
 }
 
 fuzz_target!(|written: Written| {
-    let Some(table) = table(&written.map) else { return };
-    let encoder = TableEncoder::new(table.clone(), &Style::new(&Output::default(), None));
+    let Some(table) = table(&written.map, written.mariadb) else { return };
+    let Ok(style) = Style::new(&Output::default(), None) else { return };
+    let encoder = TableEncoder::new(table.clone(), &style);
     let Ok(mut cursor) = RowCursor::new(&written.rows, true, written.operation, &table) else { return };
     let (mut before, mut after, mut out) = (Image::new(), Image::new(), Vec::new());
     while cursor.has_next() && cursor.next(&mut before, &mut after).is_ok() {
         out.clear();
-        let context = RowContext::default();
-        if encoder.row(&mut out, written.operation, &written.rows, &before, &after, &context).is_err() {
+        let (operation, body) = (written.operation, written.rows.as_slice());
+        let row = Row { operation, body, before: &before, after: &after };
+        if encoder.row(&mut out, &row, &RowContext::default()).is_err() {
             return;
         }
         assert!(std::str::from_utf8(&out).is_ok(), "not UTF-8");

@@ -148,10 +148,8 @@ fn image(
             continue;
         }
         let (skip, length) = length(&column.kind, body, at)?;
-        let (from, to) = (at + skip, at + skip + length);
-        if to > body.len() {
-            return Err(DAMAGED);
-        }
+        let from = at + skip;
+        let to = from.checked_add(length).filter(|&to| to <= body.len()).ok_or(DAMAGED)?;
         fields.push(match column.kind {
             ColumnKind::Hidden(_) => Field::Absent,
             _ => Field::Value(from as u32, to as u32),

@@ -311,7 +311,10 @@ fn kind(
 ) -> Result<ColumnKind, String> {
     use ColumnType::*;
     let integer = |width| ColumnKind::Integer { width, unsigned };
-    let fsp = wire.byte(0);
+    let fsp = || match wire.byte(0) {
+        digits @ 0..=6 => Ok(digits),
+        digits => Err(format!("a fraction of {digits} digits")),
+    };
     // Without the catalog there is no telling how long such a value is.
     let old_fsp = || beyond.fsp.ok_or("a date or time in MariaDB's old format");
     Ok(match wire.kind {
@@ -327,9 +330,9 @@ fn kind(
         MYSQL_TYPE_TIME => ColumnKind::OldTime { fsp: old_fsp()? },
         MYSQL_TYPE_DATETIME => ColumnKind::OldDateTime { fsp: old_fsp()? },
         MYSQL_TYPE_TIMESTAMP => ColumnKind::OldTimestamp { fsp: old_fsp()? },
-        MYSQL_TYPE_TIME2 => ColumnKind::Time { fsp },
-        MYSQL_TYPE_DATETIME2 => ColumnKind::DateTime { fsp },
-        MYSQL_TYPE_TIMESTAMP2 => ColumnKind::Timestamp { fsp },
+        MYSQL_TYPE_TIME2 => ColumnKind::Time { fsp: fsp()? },
+        MYSQL_TYPE_DATETIME2 => ColumnKind::DateTime { fsp: fsp()? },
+        MYSQL_TYPE_TIMESTAMP2 => ColumnKind::Timestamp { fsp: fsp()? },
         MYSQL_TYPE_YEAR => ColumnKind::Year,
         MYSQL_TYPE_BIT => ColumnKind::Bit { bits: u16::from(wire.byte(1)) * 8 + u16::from(wire.byte(0)) },
         MYSQL_TYPE_ENUM => ColumnKind::Enum { width: wire.width(), values },
