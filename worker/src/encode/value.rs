@@ -328,6 +328,18 @@ mod tests {
             if let (Some(first), Some(byte)) = (first, bytes.first_mut()) {
                 *byte = first;
             }
+            // Of a fixed length the cursor hands over no more bytes than the type has.
+            let prefixed = matches!(
+                kind,
+                ColumnKind::Json { .. }
+                    | ColumnKind::Geometry { .. }
+                    | ColumnKind::Compressed { .. }
+                    | ColumnKind::Native { .. }
+                    | ColumnKind::Text { .. }
+            );
+            if !prefixed {
+                bytes.truncate(6);
+            }
             let compatibility = if maxwell { Compatibility::Maxwell } else { Compatibility::Corrected };
             let mut out = Vec::new();
             let _printed = print(&mut out, &kind, &bytes, ValueStyle { compatibility, null_zero_dates: true });
