@@ -71,7 +71,7 @@ impl Charset {
     pub fn decode<'a>(&self, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
         match self {
             Self::Utf8 => Some(String::from_utf8_lossy(bytes)),
-            Self::Encoded(encoding) => Some(encoding.decode_without_bom_handling(bytes).0),
+            Self::Encoded(encoding) => Some(undefined_replaced(encoding, bytes)),
             Self::Deviating(charset) => Some(charset.decode(bytes)),
             Self::Table(table) => Some(bytes.iter().map(|&byte| table[usize::from(byte)]).collect()),
             Self::Utf32 => Some(
@@ -90,6 +90,18 @@ impl Charset {
     }
 }
 
+/// Bytes that the Windows code pages leave undefined are control characters for the WHATWG, and U+FFFD for Java and so
+/// for the original.
+fn undefined_replaced<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Cow<'a, str> {
+    let control = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
+    match encoding.decode_without_bom_handling(bytes).0 {
+        Cow::Owned(text) if encoding.name().starts_with("windows-125") && text.contains(control) => {
+            Cow::Owned(text.replace(control, "\u{fffd}"))
+        }
+        text => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +109,7 @@ mod tests {
     #[test]
     fn decodes_as_the_original_does() {
         assert_eq!(Charset::named("latin1").decode(b"caf\xe9 \x80").unwrap(), "café €");
+        assert_eq!(Charset::named("latin1").decode(b"a\x81b").unwrap(), "a\u{fffd}b");
         assert_eq!(Charset::named("utf8mb4").decode("😀".as_bytes()).unwrap(), "😀");
         assert_eq!(Charset::named("utf8").decode(b"a\xffb").unwrap(), "a\u{fffd}b");
         assert_eq!(Charset::named("ucs2").decode(&[0, 65, 32, 172]).unwrap(), "A€");
