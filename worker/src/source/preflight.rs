@@ -115,12 +115,20 @@ pub async fn mariadb_gtids(conn: &mut Conn, file: &str, offset: u64) -> Result<S
     Ok(found.flatten().unwrap_or_default())
 }
 
+/// `ER_ERROR_WHEN_EXECUTING_COMMAND`: what `SHOW BINLOG EVENTS` answers for a file that is not there.
+const NO_SUCH_FILE: u16 = 1220;
+
 /// What a MySQL binlog file says was executed before it.
 pub async fn previous_gtids(conn: &mut Conn, file: &str) -> Result<String, SourceError> {
     let events: Vec<mysql_async::Row> = conn
         .query(format!("SHOW BINLOG EVENTS IN '{}' LIMIT 4", file.replace('\'', "''")))
         .await
-        .map_err(|error| SourceError::PositionLost { place: file.to_owned(), detail: error.to_string() })?;
+        .map_err(|error| match &error {
+            mysql_async::Error::Server(refused) if refused.code == NO_SUCH_FILE => {
+                SourceError::PositionLost { place: file.to_owned(), detail: refused.message.clone() }
+            }
+            _ => SourceError::failed("read the beginning of a binlog file", file, error),
+        })?;
     let text = |row: &mysql_async::Row, column| row.get::<String, usize>(column).unwrap_or_default();
     let found = events.iter().find(|row| text(row, 2) == "Previous_gtids").map(|row| text(row, 5));
     Ok(found.unwrap_or_default().replace('\n', ""))
