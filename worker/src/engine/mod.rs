@@ -14,6 +14,7 @@ pub mod error;
 pub mod follow;
 pub mod pump;
 mod replay;
+mod retained;
 mod rows;
 pub mod run;
 mod sources;

@@ -24,10 +24,11 @@ use super::delay::Delay;
 use super::error::{Disposition, EngineError};
 use super::follow::{Follower, Stored};
 use super::pump::{self, Pump, PumpEnd, PumpParts};
+use super::retained::Retained;
 use super::sources::{Sources, Turn};
 use super::status::Observer;
 use super::tables::Tables;
-use super::watcher::{Watcher, lock, mirror, retention};
+use super::watcher::{Watcher, lock, mirror};
 use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
 use crate::encode::style::Style;
 use crate::filter::TableFilter;
@@ -349,9 +350,14 @@ impl Engine {
         let committer = tokio::task::spawn_blocking(move || {
             of_committer.in_scope(|| committer::run(writer, &chunk_rx, limits, base, &watcher))
         });
-        let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), delay, epoch));
-        let retention =
-            tokio::spawn(retention(retained, run.progress.subscribe(), Arc::clone(&self.observer)));
+        let mirror = tokio::spawn(mirror(
+            Arc::clone(&run.ownership),
+            run.progress.subscribe(),
+            delay,
+            Arc::clone(&run.retained),
+            epoch,
+        ));
+        run.retained.ask(retained, run.progress.subscribe(), Arc::clone(&self.observer));
         let runner = copies.run(shop, Arc::clone(&run.ownership), run.progress.subscribe());
         let read = read(&mut dump, batch_tx, run).await;
         runner.abort();
@@ -361,7 +367,6 @@ impl Engine {
         }
         let ended = join(read, pump, committer).await;
         mirror.abort();
-        retention.abort();
         run.farewell().await;
         ended
     }
@@ -383,6 +388,9 @@ impl Engine {
             && turn == Turn::Exhausted
             && !(position_lost && self.sources.several());
         self.position_lost.store(halted && position_lost, Ordering::Relaxed);
+        if halted && position_lost {
+            run.retained.lost(self.observer.as_ref());
+        }
         run.report(if halted { ShardState::Halted } else { ShardState::Retrying }, Epoch(0), &text);
         tracing::error!(error = text, halted, "the shard does not stream");
         let pause = (FIRST_PAUSE * 2u32.saturating_pow(attempt.min(16))).min(self.longest_pause());
@@ -433,6 +441,7 @@ impl Engine {
             ownership,
             stop,
             progress: watch::Sender::new(None),
+            retained: Arc::default(),
             before: AtomicI64::new(0),
             start_over: AtomicBool::new(false),
         };
@@ -466,6 +475,7 @@ struct Run<'a> {
     stop: CancellationToken,
     /// The last committed record of this run.
     progress: watch::Sender<Option<PositionRecord>>,
+    retained: Arc<Retained>,
     /// When the record that the run goes on from was written, milliseconds since the epoch; 0 without one.
     before: AtomicI64,
     /// Whether to leave the stored position behind and go on at the head.
@@ -478,6 +488,7 @@ impl Run<'_> {
             state,
             epoch,
             lag_milliseconds: 0,
+            retention: self.retained.latest(),
             last_error: error.to_owned(),
         });
     }
