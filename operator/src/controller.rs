@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args::Scope;
 use crate::cluster::context::Context;
 use crate::cluster::error::Error;
-use crate::cluster::fetch::secret_names;
+use crate::cluster::mounts::mounts;
 use crate::cluster::neighbours::Neighbours;
 use crate::cluster::observe::Observers;
 use crate::cluster::{self, managed_labels, worker_of};
@@ -135,7 +135,7 @@ where
 
 /// The clusters that refer to a Secret.
 fn users(clusters: &Store<Guarded>, namespace: &str, secret: &str) -> Vec<ObjectRef<Guarded>> {
-    let refers = |cluster: &MaxwellCluster| secret_names(&cluster.spec).any(|name| name == secret);
+    let refers = |cluster: &MaxwellCluster| mounts(&cluster.spec).iter().any(|mount| mount.name == secret);
     clusters
         .state()
         .into_iter()

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use mysql_async::{Conn, OptsBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -26,6 +27,8 @@ pub const SERVERS: [Server; 4] = [
 
 /// The lab's broker.
 pub const BROKER: &str = "10.244.0.21:9092";
+/// The same broker's listener with TLS and passwords.
+pub const SECURED_BROKER: &str = "10.244.0.21:9094";
 /// The lab's ensemble.
 pub const ZOOKEEPER: &str = "10.244.0.11:2181,10.244.0.12:2181,10.244.0.13:2181";
 
@@ -54,6 +57,14 @@ pub async fn restart_zookeeper() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the lab says of itself under `name`.
+pub fn variable(name: &str) -> anyhow::Result<String> {
+    let output = Command::new("tests/lab/lab").arg("env").output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    found.map(str::to_owned).with_context(|| format!("the lab has no {name}"))
 }
 
 fn lab(arguments: &[&str]) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ pub mod binlog;
 pub mod bootstrap;
 pub mod clock;
 pub mod coordination;
+pub mod credentials;
 pub mod encode;
 pub mod engine;
 #[cfg(feature = "failpoints")]

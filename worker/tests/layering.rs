@@ -13,11 +13,12 @@ const USES: &[(&str, &[&str])] = &[
     ("encode", &["binlog", "filter", "schema"]),
     ("bootstrap", &["binlog", "encode", "schema"]),
     ("options", &[]),
-    // Adapters, and the clock that they read. A sink proves the ownership of its shard through the traits in `coordination`.
+    // Adapters, and the clock and files that they read. A sink proves the ownership of its shard through the traits in `coordination`.
     ("clock", &[]),
-    ("coordination", &["clock"]),
-    ("source", &["binlog", "bootstrap", "clock", "schema"]),
-    ("sink", &["coordination", "encode"]),
+    ("credentials", &[]),
+    ("coordination", &["clock", "credentials"]),
+    ("source", &["binlog", "bootstrap", "clock", "credentials", "schema"]),
+    ("sink", &["coordination", "credentials", "encode"]),
     ("telemetry", &[]),
     ("failpoint", &[]),
     // The engine, and what counts its progress through `engine::status::Observer`.

@@ -6,7 +6,7 @@ mod print;
 use anyhow::Context;
 use maxwell_crds::v1alpha1::MaxwellClusterSpec;
 use maxwell_protocol::options::{Draft, Http, OptionError, Options, Place, properties};
-use maxwell_protocol::settings::{EncryptionMode, Kafka, Producer, Settings, Start, StartFrom};
+use maxwell_protocol::settings::{EncryptionMode, Kafka, Producer, Secret, Settings, Start, StartFrom};
 use serde_json::{Value, json};
 
 use notes::Notes;
@@ -46,17 +46,25 @@ pub(crate) struct SecretDocument {
     data: Vec<(&'static str, String)>,
 }
 
-/// MySQL's credentials, and the key of encryption if there is one.
+/// What the Secrets' names end in.
+const MYSQL: &str = "mysql";
+const KAFKA: &str = "kafka";
+const ENCRYPTION: &str = "encryption";
+
+/// MySQL's credentials, and those for Kafka and the key of encryption where there are any.
 fn secrets(name: &str, settings: &Settings) -> Vec<SecretDocument> {
-    let (user, password) = (settings.mysql.user.clone(), settings.mysql.password.0.clone());
-    let mut secrets = vec![SecretDocument {
-        name: format!("{name}-mysql"),
-        data: vec![("username", user), ("password", password)],
-    }];
+    let credentials = |of: &str, user: &str, password: &Secret| SecretDocument {
+        name: format!("{name}-{of}"),
+        data: vec![("username", user.to_owned()), ("password", password.0.clone())],
+    };
+    let mut secrets = vec![credentials(MYSQL, &settings.mysql.user, &settings.mysql.password)];
+    if let Some(sasl) = settings.kafka.as_ref().and_then(|kafka| kafka.sasl.as_ref()) {
+        secrets.push(credentials(KAFKA, &sasl.user, &sasl.password));
+    }
     let encryption = &settings.output.encryption;
     if encryption.mode != EncryptionMode::None {
         let data = vec![("key", encryption.key.0.clone())];
-        secrets.push(SecretDocument { name: format!("{name}-encryption"), data });
+        secrets.push(SecretDocument { name: format!("{name}-{ENCRYPTION}"), data });
     }
     secrets
 }
@@ -105,10 +113,13 @@ fn spec(options: &Options, wishes: &Wishes, secrets: &[SecretDocument], notes: &
         "output": settings.output,
         "logging": settings.logging,
     });
-    let reference = |secret: &SecretDocument| json!({"name": secret.name});
-    spec["mysql"]["credentialsSecretRef"] = secrets.first().map_or(Value::Null, reference);
-    if let Some(secret) = secrets.get(1) {
-        spec["output"]["encryption"]["keySecretRef"] = reference(secret);
+    for secret in secrets {
+        let reference = json!({"name": secret.name});
+        match secret.name.rsplit('-').next() {
+            Some(MYSQL) => spec["mysql"]["credentialsSecretRef"] = reference,
+            Some(KAFKA) => spec["kafka"]["sasl"]["credentialsSecretRef"] = reference,
+            _ => spec["output"]["encryption"]["keySecretRef"] = reference,
+        }
     }
     spec["mysql"]["start"] = json!(start(&settings.mysql.start, notes));
     if settings.port >= 1024 && settings.port != 9091 {
@@ -142,7 +153,7 @@ fn without_secrets(mut kafka: Kafka, notes: &mut Notes) -> Kafka {
         if secret {
             notes.add(
                 &format!("kafka.{name}"),
-                "is left out: it holds a credential, and those for Kafka can be given by no Secret yet",
+                "is left out: it holds a credential; kafka.sasl and kafka.tls name the Secrets that take those",
             );
         }
         !secret

@@ -45,6 +45,13 @@ impl Notes {
                 "put it into a TLS Secret and name that in mysql.tls.clientCertificateSecretRef",
             );
         }
+        if settings.kafka.as_ref().is_some_and(|kafka| kafka.tls.ca_file.is_some()) {
+            self.add(
+                "kafka.ssl",
+                "put the authority's certificate into a Secret as ca.crt, name it in kafka.tls.caSecretRef; a client's \
+                 own goes into a TLS Secret, named in kafka.tls.clientCertificateSecretRef",
+            );
+        }
         if mysql.user.is_empty() || mysql.password.0.is_empty() {
             self.add("user, password", "are not both in the file: write them into the Secret below");
         }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use maxwell_protocol::settings::{Commit, Compression, Delivery, KeyFormat, PartitionBy, PartitionHash};
+use kube::KubeSchema;
+use maxwell_protocol::settings::{
+    Commit, Compression, Delivery, KeyFormat, PartitionBy, PartitionHash, SaslMechanism,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::bound;
-use super::defaults;
+use super::{SecretRef, defaults};
 
 /// The Kafka cluster to write to.
-#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct KafkaSpec {
     /// Some brokers as host:port.
@@ -19,6 +22,16 @@ pub struct KafkaSpec {
         inner(length(max = 260), regex(pattern = r"^[^\s,/]+:[0-9]{1,5}$"))
     )]
     pub brokers: Vec<String>,
+    /// Encryption of the connections.
+    #[serde(default)]
+    #[x_kube(
+        validation = Rule::new("self.enabled || !has(self.caSecretRef) && !has(self.clientCertificateSecretRef)")
+            .message("tls: caSecretRef and clientCertificateSecretRef belong to enabled: true")
+    )]
+    pub tls: KafkaTlsSpec,
+    /// Who the workers are to the brokers. Without it the brokers do not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sasl: Option<KafkaSaslSpec>,
     /// Topic of the rows; %{database}, %{table} and %{type} are replaced.
     #[serde(default = "defaults::topic")]
     #[schemars(length(min = 1, max = 249))]
@@ -70,6 +83,32 @@ pub struct KafkaSpec {
     #[serde(default)]
     #[schemars(extend("maxProperties" = 64))]
     pub properties: BTreeMap<String, String>,
+}
+
+/// Encryption of the connections to Kafka. The brokers' certificates and names are always checked.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct KafkaTlsSpec {
+    /// Whether to encrypt.
+    #[serde(default)]
+    pub enabled: bool,
+    /// The Secret with the key ca.crt: what the brokers' certificates are signed by. Default: the public authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<SecretRef>,
+    /// The Secret with the keys tls.crt and tls.key: this client's own certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate_secret_ref: Option<SecretRef>,
+}
+
+/// Who the workers are to the brokers.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct KafkaSaslSpec {
+    /// How they prove that.
+    #[serde(default)]
+    pub mechanism: SaslMechanism,
+    /// The Secret with the keys username and password.
+    pub credentials_secret_ref: SecretRef,
 }
 
 /// A limit of 0 would close nothing.

@@ -3,6 +3,7 @@
 #[expect(unreachable_pub, reason = "KubeSchema puts a copy of the struct into a function")]
 mod cluster;
 mod defaults;
+#[expect(unreachable_pub, reason = "KubeSchema puts a copy of the struct into a function")]
 mod kafka;
 #[expect(unreachable_pub, reason = "KubeSchema puts a copy of the struct into a function")]
 mod mysql;
@@ -16,7 +17,7 @@ mod zookeeper;
 mod tests;
 
 pub use cluster::{MaxwellCluster, MaxwellClusterSpec, Mode, State, UnsafeSpec};
-pub use kafka::KafkaSpec;
+pub use kafka::{KafkaSaslSpec, KafkaSpec, KafkaTlsSpec};
 pub use mysql::{MySqlSpec, SecretRef};
 pub use output::{EncryptionSpec, OutputSpec};
 pub use status::*;

@@ -69,6 +69,8 @@ fn what_is_accepted() {
         with(start, json!({"from": "Timestamp", "time": "2026-09-01T10:00:00Z"})),
         with(start, json!({"from": "Maxwell", "clientId": "maxwell_1"})),
         with("replicas", json!(5)),
+        with("kafka/tls", json!({"enabled": true, "caSecretRef": {"name": "ca"}})),
+        with("kafka/sasl", json!({"mechanism": "ScramSha512", "credentialsSecretRef": {"name": "user"}})),
         with("output/encryption", json!({"mode": "All", "keySecretRef": {"name": "enc"}})),
         with("output", json!({"ddl": true})),
         with("unsafe", json!({"singleReplica": true})),
@@ -111,6 +113,7 @@ fn what_is_refused_and_why() {
         ),
         (with("kafka/commit", json!({"intervalMilliseconds": 6001})), "five times"),
         (with("monitoring", json!({"port": 9091})), "9091"),
+        (with("kafka/tls", json!({"caSecretRef": {"name": "ca"}})), "enabled: true"),
     ] {
         let said = refusals(manifest.clone());
         assert!(said.contains(words), "{manifest}: '{said}' does not speak of '{words}'");

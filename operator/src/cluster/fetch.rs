@@ -12,6 +12,7 @@ use maxwell_crds::v1alpha1::{MaxwellCluster, MaxwellClusterSpec};
 use thiserror::Error;
 
 use super::apply::controlled_by;
+use super::mounts::{Mount, mounts};
 use super::plan::labels;
 
 /// Why Kubernetes could not be asked.
@@ -47,18 +48,6 @@ pub struct Fetched {
     pub pods: Vec<Pod>,
 }
 
-/// The names of the Secrets that `spec` refers to.
-pub fn secret_names(spec: &MaxwellClusterSpec) -> impl Iterator<Item = &str> {
-    let zookeeper = spec.zookeeper.credentials_secret_ref.as_ref();
-    let tls = &spec.mysql.tls;
-    std::iter::once(&spec.mysql.credentials_secret_ref)
-        .chain(zookeeper)
-        .chain(&tls.ca_secret_ref)
-        .chain(&tls.client_certificate_secret_ref)
-        .chain(&spec.output.encryption.key_secret_ref)
-        .map(|reference| reference.name.as_str())
-}
-
 /// Reads it all at once. Of what bears the cluster's name or labels, only what belongs to it counts.
 pub async fn fetch(client: &Client, cluster: &MaxwellCluster) -> Result<Fetched, FetchError> {
     let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
@@ -84,13 +73,13 @@ pub async fn fetch(client: &Client, cluster: &MaxwellCluster) -> Result<Fetched,
 async fn secrets(client: &Client, namespace: &str, spec: &MaxwellClusterSpec) -> Result<Secrets, FetchError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let mut found = Secrets::new();
-    for name in secret_names(spec) {
-        let secret = api.get_opt(name).await.map_err(|source| FetchError::Read {
+    for Mount { name, .. } in mounts(spec) {
+        let secret = api.get_opt(&name).await.map_err(|source| FetchError::Read {
             what: format!("Secret {name}"),
             namespace: namespace.to_owned(),
             source,
         })?;
-        found.insert(name.to_owned(), secret.map(|secret| SecretData(secret.data.unwrap_or_default())));
+        found.insert(name, secret.map(|secret| SecretData(secret.data.unwrap_or_default())));
     }
     Ok(found)
 }

@@ -28,6 +28,9 @@ pub(super) fn secrets() -> Secrets {
         ("orders-zookeeper".to_owned(), credentials("zk", "zk-s3cret")),
         ("mysql-ca".to_owned(), secret(&[("ca.crt", "PEM")])),
         ("maxwell-mysql".to_owned(), secret(&[("tls.crt", "PEM"), ("tls.key", "PEM")])),
+        ("orders-kafka".to_owned(), credentials("cdc", "kafka-s3cret")),
+        ("kafka-ca".to_owned(), secret(&[("ca.crt", "PEM")])),
+        ("maxwell-kafka".to_owned(), secret(&[("tls.crt", "PEM"), ("tls.key", "PEM")])),
         ("orders-encryption".to_owned(), encryption("0123456789abcdef\n")),
     ]
     .into()

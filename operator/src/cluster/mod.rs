@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 pub mod fetch;
 pub mod finalize;
+pub mod mounts;
 pub mod neighbours;
 pub mod observe;
 pub mod plan;

@@ -2,7 +2,7 @@
 
 use maxwell_crds::v1alpha1::MaxwellClusterSpec;
 use maxwell_protocol::settings::{
-    Encryption, Kafka, MySql, MySqlTls, Output, Producer, Secret, Settings, ZooKeeper,
+    Encryption, Kafka, KafkaSasl, KafkaTls, MySql, MySqlTls, Output, Producer, Secret, Settings, ZooKeeper,
 };
 use maxwell_protocol::tree::Tree;
 
@@ -23,6 +23,10 @@ pub(super) const MYSQL_CERTIFICATES: &str = "certificates/mysql";
 pub(super) const CA: &str = "ca.crt";
 pub(super) const CERTIFICATE: &str = "tls.crt";
 pub(super) const KEY: &str = "tls.key";
+
+/// Where Kafka's credentials and the certificates for it are, below [`DIRECTORY`].
+pub(super) const KAFKA_CREDENTIALS: &str = "credentials/kafka";
+pub(super) const KAFKA_CERTIFICATES: &str = "certificates/kafka";
 
 /// Where the key for encryption is, below [`DIRECTORY`].
 pub(super) const ENCRYPTION_KEY: &str = "credentials/encryption";
@@ -77,8 +81,21 @@ fn mysql(spec: &MaxwellClusterSpec) -> MySql {
 
 fn kafka(name: &str, spec: &MaxwellClusterSpec) -> Kafka {
     let kafka = &spec.kafka;
+    let (ca, own) = (&kafka.tls.ca_secret_ref, &kafka.tls.client_certificate_secret_ref);
+    let file = |name: &str| format!("{DIRECTORY}/{KAFKA_CERTIFICATES}/{name}");
     Kafka {
         brokers: kafka.brokers.clone(),
+        tls: KafkaTls {
+            enabled: kafka.tls.enabled,
+            ca_file: ca.as_ref().map(|_| file(CA)),
+            certificate_file: own.as_ref().map(|_| file(CERTIFICATE)),
+            key_file: own.as_ref().map(|_| file(KEY)),
+        },
+        sasl: kafka.sasl.as_ref().map(|sasl| KafkaSasl {
+            mechanism: sasl.mechanism,
+            credentials_directory: Some(format!("{DIRECTORY}/{KAFKA_CREDENTIALS}")),
+            ..KafkaSasl::default()
+        }),
         topic: kafka.topic.clone(),
         ddl_topic: kafka.ddl_topic.clone(),
         dead_letter_topic: kafka.dead_letter_topic.clone(),

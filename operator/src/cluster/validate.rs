@@ -8,8 +8,9 @@ use kube::{Resource, ResourceExt};
 use maxwell_crds::v1alpha1::{ConditionType, MaxwellCluster, State};
 use uuid::Uuid;
 
-use super::credentials::{Credentials, credentials, encryption_key};
+use super::credentials::{Credentials, credentials};
 use super::fetch::Secrets;
+use super::mounts::{Mount, mounts};
 use super::observe::Target;
 use super::settings;
 use super::status::Problem;
@@ -45,16 +46,8 @@ pub struct Validated {
     pub disruption_budget: bool,
     /// Port of metrics and probes.
     pub port: u16,
-    /// The Secret with MySQL's credentials.
-    pub mysql_secret: String,
-    /// The Secret with what MySQL's certificate is signed by.
-    pub mysql_ca_secret: Option<String>,
-    /// The Secret with the workers' own certificate for MySQL.
-    pub mysql_certificate_secret: Option<String>,
-    /// The Secret with ZooKeeper's credentials.
-    pub zookeeper_secret: Option<String>,
-    /// The Secret with the key for encryption.
-    pub encryption_secret: Option<String>,
+    /// The Secrets that the pods mount.
+    pub mounts: Vec<Mount>,
 }
 
 /// What validation says.
@@ -126,7 +119,7 @@ fn clear_credentials(cluster: &MaxwellCluster) -> impl Iterator<Item = Problem> 
     named.filter(|name| SECRET_PROPERTIES.contains(&name.as_str())).map(|name| {
         let message = format!(
             "spec.kafka.properties: '{name}' holds a credential, and credentials in the clear are refused; take it \
-             out: credentials for Kafka can be given by no Secret yet"
+             out: kafka.sasl and kafka.tls name the Secrets that hold it"
         );
         invalid_config("CredentialsInClear", message)
     })
@@ -163,26 +156,8 @@ fn assemble(
         pod_template,
         disruption_budget: spec.pod_disruption_budget.enabled,
         port: spec.monitoring.port,
-        mysql_secret: spec.mysql.credentials_secret_ref.name.clone(),
-        mysql_ca_secret: spec.mysql.tls.ca_secret_ref.as_ref().map(|reference| reference.name.clone()),
-        mysql_certificate_secret: spec
-            .mysql
-            .tls
-            .client_certificate_secret_ref
-            .as_ref()
-            .map(|reference| reference.name.clone()),
-        zookeeper_secret: spec
-            .zookeeper
-            .credentials_secret_ref
-            .as_ref()
-            .map(|reference| reference.name.clone()),
-        encryption_secret: encryption_secret(cluster).map(str::to_owned),
+        mounts: mounts(spec),
     }
-}
-
-/// The Secret with the key for encryption, if it is used.
-fn encryption_secret(cluster: &MaxwellCluster) -> Option<&str> {
-    cluster.spec.output.encryption.key_secret_ref.as_ref().map(|reference| reference.name.as_str())
 }
 
 fn zookeeper_credentials(
@@ -198,59 +173,21 @@ fn zookeeper_credentials(
         .transpose()
 }
 
-/// What is wrong with the Secrets that hold certificates: pods that mount them would wait for ever.
-fn missing_certificates(cluster: &MaxwellCluster, secrets: &Secrets) -> Vec<Problem> {
-    let tls = &cluster.spec.mysql.tls;
-    let wanted = [
-        ("mysql.tls.caSecretRef.name", &tls.ca_secret_ref, &[settings::CA][..]),
-        (
-            "mysql.tls.clientCertificateSecretRef.name",
-            &tls.client_certificate_secret_ref,
-            &[settings::CERTIFICATE, settings::KEY][..],
-        ),
-    ];
-    let problem = |field: &str, name: &str, reason, found: String| Problem {
-        condition: ConditionType::ConfigValid,
-        reason,
-        message: format!("spec.{field}: Secret '{name}' {found}"),
-    };
-    let mut problems = Vec::new();
-    for (field, reference, keys) in wanted {
-        let Some(name) = reference.as_ref().map(|reference| reference.name.as_str()) else { continue };
-        let Some(data) = secrets.get(name).and_then(Option::as_ref) else {
-            let found = format!("does not exist; make it with the keys {}", keys.join(", "));
-            problems.push(problem(field, name, "SecretMissing", found));
-            continue;
-        };
-        for key in keys.iter().filter(|key| !data.0.contains_key(**key)) {
-            let found = format!("has no key '{key}'; add it, in PEM");
-            problems.push(problem(field, name, "SecretIncomplete", found));
-        }
-    }
-    problems
-}
-
 /// The digest of settings and credentials, salted with the resource's UID. It stands in an annotation that more
 /// people may read than the Secrets: a weak password could be guessed from it, but not looked up in a table.
 fn digest(cluster: &MaxwellCluster, secrets: &Secrets, document: &str) -> Result<Uuid, Vec<Problem>> {
     let namespace = cluster.namespace().unwrap_or_default();
-    let name = &cluster.spec.mysql.credentials_secret_ref.name;
-    let mysql = credentials(secrets, &namespace, name, "mysql.credentialsSecretRef.name");
-    let zookeeper = zookeeper_credentials(cluster, secrets);
-    let key = encryption_secret(cluster).map(|name| encryption_key(secrets, &namespace, name)).transpose();
-    let missing = missing_certificates(cluster, secrets);
-    let (mysql, zookeeper, key) = match (mysql, zookeeper, key) {
-        (Ok(mysql), Ok(zookeeper), Ok(key)) if missing.is_empty() => (mysql, zookeeper, key),
-        (mysql, zookeeper, key) => {
-            let wrong = mysql.err().into_iter().chain(zookeeper.err()).chain(key.err());
-            return Err(wrong.chain(missing).collect());
+    let (mut parts, mut problems) = (Vec::new(), Vec::new());
+    for mount in mounts(&cluster.spec) {
+        match mount.contents(secrets, &namespace) {
+            Ok(contents) => parts.extend(contents),
+            Err(found) => problems.extend(found),
         }
-    };
-    let parts = std::iter::once(&mysql)
-        .chain(&zookeeper)
-        .flat_map(|credentials| [credentials.username.as_str(), credentials.password.as_str()])
-        .chain(key.as_deref())
-        .chain([document]);
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    parts.push(document.to_owned());
     let mut digested = Vec::new();
     for part in parts {
         digested.extend_from_slice(&part.len().to_be_bytes());

@@ -45,6 +45,24 @@ fn properties_of_the_java_client_are_translated() {
 }
 
 #[test]
+fn the_java_clients_way_in_is_ours() {
+    let jaas = r#"org.apache.kafka.common.security.scram.ScramLoginModule required username="me" password="s3cret";"#;
+    let draft = draft(&[
+        ("kafka.security.protocol", "SASL_SSL"),
+        ("kafka.sasl.mechanism", "SCRAM-SHA-512"),
+        ("kafka.sasl.jaas.config", jaas),
+        ("kafka.ssl.ca.location", "/ca.crt"),
+    ]);
+    let kafka = &draft.kafka;
+    let sasl = kafka.sasl.as_ref().unwrap();
+    assert_eq!((sasl.user.as_str(), sasl.password.0.as_str()), ("me", "s3cret"));
+    assert_eq!(sasl.mechanism, crate::settings::SaslMechanism::ScramSha512);
+    assert!(kafka.tls.enabled && kafka.tls.ca_file.as_deref() == Some("/ca.crt"));
+    assert!(kafka.properties.is_empty());
+    assert!(!serde_json::to_string(&draft.kafka).unwrap().contains("s3cret"));
+}
+
+#[test]
 fn a_trailing_comment_belongs_to_no_value_of_the_names_that_are_documented_with_one() {
     let draft = draft(&[("ha.heartbeat.interval", "3000   # ms"), ("filter", "include: a.b # c")]);
     assert_eq!(draft.settings.failover.heartbeat_interval_milliseconds, 3000);

@@ -4,12 +4,20 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{KafkaSasl, KafkaTls};
+
 /// The Kafka cluster to write to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Kafka {
     /// `host:port` of some brokers.
     pub brokers: Vec<String>,
+    /// Encryption of the connections.
+    #[serde(default)]
+    pub tls: KafkaTls,
+    /// Who the worker is to the brokers; absent: they do not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sasl: Option<KafkaSasl>,
     /// Topic of the rows; `%{database}`, `%{table}` and `%{type}` are replaced.
     #[serde(default = "default_topic")]
     pub topic: String,

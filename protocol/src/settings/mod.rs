@@ -5,6 +5,7 @@
 mod bootstrap;
 mod failover;
 mod kafka;
+mod kafka_security;
 mod mysql;
 mod output;
 mod validate;
@@ -12,6 +13,7 @@ mod validate;
 pub use bootstrap::Bootstrap;
 pub use failover::{Failover, ZooKeeper};
 pub use kafka::{Commit, Compression, Delivery, Kafka, KeyFormat, PartitionBy, PartitionHash};
+pub use kafka_security::{KafkaSasl, KafkaTls, SaslMechanism};
 pub use mysql::{
     Flavor, GtidUse, MySql, MySqlHost, MySqlTls, OnPositionLost, Secret, Start, StartFrom, TlsMode,
 };

@@ -20,7 +20,7 @@ pub struct Invalid {
     pub mend: String,
 }
 
-fn invalid(field: &'static str, value: impl ToString, problem: &str, mend: &str) -> Invalid {
+pub(super) fn invalid(field: &'static str, value: impl ToString, problem: &str, mend: &str) -> Invalid {
     Invalid { field, value: value.to_string(), problem: problem.into(), mend: mend.into() }
 }
 
@@ -185,6 +185,7 @@ fn validate_kafka(kafka: &Kafka, found: &mut Vec<Invalid>) {
             "it must be at least five intervals",
         ));
     }
+    super::kafka_security::validate(kafka, found);
     for (name, value) in &kafka.properties {
         if OWN_PROPERTIES.contains(&name.as_str()) {
             found.push(invalid(

@@ -1,5 +1,7 @@
 # One broker, or three with LAB_KAFKA_BROKERS=3.
 
+KAFKA_PKI=$DATA/kafka-pki
+
 up_kafka() {
   local brokers=${LAB_KAFKA_BROKERS:-1} voters="" i directory
   for i in $(seq "$brokers"); do voters+=${voters:+,}$i@${ADDRESS[kafka$i]}:9093; done
@@ -7,10 +9,11 @@ up_kafka() {
     alive "kafka$i" && continue
     directory=$DATA/kafka$i
     kafka_configuration "$i" "$brokers" "$voters"
+    kafka_secured "$i"
     if [ ! -f "$directory/logs/meta.properties" ]; then
       rm -rf "$directory/logs"
       java -cp "$LAB/kafka/*" kafka.tools.StorageTool format -t TWF4d2VsbC1sYWItMDAwMQ \
-        -c "$directory/server.properties" >"$LOG/kafka$i-format.log" 2>&1 || die "see $LOG/kafka$i-format.log"
+        --add-scram 'SCRAM-SHA-512=[name=maxwell,password=maxwell]' -c "$directory/server.properties" >"$LOG/kafka$i-format.log" 2>&1 || die "see $LOG/kafka$i-format.log"
     fi
     on_host "kafka$i" java -Xmx768m -cp "$LAB/kafka/*" kafka.Kafka "$directory/server.properties"
   done
@@ -39,5 +42,27 @@ min.insync.replicas=$majority
 auto.create.topics.enable=true
 num.partitions=4
 group.initial.rebalance.delay.ms=0
+CFG
+}
+
+# kafka_secured NUMBER: a listener beside the others, on port 9094, with TLS and certificates of the clients too, for
+# user maxwell by SASL PLAIN or SCRAM-SHA-512
+kafka_secured() {
+  local directory=$DATA/kafka$1 address=${ADDRESS[kafka$1]} PKI=$KAFKA_PKI module=org.apache.kafka.common.security
+  authority "$PKI" kafka-lab-ca
+  [ -f "$PKI/client.crt" ] || certificate client /CN=maxwell
+  [ -f "$PKI/kafka$1.crt" ] || certificate "kafka$1" "/CN=kafka$1" "IP:$address"
+  cat "$PKI/kafka$1.key" "$PKI/kafka$1.crt" >"$directory/keystore.pem"
+  sed -i -e "/^listeners=/s|\$|,SASL_SSL://$address:9094|" -e "/^advertised.listeners=/s|\$|,SASL_SSL://$address:9094|" \
+    -e '/^listener.security.protocol.map=/s|$|,SASL_SSL:SASL_SSL|' "$directory/server.properties"
+  cat >>"$directory/server.properties" <<CFG
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.sasl_ssl.plain.sasl.jaas.config=$module.plain.PlainLoginModule required user_maxwell="maxwell";
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=$module.scram.ScramLoginModule required;
+listener.name.sasl_ssl.ssl.keystore.type=PEM
+listener.name.sasl_ssl.ssl.keystore.location=$directory/keystore.pem
+listener.name.sasl_ssl.ssl.truststore.type=PEM
+listener.name.sasl_ssl.ssl.truststore.location=$PKI/ca.crt
+listener.name.sasl_ssl.ssl.client.auth=required
 CFG
 }

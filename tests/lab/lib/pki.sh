@@ -1,4 +1,11 @@
-# The cluster's certificates and kubeconfigs.
+# Certificates; the cluster's, and its kubeconfigs.
+
+# authority DIRECTORY NAME: made once
+authority() {
+  [ -f "$1/ca.crt" ] && return
+  mkdir -p "$1"
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout "$1/ca.key" -out "$1/ca.crt" -subj "/CN=$2" -days 3650 2>/dev/null
+}
 
 # certificate NAME SUBJECT [ALTERNATIVE-NAMES]
 certificate() {
@@ -24,8 +31,7 @@ pki() {
   local node=$1 user
   [ "$(cat "$PKI/node" 2>/dev/null)" = "$node" ] && return
   rm -rf "$PKI"
-  mkdir -p "$PKI"
-  openssl req -x509 -newkey rsa:2048 -nodes -keyout "$PKI/ca.key" -out "$PKI/ca.crt" -subj /CN=lab-ca -days 3650 2>/dev/null
+  authority "$PKI" lab-ca
   certificate apiserver /CN=kube-apiserver \
     "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:localhost,IP:127.0.0.1,IP:$API_ADDRESS,IP:$node"
   certificate admin /O=system:masters/CN=admin

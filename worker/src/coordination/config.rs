@@ -1,13 +1,13 @@
 //! What the coordinator is told at its start.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use maxwell_protocol::id::MemberId;
 use maxwell_protocol::member::Connection;
 use maxwell_protocol::settings::{Delivery, Failover, Settings, ZooKeeper};
 
 use super::error::CoordinationError;
+use crate::credentials::{Unreadable, read};
 
 /// Where peers hold a connection to notice this process's end at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,18 +76,11 @@ impl CoordinatorConfig {
 /// every new session, so that a rotation needs no restart.
 pub(super) fn digest(zookeeper: &ZooKeeper) -> Result<Option<String>, CoordinationError> {
     let (user, password) = match &zookeeper.credentials_directory {
-        Some(directory) => (credential(directory, "username")?, credential(directory, "password")?),
+        Some(directory) => read(directory)
+            .map_err(|Unreadable { path, source }| CoordinationError::Credentials { path, source })?,
         None => (zookeeper.user.clone(), zookeeper.password.0.clone()),
     };
     Ok((!user.is_empty()).then(|| format!("{user}:{password}")))
-}
-
-fn credential(directory: &str, name: &str) -> Result<String, CoordinationError> {
-    let path = Path::new(directory).join(name);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-        Err(source) => Err(CoordinationError::Credentials { path: path.display().to_string(), source }),
-    }
 }
 
 /// How this member is, as the rest of the process knows it.

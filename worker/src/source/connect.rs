@@ -1,12 +1,12 @@
 //! Opens sessions. Credentials and certificates are read anew each time, so that a rotation needs no restart.
 
-use std::path::Path;
 use std::time::Duration;
 
 use maxwell_protocol::settings::{MySql, MySqlTls, TlsMode};
 use mysql_async::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 
 use super::SourceError;
+use crate::credentials::{Unreadable, read};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,13 +19,7 @@ fn credentials(settings: &MySql) -> Result<(String, String), SourceError> {
     let Some(directory) = &settings.credentials_directory else {
         return Ok((settings.user.clone(), settings.password.0.clone()));
     };
-    let read = |name: &str| {
-        let path = Path::new(directory).join(name);
-        std::fs::read_to_string(&path)
-            .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-            .map_err(|source| SourceError::Credentials { path: path.display().to_string(), source })
-    };
-    Ok((read("username")?, read("password")?))
+    read(directory).map_err(|Unreadable { path, source }| SourceError::Credentials { path, source })
 }
 
 /// What is encrypted and checked; `None` for a connection in clear.

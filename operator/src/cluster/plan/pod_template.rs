@@ -14,11 +14,8 @@ use maxwell_crds::names::{CONFIG_DIGEST_ANNOTATION, CONTAINER};
 use uuid::Uuid;
 
 use super::{labels, names};
-use crate::cluster::credentials::{ENCRYPTION, KEYS};
-use crate::cluster::settings::{
-    CA, CERTIFICATE, DIRECTORY, ENCRYPTION_KEY, FILE, KEY, MYSQL_CERTIFICATES, MYSQL_CREDENTIALS,
-    ZOOKEEPER_CREDENTIALS,
-};
+use crate::cluster::mounts::Mount;
+use crate::cluster::settings::{DIRECTORY, FILE};
 use crate::cluster::validate::Validated;
 
 /// The name of the port of metrics and probes.
@@ -186,32 +183,23 @@ fn configuration(cluster: &Validated) -> Volume {
         }),
         ..VolumeProjection::default()
     };
-    let optional = |name: &Option<String>, directory: &str, keys: &[&str]| {
-        name.as_ref().map(|name| secret(name, directory, keys))
-    };
-    let sources = [
-        Some(settings),
-        Some(secret(&cluster.mysql_secret, MYSQL_CREDENTIALS, &KEYS)),
-        optional(&cluster.zookeeper_secret, ZOOKEEPER_CREDENTIALS, &KEYS),
-        optional(&cluster.encryption_secret, ENCRYPTION_KEY, &[ENCRYPTION]),
-        optional(&cluster.mysql_ca_secret, MYSQL_CERTIFICATES, &[CA]),
-        optional(&cluster.mysql_certificate_secret, MYSQL_CERTIFICATES, &[CERTIFICATE, KEY]),
-    ];
+    let sources = std::iter::once(settings).chain(cluster.mounts.iter().map(secret));
     Volume {
         name: "configuration".to_owned(),
         projected: Some(ProjectedVolumeSource {
             default_mode: Some(READABLE),
-            sources: Some(sources.into_iter().flatten().collect()),
+            sources: Some(sources.collect()),
         }),
         ..Volume::default()
     }
 }
 
-fn secret(name: &str, directory: &str, keys: &[&str]) -> VolumeProjection {
+fn secret(mount: &Mount) -> VolumeProjection {
+    let items = mount.keys().iter().map(|key| item(key, format!("{}/{key}", mount.directory)));
     VolumeProjection {
         secret: Some(SecretProjection {
-            name: name.to_owned(),
-            items: Some(keys.iter().map(|key| item(key, format!("{directory}/{key}"))).collect()),
+            name: mount.name.clone(),
+            items: Some(items.collect()),
             optional: None,
         }),
         ..VolumeProjection::default()

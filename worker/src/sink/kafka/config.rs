@@ -1,12 +1,14 @@
 //! Client configurations.
 
-use maxwell_protocol::settings::{Compression, Kafka};
+use maxwell_protocol::settings::{Compression, Kafka, KafkaSasl};
 use rdkafka::ClientConfig;
 
 use super::limits::Bounds;
+use crate::credentials::{Unreadable, read};
+use crate::sink::SinkError;
 
-/// What every client shares: brokers, the user's properties.
-fn base(settings: &Kafka) -> ClientConfig {
+/// What every client shares: brokers, the user's properties, what lets it in.
+fn base(settings: &Kafka) -> Result<ClientConfig, SinkError> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", settings.brokers.join(","))
@@ -17,14 +19,56 @@ fn base(settings: &Kafka) -> ClientConfig {
     for (name, value) in &settings.properties {
         config.set(name, value);
     }
-    config
+    let_in(&mut config, settings)?;
+    Ok(config)
+}
+
+/// Certificates and credentials are read when a client is made.
+fn let_in(config: &mut ClientConfig, settings: &Kafka) -> Result<(), SinkError> {
+    let Kafka { tls, sasl, .. } = settings;
+    let protocol = match (tls.enabled, sasl.is_some()) {
+        (false, false) => return Ok(()),
+        (true, false) => "ssl",
+        (false, true) => "sasl_plaintext",
+        (true, true) => "sasl_ssl",
+    };
+    config.set("security.protocol", protocol);
+    if tls.enabled {
+        for (property, file) in [
+            ("ssl.ca.location", &tls.ca_file),
+            ("ssl.certificate.location", &tls.certificate_file),
+            ("ssl.key.location", &tls.key_file),
+        ] {
+            if let Some(file) = file {
+                config.set(property, file);
+            }
+        }
+    }
+    if let Some(sasl) = sasl {
+        let (user, password) = credentials(sasl)?;
+        config
+            .set("sasl.mechanism", sasl.mechanism.as_str())
+            .set("sasl.username", user)
+            .set("sasl.password", password);
+    }
+    Ok(())
+}
+
+fn credentials(sasl: &KafkaSasl) -> Result<(String, String), SinkError> {
+    let Some(directory) = &sasl.credentials_directory else {
+        return Ok((sasl.user.clone(), sasl.password.0.clone()));
+    };
+    read(directory).map_err(|Unreadable { path, source }| SinkError::Unfit {
+        problem: format!("cannot read {path}: {source}"),
+        mend: "kafka.sasl.credentialsDirectory needs the files username and password".into(),
+    })
 }
 
 /// Of what the client adds to a row it knows the bound only; the exact size was measured before.
 const SLACK: usize = 1024;
 
-fn producer(settings: &Kafka, bounds: Bounds) -> ClientConfig {
-    let mut config = base(settings);
+fn producer(settings: &Kafka, bounds: Bounds) -> Result<ClientConfig, SinkError> {
+    let mut config = base(settings)?;
     let compression = match settings.compression {
         Compression::None => "none",
         Compression::Gzip => "gzip",
@@ -46,26 +90,30 @@ fn producer(settings: &Kafka, bounds: Bounds) -> ClientConfig {
     if !settings.properties.contains_key("linger.ms") {
         config.set("linger.ms", "0");
     }
-    config
+    Ok(config)
 }
 
 /// The fenced producer of one shard.
-pub(super) fn transactional(settings: &Kafka, bounds: Bounds, transactional_id: &str) -> ClientConfig {
-    let mut config = producer(settings, bounds);
+pub(super) fn transactional(
+    settings: &Kafka,
+    bounds: Bounds,
+    transactional_id: &str,
+) -> Result<ClientConfig, SinkError> {
+    let mut config = producer(settings, bounds)?;
     config
         .set("transactional.id", transactional_id)
         .set("transaction.timeout.ms", (u64::from(settings.transaction_timeout_seconds) * 1000).to_string());
-    config
+    Ok(config)
 }
 
 /// The producer of rows for at-least-once delivery.
-pub(super) fn idempotent(settings: &Kafka, bounds: Bounds) -> ClientConfig {
+pub(super) fn idempotent(settings: &Kafka, bounds: Bounds) -> Result<ClientConfig, SinkError> {
     producer(settings, bounds)
 }
 
 /// A reader of the position topic.
-pub(super) fn reader(settings: &Kafka, committed_only: bool) -> ClientConfig {
-    let mut config = base(settings);
+pub(super) fn reader(settings: &Kafka, committed_only: bool) -> Result<ClientConfig, SinkError> {
+    let mut config = base(settings)?;
     config
         .set("group.id", "maxwell-positions")
         .set("enable.auto.commit", "false")
@@ -73,10 +121,10 @@ pub(super) fn reader(settings: &Kafka, committed_only: bool) -> ClientConfig {
         .set("auto.offset.reset", "error")
         .set("fetch.wait.max.ms", "10")
         .set("isolation.level", if committed_only { "read_committed" } else { "read_uncommitted" });
-    config
+    Ok(config)
 }
 
 /// For making and describing topics.
-pub(super) fn admin(settings: &Kafka) -> ClientConfig {
+pub(super) fn admin(settings: &Kafka) -> Result<ClientConfig, SinkError> {
     base(settings)
 }

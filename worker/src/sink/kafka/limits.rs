@@ -66,7 +66,7 @@ impl Limits {
             return Ok(Some(*limit));
         }
         let admin: AdminClient<DefaultClientContext> =
-            config::admin(settings).create().map_err(|error| classify("connect to Kafka", &error))?;
+            config::admin(settings)?.create().map_err(|error| classify("connect to Kafka", &error))?;
         let described = admin
             .describe_configs(
                 [&ResourceSpecifier::Topic(topic)],

@@ -23,7 +23,7 @@ const FIRST_LOOK: i64 = 64;
 /// Makes the topic if it is not there, and refuses one whose records Kafka might drop.
 pub(super) async fn ensure_topic(settings: &Kafka, topic: &str, shards: u32) -> Result<(), SinkError> {
     let admin: AdminClient<DefaultClientContext> =
-        config::admin(settings).create().map_err(|error| classify("connect to Kafka", &error))?;
+        config::admin(settings)?.create().map_err(|error| classify("connect to Kafka", &error))?;
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let replicas = replicas(&admin)?;
     let in_sync = if replicas > 1 { "2" } else { "1" };
@@ -110,7 +110,7 @@ impl Readers {
     /// Connects when first used.
     pub(super) fn new(settings: &Kafka) -> Result<Self, SinkError> {
         let create = |committed| -> Result<BaseConsumer, SinkError> {
-            config::reader(settings, committed).create().map_err(|error| classify("connect to Kafka", &error))
+            config::reader(settings, committed)?.create().map_err(|error| classify("connect to Kafka", &error))
         };
         Ok(Self { uncommitted: create(false)?, committed: Mutex::new(create(true)?) })
     }

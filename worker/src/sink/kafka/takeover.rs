@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
 use super::limits::{Bounds, Limits};
 use super::positions::{Found, Readers, ensure_topic, last_record};
+use super::refusal::explained;
 use super::topics::Topics;
 use super::writer::{Deliveries, KafkaWriter};
 use super::{catalog, classify, config};
@@ -61,7 +62,10 @@ impl KafkaSink {
     /// Makes and checks the position topic, once. A standby does it before it is needed.
     pub async fn prepare(&self, shards: u32) -> Result<(), SinkError> {
         let made = self.topic.get_or_try_init(|| ensure_topic(&self.settings, &self.position_topic, shards));
-        made.await.map(drop)
+        match made.await {
+            Err(error @ SinkError::Failed { .. }) => Err(explained(&self.settings, error).await),
+            made => made.map(drop),
+        }
     }
 
     fn readers(&self) -> Result<Arc<Readers>, SinkError> {
@@ -108,7 +112,7 @@ impl KafkaSink {
         loop {
             // Begun after the last failure: an owner that woke up late finds here that it is none any more.
             ownership.prove().await?;
-            let config = config::transactional(&self.settings, bounds, &id);
+            let config = config::transactional(&self.settings, bounds, &id)?;
             let wanted = (id.clone(), bounds);
             let warm =
                 self.warm_producer().take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
@@ -231,7 +235,7 @@ impl Sink for KafkaSink {
         let rows = match self.settings.delivery {
             Delivery::ExactlyOnce => None,
             Delivery::AtLeastOnce => Some(
-                config::idempotent(&self.settings, bounds)
+                config::idempotent(&self.settings, bounds)?
                     .create_with_context(Deliveries::default())
                     .map_err(|error| classify("make the producer of rows", &error))?,
             ),
@@ -250,7 +254,7 @@ impl Sink for KafkaSink {
         let id = context.cluster.transactional_id(&context.shard);
         let wanted = (id, self.bounds().await?);
         let kept = self.warm_producer().take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
-        let config = config::transactional(&self.settings, wanted.1, &wanted.0);
+        let config = config::transactional(&self.settings, wanted.1, &wanted.0)?;
         let topic = self.position_topic.clone();
         let connecting = tokio::task::spawn_blocking(move || match kept {
             Some(producer) => {
