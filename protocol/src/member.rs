@@ -82,6 +82,9 @@ pub struct ShardReport {
     /// How long the source will keep what follows the position.
     #[serde(default)]
     pub retention: Retention,
+    /// Whether this owner left a lost position behind and went on at the source's head.
+    #[serde(default)]
+    pub started_over: bool,
     /// The error that keeps it from streaming, in words that name the mend; empty when there is none.
     #[serde(default)]
     pub last_error: String,

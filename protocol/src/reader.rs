@@ -77,6 +77,7 @@ impl TreeReader {
     pub async fn snapshot(&self) -> Result<ClusterSnapshot, ReadError> {
         let tree = &self.tree;
         let mut snapshot = ClusterSnapshot {
+            cluster: self.node(&tree.cluster_id()).await?,
             leader: self.node(&tree.leader()).await?,
             layout: self.node(&tree.layout()).await?.unwrap_or_default(),
             history: self.node(&tree.history()).await?.unwrap_or_default(),

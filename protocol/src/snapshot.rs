@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::assignment::{Assignment, Layout};
 use crate::history::History;
-use crate::id::{MemberId, ShardId};
+use crate::id::{ClusterId, MemberId, ShardId};
 use crate::member::{LeaderRecord, MemberRecord, RosterRecord, ShardReport, ShardState};
 use crate::position::PositionMirror;
 
 /// A cluster as its ZooKeeper tree shows it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ClusterSnapshot {
+    /// The cluster's identity, once it is made.
+    pub cluster: Option<ClusterId>,
     /// The leader, if there is one.
     pub leader: Option<LeaderRecord>,
     /// Members with a live session.

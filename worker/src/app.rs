@@ -141,7 +141,8 @@ async fn alone(
     readiness: watch::Sender<Readiness>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let cluster = ClusterId(Uuid::new_v5(&Uuid::NAMESPACE_OID, options.settings.cluster.as_bytes()));
+    let named = || ClusterId(Uuid::new_v5(&Uuid::NAMESPACE_OID, options.settings.cluster.as_bytes()));
+    let cluster = options.settings.cluster_id.unwrap_or_else(named);
     let member = MemberId(options.process.member_id.clone());
     let (report, mut reports) = watch::channel(ShardReport::default());
     let mut halted = reports.clone();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::defaults;
 use super::{
     DeletionPolicy, ImagePullPolicy, KafkaSpec, MaxwellClusterStatus, MonitoringSpec, MySqlSpec, OutputSpec,
-    PodDisruptionBudgetSpec, PodTemplate, SecretRef, ZooKeeperSpec,
+    PodDisruptionBudgetSpec, PodTemplate, SecretRef, UpdateSpec, ZooKeeperSpec,
 };
 
 /// What is wished of a replica set of Maxwell's daemon.
@@ -84,7 +84,7 @@ use super::{
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MaxwellClusterSpec {
-    /// Whether the cluster runs, or is scaled to no pods with its position kept.
+    /// Whether the cluster runs, waits with its shards in hand, or is scaled to no pods with its position kept.
     #[serde(default)]
     pub state: State,
     /// How the members share the work.
@@ -174,6 +174,14 @@ pub struct MaxwellClusterSpec {
     /// Leave to do what validation refuses otherwise.
     #[serde(default, rename = "unsafe")]
     pub unsafe_: UnsafeSpec,
+    /// How pods are replaced that are no longer as planned.
+    #[serde(default)]
+    pub update: UpdateSpec,
+    /// The identity of a cluster that is gone, as its status.clusterId said, to go on from the positions that it left.
+    /// Default: a new one
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"), length(max = 36))]
+    pub cluster_id: Option<String>,
     /// What becomes of the stored position when the resource is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -185,6 +193,9 @@ pub enum State {
     /// Changes flow.
     #[default]
     Running,
+    /// Owners keep their shards and read nothing, so that it goes on at once later. The source purges its binlogs all
+    /// the same.
+    Paused,
     /// No pods; the position stays, and the stream goes on from it later.
     Stopped,
 }

@@ -21,5 +21,8 @@ pub use kafka::{KafkaSaslSpec, KafkaSpec, KafkaTlsSpec};
 pub use mysql::{MySqlSpec, SecretRef};
 pub use output::{EncryptionSpec, OutputSpec};
 pub use status::*;
-pub use workload::{DeletionPolicy, ImagePullPolicy, MonitoringSpec, PodDisruptionBudgetSpec, PodTemplate};
+pub use workload::{
+    DeletionPolicy, ImagePullPolicy, MonitoringSpec, PodDisruptionBudgetSpec, PodTemplate, UpdateSpec,
+    UpdateStrategy,
+};
 pub use zookeeper::ZooKeeperSpec;

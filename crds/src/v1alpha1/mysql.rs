@@ -56,8 +56,8 @@ pub struct MySqlSpec {
         .message("start: database, clientId, host and port belong to from: Maxwell or MaxwellOrLatest")
     )]
     pub start: Start,
-    /// What to do when no server has what follows the stored position: stop and say so, or go on at the head without
-    /// the changes between.
+    /// What to do when no server has what follows the stored position: stop and say so, or go on at the head, with every
+    /// table copied again that passes the filter, or without the changes between.
     #[serde(default)]
     pub on_position_lost: OnPositionLost,
 }

@@ -26,6 +26,9 @@ pub struct MaxwellClusterStatus {
     /// The label selector of the pods, for the scale subresource.
     #[serde(default)]
     pub selector: String,
+    /// The cluster's identity. A cluster made later goes on from its positions with it as spec.clusterId.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
     /// The member that leads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader: Option<String>,
@@ -86,6 +89,8 @@ pub enum Phase {
     Switchover,
     /// Pods are being replaced.
     Updating,
+    /// Owners keep their shards and read nothing, as asked for.
+    Paused,
     /// No pods are wished for.
     Stopped,
     /// The stream stands and does not go on by itself.
@@ -96,13 +101,14 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pending,
         Self::Running,
         Self::Degraded,
         Self::FailingOver,
         Self::Switchover,
         Self::Updating,
+        Self::Paused,
         Self::Stopped,
         Self::Failed,
         Self::Deleting,
@@ -276,6 +282,8 @@ pub enum ConditionType {
     PositionSafe,
     /// What was asked for can be done.
     ConfigValid,
+    /// Nothing is read, as asked for.
+    Paused,
 }
 
 impl ConditionType {
@@ -291,14 +299,15 @@ impl ConditionType {
             Self::LagHealthy => "LagHealthy",
             Self::PositionSafe => "PositionSafe",
             Self::ConfigValid => "ConfigValid",
+            Self::Paused => "Paused",
         }
     }
 
     /// The status that calls for somebody's attention: `True` for `Degraded`, `False` for all others but
-    /// `Progressing`, which calls for none.
+    /// `Progressing` and `Paused`, which call for none.
     pub fn bad(self) -> Option<&'static str> {
         match self {
-            Self::Progressing => None,
+            Self::Progressing | Self::Paused => None,
             Self::Degraded => Some("True"),
             _ => Some("False"),
         }

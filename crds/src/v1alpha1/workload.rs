@@ -82,11 +82,32 @@ impl Default for MonitoringSpec {
     }
 }
 
-/// What becomes of the stored position when the resource is deleted. The ZooKeeper tree goes in any case.
+/// How pods are replaced.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateSpec {
+    /// Who replaces them, in which order.
+    #[serde(default)]
+    pub strategy: UpdateStrategy,
+}
+
+/// Who replaces pods that are no longer as planned, in which order.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UpdateStrategy {
+    /// The operator: members that stand by first, one at a time, the leader last.
+    #[default]
+    StandbyFirst,
+    /// Whoever deletes a pod: the next one is as planned.
+    OnDelete,
+}
+
+/// What becomes of the stored position when the resource is deleted. The ZooKeeper tree goes in any case, and the topics
+/// of the changes stay: they are their consumers'.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeletionPolicy {
-    /// The position topic stays in Kafka. A cluster made later refuses it, since the positions are not its own: name
-    /// another kafka.positionTopic for it, or delete the topic to start afresh.
+    /// The position topic stays in Kafka. A cluster made later goes on from it with clusterId, and refuses it otherwise.
     #[default]
     Retain,
+    /// The position topic is deleted, if no other cluster has positions on it.
+    Delete,
 }

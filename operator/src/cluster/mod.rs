@@ -37,7 +37,7 @@ use kube::runtime::finalizer::{self, finalizer};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use maxwell_crds::names::FINALIZER;
-use maxwell_crds::v1alpha1::{MaxwellCluster, State};
+use maxwell_crds::v1alpha1::{MaxwellCluster, State, UpdateStrategy};
 
 use context::Context;
 use error::Error;
@@ -220,6 +220,9 @@ async fn tend_pods(
         return Ok(false);
     }
     let Some(states) = pods::states(stateful_set, &fetched.pods, leader) else { return Ok(true) };
+    if cluster.spec.update.strategy == UpdateStrategy::OnDelete {
+        return Ok(false);
+    }
     let replicas = usize::try_from(cluster.spec.replicas).unwrap_or_default();
     if let Some(name) = roll::next(&states, replicas)
         && let Some(pod) = fetched.pods.iter().find(|pod| pod.name_any() == name)

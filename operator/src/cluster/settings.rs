@@ -4,6 +4,7 @@ use maxwell_crds::v1alpha1::MaxwellClusterSpec;
 use maxwell_protocol::settings::{
     Encryption, Kafka, KafkaSasl, KafkaTls, MySql, MySqlTls, Output, Producer, Secret, Settings, ZooKeeper,
 };
+use maxwell_protocol::id::ClusterId;
 use maxwell_protocol::tree::Tree;
 
 /// Where the worker finds what is mounted.
@@ -40,6 +41,8 @@ pub(super) fn root(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -> St
 pub(super) fn settings(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -> Settings {
     Settings {
         cluster: name.to_owned(),
+        // The definition's pattern lets nothing else pass.
+        cluster_id: spec.cluster_id.as_deref().and_then(|id| id.parse().ok()).map(ClusterId),
         producer: Producer::Kafka,
         mysql: mysql(spec),
         kafka: Some(kafka(name, spec)),

@@ -148,7 +148,7 @@ fn assemble(
         image_pull_policy: spec.image_pull_policy.as_str(),
         image_pull_secrets: spec.image_pull_secrets.iter().map(|reference| reference.name.clone()).collect(),
         replicas: match spec.state {
-            State::Running => spec.replicas,
+            State::Running | State::Paused => spec.replicas,
             State::Stopped => 0,
         },
         transaction_timeout_seconds: spec.kafka.transaction_timeout_seconds,

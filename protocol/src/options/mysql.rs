@@ -124,6 +124,7 @@ pub(super) const OPTIONS: &[Entry] = &[
     option("on_position_lost", "WHAT", "when the server has purged it: halt or latest (halt)", |d, v| {
         d.settings.mysql.on_position_lost = match v.to_lowercase().as_str() {
             "halt" => OnPositionLost::Halt,
+            "bootstrap" => OnPositionLost::Bootstrap,
             "latest" => OnPositionLost::Latest,
             _ => return Err("is neither halt nor latest".into()),
         };

@@ -18,6 +18,7 @@ pub use mysql::{
     Flavor, GtidUse, MySql, MySqlHost, MySqlTls, OnPositionLost, Secret, Start, StartFrom, TlsMode,
 };
 pub use output::{Compatibility, Encryption, EncryptionMode, NamingStrategy, Output};
+use crate::id::ClusterId;
 use serde::{Deserialize, Serialize};
 pub use validate::Invalid;
 
@@ -28,6 +29,9 @@ pub struct Settings {
     /// The cluster's name in logs and metrics.
     #[serde(default = "default_cluster")]
     pub cluster: String,
+    /// The cluster's identity, to go on from the positions of a cluster that is gone. Default: a random one, made once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<ClusterId>,
     /// Where changes go.
     #[serde(default)]
     pub producer: Producer,

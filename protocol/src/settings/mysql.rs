@@ -117,6 +117,9 @@ pub enum OnPositionLost {
     /// Stop and say so.
     #[default]
     Halt,
+    /// Go on at the source's head, and copy every table again that passes the filter: what is missing between is made
+    /// up for, but for rows that were deleted.
+    Bootstrap,
     /// Go on at the source's head; the changes between are missing.
     Latest,
 }

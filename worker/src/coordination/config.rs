@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use maxwell_protocol::id::MemberId;
+use maxwell_protocol::id::{ClusterId, MemberId};
 use maxwell_protocol::member::Connection;
 use maxwell_protocol::settings::{Delivery, Failover, Settings, ZooKeeper};
 
@@ -27,6 +27,8 @@ pub struct CoordinatorConfig {
     pub address: String,
     /// Its election priority, higher first.
     pub priority: i32,
+    /// The cluster's identity, if it shall be a certain one.
+    pub identity: Option<ClusterId>,
     /// Where the members meet.
     pub zookeeper: ZooKeeper,
     /// Intervals and limits.
@@ -50,6 +52,7 @@ impl CoordinatorConfig {
             priority: settings.failover.priorities.get(member.as_str()).copied().unwrap_or(0),
             member,
             address,
+            identity: settings.cluster_id,
             zookeeper: settings.zookeeper.clone()?,
             failover: settings.failover.clone(),
             delivery: settings.kafka.as_ref().map(|kafka| kafka.delivery).unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use maxwell_protocol::id::MemberId;
+use maxwell_protocol::id::{ClusterId, MemberId};
 use thiserror::Error;
 
 /// A mistake in the configuration: trying again cannot help. Everything else is tried again.
@@ -63,6 +63,17 @@ pub enum CoordinationError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The tree is another cluster's.
+    #[error(
+        "clusterId: '{wanted}' is not the identity of the cluster that lives below zookeeper.root, which has positions \
+         as {found}: leave clusterId out, or choose another zookeeper.root"
+    )]
+    OtherIdentity {
+        /// Whose tree it is.
+        found: ClusterId,
+        /// What the settings say.
+        wanted: ClusterId,
     },
     /// The cluster's identity is not readable.
     #[error("{path} in ZooKeeper does not hold a cluster id: restore it from the position topic's records")]

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::{CoordinatorConfig, Health};
 use super::departure::erase;
 use super::error::{CoordinationError, Failure};
+use super::identity::agree;
 use super::lead::stand_for_lead;
 use super::membership::Membership;
 use super::observed::Observed;
@@ -60,7 +61,7 @@ pub(super) struct Beginning {
 /// Lives until `shutdown`, then leaves; or until the session is over.
 pub(super) async fn live(beginning: Beginning, shutdown: &CancellationToken) -> Result<(), Failure> {
     let store = beginning.store.clone();
-    let cluster = prepare(&store).await?;
+    let cluster = prepare(&store, beginning.config.identity).await?;
     let (seen, mut observation) = watch::channel(Arc::new(Observed::default()));
     let observing = tokio::spawn(observe(store.clone(), seen));
     let lived = async {
@@ -128,18 +129,13 @@ async fn live_observed(
 }
 
 /// Makes the tree and agrees on the cluster's identity.
-async fn prepare(store: &Store) -> Result<ClusterId, Failure> {
+async fn prepare(store: &Store, wanted: Option<ClusterId>) -> Result<ClusterId, Failure> {
     let tree = store.tree();
     for directory in tree.directories() {
         store.ensure(&directory, b"").await?;
     }
     store.ensure(&tree.history(), &encode(&History::default())).await?;
-    let path = tree.cluster_id();
-    store.ensure(&path, &encode(&ClusterId::random())).await?;
-    match store.read::<ClusterId>(&path).await? {
-        Some((id, _)) => Ok(id),
-        None => Err(CoordinationError::ClusterId { path }.into()),
-    }
+    agree(store, wanted).await
 }
 
 /// A record under this member's name is a predecessor's, whose session has not ended yet, or another process's under

@@ -9,6 +9,7 @@ mod departure;
 mod election;
 pub mod embedded;
 mod error;
+mod identity;
 mod lead;
 mod life;
 mod lock;

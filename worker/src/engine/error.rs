@@ -35,6 +35,15 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// The position is lost, and more tables would have to be copied again than can be remembered.
+    #[error(
+        "the position is lost, and {tables} tables would have to be copied again, of which 256 can be at a time: narrow \
+         filter, or set mysql.onPositionLost to Latest and ask for the copies that matter"
+    )]
+    TooMuchToCopy {
+        /// How many tables pass the filter.
+        tables: usize,
+    },
     /// A thread of the pipeline died.
     #[error("a thread of the pipeline ended unexpectedly: {0}")]
     Thread(String),
@@ -80,9 +89,11 @@ impl EngineError {
                 SinkError::Unfit { .. } | SinkError::Bounds(_) => Disposition::Retry,
                 SinkError::Io { .. } | SinkError::TooLarge { .. } => Disposition::Halt,
             },
-            Self::Encode(_) | Self::Filter(_) | Self::Style(_) | Self::EncryptionKey { .. } => {
-                Disposition::Halt
-            }
+            Self::Encode(_)
+            | Self::Filter(_)
+            | Self::Style(_)
+            | Self::EncryptionKey { .. }
+            | Self::TooMuchToCopy { .. } => Disposition::Halt,
             Self::Thread(_) => Disposition::Retry,
         }
     }

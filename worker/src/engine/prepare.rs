@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
+use super::bootstrap::again::again;
 use super::bootstrap::desk;
 use super::bootstrap::runner::Copies;
 use super::committer::RecordBase;
@@ -26,6 +27,7 @@ use crate::coordination::ShardContext;
 use crate::sink::{SinkError, TakenOver, Writer};
 use crate::source::SourceError;
 use crate::source::connect::connect;
+use crate::source::definitions::names;
 use crate::source::dump::{Dump, Identity};
 use crate::source::preflight::{ServerInfo, inspect};
 use crate::source::scan::SideDump;
@@ -160,6 +162,14 @@ impl Engine {
         let filter = self.filters.borrow().clone();
         Ok(Follower::start(side, &filter, self.style.output.ddl, position, stored).await?)
     }
+    /// The copies, with one more of every table that passes the filter.
+    async fn copies_again(&self, conn: &mut Conn, base: &RecordBase) -> Result<BootstrapState, EngineError> {
+        let filter = self.filters.borrow().clone();
+        let passes = |database: &str, table: &str| database != "mysql" && filter.passes(database, table);
+        let tables = answered(async { Ok(names(conn, &passes).await?) }).await?;
+        again(base.bootstrap.clone(), tables, base.sequence)
+    }
+
     /// The place to go on from. A first position is committed before anything else, so that a crash cannot choose
     /// another one.
     async fn resume(
@@ -192,11 +202,15 @@ impl Engine {
             }
         }
         if over {
+            run.retained.started_over();
             tracing::error!("the position is lost and changes are missing: going on at the source's head");
             settings = MySql { start: Start::default(), ..settings };
         }
         let found = async { Ok(first_position(conn, server, &settings).await?) };
         let position = within(SEARCH, found).await?;
+        if over && self.sources.copy_again() {
+            base.bootstrap = self.copies_again(conn, &base).await?;
+        }
         let record = base.next(position.clone(), 0);
         run.progress.send_replace(Some(record.clone()));
         let writer = tokio::task::spawn_blocking(move || writer.commit(&record).map(|()| writer))

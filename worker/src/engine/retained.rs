@@ -1,10 +1,12 @@
 //! How long the shard's position will last at its source: asked now and then for as long as the shard is owned, also
 //! while it does not stream.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use maxwell_protocol::member::Retention;
+use maxwell_protocol::id::Epoch;
+use maxwell_protocol::member::{Retention, ShardReport, ShardState};
 use maxwell_protocol::position::PositionRecord;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -20,13 +22,32 @@ const SOON: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(super) struct Retained {
     latest: Mutex<Retention>,
+    started_over: AtomicBool,
     asking: Mutex<Option<AbortHandle>>,
 }
 
 impl Retained {
-    /// The latest that is known.
-    pub(super) fn latest(&self) -> Retention {
-        *lock(&self.latest)
+    /// What the shard is doing, with what is known of its position.
+    pub(super) fn report(
+        &self,
+        state: ShardState,
+        epoch: Epoch,
+        lag_milliseconds: u64,
+        error: &str,
+    ) -> ShardReport {
+        ShardReport {
+            state,
+            epoch,
+            lag_milliseconds,
+            retention: *lock(&self.latest),
+            started_over: self.started_over.load(Ordering::Relaxed),
+            last_error: error.to_owned(),
+        }
+    }
+
+    /// The position was left behind.
+    pub(super) fn started_over(&self) {
+        self.started_over.store(true, Ordering::Relaxed);
     }
 
     fn told(&self, seconds: f64, observer: &dyn Observer) {

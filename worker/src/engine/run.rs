@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use maxwell_protocol::id::Epoch;
-use maxwell_protocol::member::{ShardReport, ShardState};
+use maxwell_protocol::member::ShardState;
 use maxwell_protocol::position::{PositionMirror, PositionRecord};
 use maxwell_protocol::settings::{Commit, EncryptionMode, Settings};
 use tokio::sync::watch;
@@ -197,13 +197,7 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     pub(super) fn report(&self, state: ShardState, epoch: Epoch, error: &str) {
-        self.ownership.report(ShardReport {
-            state,
-            epoch,
-            lag_milliseconds: 0,
-            retention: self.retained.latest(),
-            last_error: error.to_owned(),
-        });
+        self.ownership.report(self.retained.report(state, epoch, 0, error));
     }
 
     fn sequence(&self) -> u64 {

@@ -35,6 +35,11 @@ impl Sources {
         }
     }
 
+    /// Whether tables are copied again after a lost position.
+    pub(super) fn copy_again(&self) -> bool {
+        self.policy == OnPositionLost::Bootstrap
+    }
+
     /// The one that is read.
     pub(super) fn current(&self) -> &MySql {
         &self.candidates[self.current.load(Ordering::Relaxed) % self.candidates.len()]
@@ -56,7 +61,7 @@ impl Sources {
         let tried = attempt as usize >= self.candidates.len();
         match (tried, self.policy) {
             (false, _) if is_of_server(error) => Turn::Next,
-            (true, OnPositionLost::Latest) if error.is_position_lost() => Turn::StartOver,
+            (true, OnPositionLost::Latest | OnPositionLost::Bootstrap) if error.is_position_lost() => Turn::StartOver,
             _ => Turn::Exhausted,
         }
     }

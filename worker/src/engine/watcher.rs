@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use maxwell_protocol::id::Epoch;
-use maxwell_protocol::member::{ShardReport, ShardState};
+use maxwell_protocol::member::ShardState;
 use maxwell_protocol::position::{PositionMirror, PositionRecord};
 use tokio::sync::watch;
 
@@ -83,13 +83,7 @@ pub(super) async fn mirror(
     loop {
         tick.tick().await;
         let lag_milliseconds = lock(&delay).milliseconds(milliseconds());
-        ownership.report(ShardReport {
-            state: ShardState::Streaming,
-            epoch,
-            lag_milliseconds,
-            retention: retained.latest(),
-            last_error: String::new(),
-        });
+        ownership.report(retained.report(ShardState::Streaming, epoch, lag_milliseconds, ""));
         let moved = progress.has_changed().unwrap_or(false);
         let record = progress.borrow_and_update().clone();
         if let Some(record) = record.filter(|_| moved) {

@@ -105,7 +105,7 @@ pub fn compute(input: &Input<'_>) -> MaxwellClusterStatus {
 
 fn desired_replicas(cluster: &MaxwellCluster) -> i32 {
     match cluster.spec.state {
-        State::Running => cluster.spec.replicas,
+        State::Running | State::Paused => cluster.spec.replicas,
         State::Stopped => 0,
     }
 }

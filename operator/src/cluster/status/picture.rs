@@ -33,6 +33,7 @@ pub(super) fn draw(
         .collect();
     let streamed = snapshot.shards().filter(|shard| streamers(snapshot, shard) == 1).count();
     MaxwellClusterStatus {
+        cluster_id: snapshot.cluster.map(|id| id.to_string()),
         leader: snapshot.leader.as_ref().map(|leader| leader.id.0.clone()),
         epoch: snapshot.leader.as_ref().map(|leader| signed(leader.epoch.0)),
         owned: Some(format!("{streamed}/{}", shards.len())),

@@ -38,6 +38,7 @@ pub(in crate::cluster) fn streaming_member(id: &str) -> MemberRecord {
         epoch: Epoch(3),
         lag_milliseconds: 200,
         retention: Retention::Seconds(259_200),
+        started_over: false,
         last_error: String::new(),
     };
     MemberRecord { shards: BTreeMap::from([("0".into(), report)]), ..standby_member(id) }

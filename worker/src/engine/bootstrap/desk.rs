@@ -11,7 +11,7 @@ use maxwell_protocol::position::Position;
 use maxwell_protocol::settings::Bootstrap;
 use tokio::sync::watch;
 
-use super::{Delivery, Opened, Order, Then, Verdict};
+use super::{again, Delivery, Opened, Order, Then, Verdict};
 use crate::binlog::event::Operation;
 use crate::binlog::place::Place;
 use crate::binlog::rows::{Field, Image};
@@ -205,7 +205,7 @@ impl Desk {
             return;
         }
         // A row of the table cannot come twice; what is asked for elsewhere stays there until it is seen as done.
-        self.state.finished(task, !task.starts_with("table/"));
+        self.state.finished(task, !(task.starts_with("table/") || task.starts_with(again::PREFIX)));
         self.change();
     }
 }

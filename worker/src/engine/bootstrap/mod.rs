@@ -7,6 +7,7 @@
 //!              └─ reads      │ lets pieces go when the stream has passed their place
 //! ```
 
+pub(super) mod again;
 mod copier;
 mod counter;
 pub mod desk;

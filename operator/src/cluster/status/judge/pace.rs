@@ -3,6 +3,7 @@
 use maxwell_crds::v1alpha1::ConditionType;
 use maxwell_protocol::id::ShardId;
 use maxwell_protocol::member::{Retention, ShardReport, ShardState};
+use maxwell_protocol::settings::OnPositionLost;
 
 use crate::cluster::conditions::Verdict;
 use crate::cluster::observe::Observation;
@@ -64,6 +65,9 @@ pub(super) fn position(facts: &Facts<'_>) -> Verdict {
     if let Some((shard, report)) = endangered.min_by_key(|(_, report)| left(report)) {
         return endangered_position(shard, left(report).unwrap_or_default());
     }
+    if let Some((shard, _)) = reports.iter().find(|(_, report)| report.started_over) {
+        return started_over(shard, facts.input.cluster.spec.mysql.on_position_lost);
+    }
     if reports.is_empty() || reports.iter().any(|(_, report)| report.retention == Retention::Unknown) {
         return say(None, "NotReported", "how long the source keeps its binlogs is not known yet".into());
     }
@@ -106,6 +110,16 @@ fn endangered_position(shard: &ShardId, left: u64) -> Verdict {
         ),
     };
     Verdict::new(ConditionType::PositionSafe, Some(false), reason, message)
+}
+
+/// For as long as the owner that did it lives.
+fn started_over(shard: &ShardId, policy: OnPositionLost) -> Verdict {
+    let then = match policy {
+        OnPositionLost::Bootstrap => "every table that passes spec.filter is copied again; rows that were deleted between are not told",
+        OnPositionLost::Halt | OnPositionLost::Latest => "the changes between are missing",
+    };
+    let message = format!("the position of shard {shard} was lost, and it went on at the source's head: {then}");
+    Verdict::new(ConditionType::PositionSafe, Some(false), "StartedOver", message)
 }
 
 /// Rounded, so that the condition does not change with every look.
