@@ -28,6 +28,9 @@ use crate::vitals::VitalSigns;
 
 /// Runs the worker until it is told to stop.
 pub async fn run(options: Options) -> anyhow::Result<()> {
+    if let Some(cluster) = options.process.forget {
+        return forget(&options, cluster).await;
+    }
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
     let metrics = Arc::new(Metrics::default());
@@ -64,6 +67,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         Err(error) if engine.has_lost_position() => Err(error.context(PositionLost)),
         ended => ended,
     }
+}
+
+async fn forget(options: &Options, cluster: ClusterId) -> anyhow::Result<()> {
+    let kafka = options.settings.kafka.clone().context("only kafka has a position topic")?;
+    KafkaSink::new(kafka, &options.settings.cluster).forget(cluster).await?;
+    tracing::info!(%cluster, "the position topic is deleted");
+    Ok(())
 }
 
 /// The source no longer has what follows the position: the process ends with a code of its own.

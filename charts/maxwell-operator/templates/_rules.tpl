@@ -24,6 +24,10 @@ server-side apply needs both. Nothing else is deleted by the operator: owner ref
 - apiGroups: [apps]
   resources: [statefulsets]
   verbs: [get, list, watch, create, patch]
+# The Job that deletes the position topic with deletionPolicy: Delete.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, create, patch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]

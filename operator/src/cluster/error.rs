@@ -103,6 +103,7 @@ impl Error {
             | Self::Finalize(FinalizeError::Release { source, .. })
             | Self::Finalizer { source: Some(source), .. } => source,
             Self::Scale(error) | Self::Finalize(FinalizeError::Scale(error)) => error.answer(),
+            Self::Finalize(FinalizeError::Job(error)) => error.answer(),
             Self::Apply(ApplyError::Foreign { .. })
             | Self::Finalizer { source: None, .. }
             | Self::CleanupPending { .. } => return false,

@@ -1,16 +1,19 @@
-//! Deletion: the pods end first, then the ZooKeeper tree is removed; the rest goes with its owner. The position topic
-//! stays in Kafka. A deletion that cannot go on says why, and how to let go of the tree.
+//! Deletion: the pods end first, then the position topic goes, if that is asked for, then the ZooKeeper tree; the rest
+//! goes with its owner. A deletion that cannot go on says why, and how to let go of the tree.
 
 mod namespace;
+mod positions;
 mod tree;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use maxwell_crds::names::{FINALIZER, SKIP_CLEANUP_ANNOTATION};
-use maxwell_crds::v1alpha1::{ConditionType, MaxwellCluster};
+use maxwell_crds::v1alpha1::{ConditionType, DeletionPolicy, MaxwellCluster};
 use serde_json::json;
 use thiserror::Error;
+
+use positions::{Deletion, JobError};
 
 use super::context::Context;
 use super::fetch::Fetched;
@@ -24,6 +27,9 @@ pub enum FinalizeError {
     /// The pods could not be ended.
     #[error(transparent)]
     Scale(#[from] ScaleError),
+    /// The Job that deletes the position topic could not be made or seen.
+    #[error(transparent)]
+    Job(#[from] JobError),
     /// The finalizer of a resource that is not understood could not be taken away.
     #[error("cannot take the finalizer from {namespace}/{name}")]
     Release {
@@ -78,7 +84,18 @@ pub async fn clean_up(
         );
         return Ok(Progress::Done);
     }
-    remove_tree(context, cluster, fetched).await
+    if cluster.spec.deletion_policy == DeletionPolicy::Delete
+        && namespace::is_terminating(&context.client, &namespace).await
+    {
+        // Nothing can be run there any more.
+        tracing::warn!(namespace, name = cluster.name_any(), "the position topic stays: its namespace is ending");
+        return remove_tree(context, cluster, fetched).await;
+    }
+    match positions::delete(context, cluster, fetched).await? {
+        Deletion::Done => remove_tree(context, cluster, fetched).await,
+        Deletion::UnderWay => Ok(Progress::Ending),
+        Deletion::Blocked(why) => Ok(Progress::Blocked(blocked(cluster, &POSITIONS, &why))),
+    }
 }
 
 async fn remove_tree(
@@ -96,12 +113,12 @@ async fn remove_tree(
             } else {
                 problem.message.as_str()
             };
-            return Ok(Progress::Blocked(blocked(cluster, why)));
+            return Ok(Progress::Blocked(blocked(cluster, &TREE, why)));
         }
     };
     match tree::remove(&target).await {
         Ok(()) => Ok(Progress::Done),
-        Err(error) => Ok(Progress::Blocked(blocked(cluster, &tree::story(&error)))),
+        Err(error) => Err(error) => Ok(Progress::Blocked(blocked(cluster, &TREE, &tree::story(&error)))),
     }
 }
 
@@ -130,14 +147,25 @@ pub(super) async fn release(client: &Client, metadata: &ObjectMeta) -> Result<()
     }
 }
 
-fn blocked(cluster: &MaxwellCluster, why: &str) -> Problem {
+/// What a deletion can wait for.
+struct Left {
+    condition: ConditionType,
+    what: &'static str,
+}
+
+const TREE: Left = Left { condition: ConditionType::CoordinationReachable, what: "the ZooKeeper tree" };
+const POSITIONS: Left =
+    Left { condition: ConditionType::SinkReachable, what: "the position topic and the ZooKeeper tree" };
+
+fn blocked(cluster: &MaxwellCluster, left: &Left, why: &str) -> Problem {
     let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+    let what = left.what;
     Problem {
-        condition: ConditionType::CoordinationReachable,
+        condition: left.condition,
         reason: "CleanupBlocked",
         message: format!(
-            "the ZooKeeper tree cannot be removed, so the deletion waits: {why}; it is tried again until it works. \
-             To delete the resource and leave the tree: \
+            "{what} cannot be removed, so the deletion waits: {why}; it is tried again until it works. \
+             To delete the resource and leave what is there: \
              kubectl -n {namespace} annotate maxwellcluster {name} {SKIP_CLEANUP_ANNOTATION}=true"
         ),
     }
@@ -161,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_deletion_that_waits_says_how_to_let_go() {
-        let problem = blocked(&fixtures::cluster(), "no answer");
+        let problem = blocked(&fixtures::cluster(), &TREE, "no answer");
         assert!(problem.message.contains("no answer"));
         assert!(
             problem

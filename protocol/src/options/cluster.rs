@@ -2,6 +2,7 @@
 
 use super::Draft;
 use super::table::{Entry, flag, list, number, option, put};
+use crate::id::ClusterId;
 
 pub(super) const OPTIONS: &[Entry] = &[
     option("ha", "", "form a cluster with other workers", |d, v| flag(&mut d.ha, v)),
@@ -24,6 +25,10 @@ pub(super) const OPTIONS: &[Entry] = &[
     }),
     option("probe_port", "PORT", "port where peers hold a connection (9091)", |d, v| {
         number(&mut d.process.probe_port, v)
+    }),
+    option("forget", "CLUSTER-ID", "delete the position topic of a cluster that is gone, and end", |d, v| {
+        d.process.forget = Some(ClusterId(v.parse().map_err(|error| format!("is no cluster's id: {error}"))?));
+        Ok(())
     }),
     option("ha.failover.enabled", "", "take over without being asked (true)", |d, v| {
         flag(&mut d.settings.failover.enabled, v)

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::id::ClusterId;
 use crate::settings::{
     Delivery, Kafka, LogFormat, Logging, MySql, Producer, Secret, Settings, StartFrom, TlsMode, ZooKeeper,
 };
@@ -41,6 +42,8 @@ pub struct Process {
     pub advertise_host: String,
     /// Port where peers hold a connection.
     pub probe_port: u16,
+    /// The cluster whose position topic is deleted, instead of streaming.
+    pub forget: Option<ClusterId>,
     /// Where the position is kept without Kafka.
     pub state_file: PathBuf,
     /// Where the file producer writes.
@@ -184,6 +187,7 @@ impl Draft {
             member_priority: 0,
             advertise_host: hostname.into(),
             probe_port: 9091,
+            forget: None,
             state_file: "maxwell.position".into(),
             output_file: None,
             http: Http::default(),

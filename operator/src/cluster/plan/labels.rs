@@ -47,6 +47,13 @@ pub(super) fn labels(cluster: &str) -> BTreeMap<String, String> {
     labels
 }
 
+/// The labels of an object of `cluster` that is no worker's.
+pub(super) fn of_component(cluster: &str, component: &str) -> BTreeMap<String, String> {
+    let mut labels = labels(cluster);
+    labels.insert(COMPONENT.to_owned(), component.to_owned());
+    labels
+}
+
 /// Name, labels and owner of an object of `cluster`.
 pub(super) fn metadata(cluster: &Validated, name: String) -> ObjectMeta {
     ObjectMeta {

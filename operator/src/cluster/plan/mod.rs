@@ -2,6 +2,7 @@
 
 mod config_map;
 mod disruption_budget;
+mod forget_job;
 pub(super) mod labels;
 pub(super) mod names;
 mod pod_template;
@@ -15,6 +16,8 @@ mod tests;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+
+pub(super) use forget_job::forget_job;
 
 use super::validate::Validated;
 

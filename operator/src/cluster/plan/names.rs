@@ -14,3 +14,8 @@ pub(in crate::cluster) fn leader_service(cluster: &str) -> String {
 pub(in crate::cluster) fn config_map(cluster: &str) -> String {
     format!("{cluster}-settings")
 }
+
+/// The Job that deletes the position topic.
+pub(in crate::cluster) fn forget_job(cluster: &str) -> String {
+    format!("{cluster}-forget")
+}

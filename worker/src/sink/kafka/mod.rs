@@ -1,12 +1,14 @@
 //! Kafka: rows and the shard's position in one transaction. The only module that holds its client library.
 //!
 //! `config` makes client configurations, `takeover` fences the owner before, `positions` makes and reads the position
-//! topic, `catalog` the followed tables on it, `limits` knows how large a row may be,
+//! topic, `catalog` the followed tables on it, `forget` ends
+//! it, `limits` knows how large a row may be,
 //! `refusal` why nobody is let in, `writer` produces and commits. A
 //! producer is crash-only: after any doubt it is dropped and a new one made.
 
 mod catalog;
 mod config;
+mod forget;
 mod limits;
 mod positions;
 mod refusal;

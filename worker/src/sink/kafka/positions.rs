@@ -16,7 +16,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::super::SinkError;
 use super::{classify, config};
 
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 /// How far back the first look goes: a few seconds of records.
 const FIRST_LOOK: i64 = 64;
 

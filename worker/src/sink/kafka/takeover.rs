@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use maxwell_protocol::id::ClusterId;
 use maxwell_protocol::position::{PositionKey, PositionMirror, PositionRecord};
 use maxwell_protocol::settings::{Delivery, Kafka};
 use rdkafka::ClientConfig;
@@ -13,6 +14,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 use tokio::sync::OnceCell;
 
 use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
+use super::forget::forget;
 use super::limits::{Bounds, Limits};
 use super::positions::{Found, Readers, ensure_topic, last_record};
 use super::refusal::explained;
@@ -66,6 +68,11 @@ impl KafkaSink {
             Err(error @ SinkError::Failed { .. }) => Err(explained(&self.settings, error).await),
             made => made.map(drop),
         }
+    }
+
+    /// Deletes the position topic, unless another cluster than `cluster` has positions on it.
+    pub async fn forget(&self, cluster: ClusterId) -> Result<(), SinkError> {
+        forget(&self.settings, &self.position_topic, cluster).await
     }
 
     fn readers(&self) -> Result<Arc<Readers>, SinkError> {
