@@ -16,6 +16,10 @@ pub const CONFIG_DIGEST_ANNOTATION: &str = "maxwell-cdc.io/config-digest";
 /// Annotation of a `MaxwellCluster`: with the value `true` its deletion leaves the ZooKeeper tree alone.
 pub const SKIP_CLEANUP_ANNOTATION: &str = "maxwell-cdc.io/skip-cleanup";
 
+/// Annotation of a `MaxwellCluster`: the leader is asked to hand over to the member that it names, or to the fittest with
+/// `any`. It is taken away when that is asked; status.lastRequest and the events tell what came of it.
+pub const SWITCHOVER_ANNOTATION: &str = "maxwell-cdc.io/switchover-to";
+
 /// The finalizer of a `MaxwellCluster`.
 pub const FINALIZER: &str = "maxwell-cdc.io/cleanup";
 

@@ -50,6 +50,9 @@ pub struct MaxwellClusterStatus {
     /// The last failover.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failover: Option<LastFailover>,
+    /// What was last asked of the leader, and what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_request: Option<LastRequest>,
     /// The members: those that are connected, and those that are expected and absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -134,6 +137,39 @@ pub struct LastFailover {
     /// How long each phase took.
     #[serde(default)]
     pub phases: FailoverPhases,
+}
+
+/// What was asked of the leader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastRequest {
+    /// When.
+    pub time: Time,
+    /// What, in words.
+    pub ask: String,
+    /// Who asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// How far it is.
+    pub state: RequestState,
+    /// Why, or what was done; empty when there is nothing to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// How far a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RequestState {
+    /// Nobody has looked at it.
+    Waiting,
+    /// It is being carried out.
+    Accepted,
+    /// It was carried out.
+    Done,
+    /// It was not begun.
+    Refused,
+    /// It was begun, and taken back.
+    Undone,
 }
 
 /// The durations of a failover's phases.

@@ -6,6 +6,7 @@ use kube::runtime::finalizer;
 use thiserror::Error;
 
 use super::apply::ApplyError;
+use super::ask::AskError;
 use super::fetch::FetchError;
 use super::finalize::FinalizeError;
 use super::pods::PodError;
@@ -27,6 +28,9 @@ pub enum Error {
     /// A pod could not be labelled or replaced.
     #[error(transparent)]
     Pods(#[from] PodError),
+    /// The leader could not be asked.
+    #[error(transparent)]
+    Ask(#[from] AskError),
     /// The status could not be written.
     #[error(transparent)]
     Status(#[from] StatusError),
@@ -79,6 +83,7 @@ impl Error {
             Self::Apply(_) => "Apply",
             Self::Scale(_) => "Scale",
             Self::Pods(_) => "Pods",
+            Self::Ask(_) => "Ask",
             Self::Status(_) => "Status",
             Self::Finalize(_) => "Finalize",
             Self::Finalizer { .. } | Self::CleanupPending { .. } => "Finalizer",
@@ -99,12 +104,14 @@ impl Error {
             Self::Fetch(FetchError::Read { source, .. })
             | Self::Apply(ApplyError::Write { source, .. })
             | Self::Pods(PodError::Label { source, .. } | PodError::Replace { source, .. })
+            | Self::Ask(AskError::Annotation { source, .. })
             | Self::Status(StatusError::Write { source, .. })
             | Self::Finalize(FinalizeError::Release { source, .. })
             | Self::Finalizer { source: Some(source), .. } => source,
             Self::Scale(error) | Self::Finalize(FinalizeError::Scale(error)) => error.answer(),
             Self::Finalize(FinalizeError::Job(error)) => error.answer(),
             Self::Apply(ApplyError::Foreign { .. })
+            | Self::Ask(AskError::Write { .. })
             | Self::Finalizer { source: None, .. }
             | Self::CleanupPending { .. } => return false,
         };

@@ -5,7 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder};
-use maxwell_crds::v1alpha1::{ConditionType, LastFailover, MaxwellClusterStatus};
+use maxwell_crds::v1alpha1::{
+    ConditionType, LastFailover, LastRequest, MaxwellClusterStatus, RequestState,
+};
 
 /// The API server takes a kilobyte.
 const LONGEST_NOTE: usize = 1_000;
@@ -49,6 +51,7 @@ pub fn happenings(
     let mut happened = Vec::new();
     happened.extend(failover(old, new));
     happened.extend(leader(old, new).filter(|_| !ends || new.leader.is_some()));
+    happened.extend(request(old, new));
     happened.extend(TOLD.into_iter().filter_map(|kind| turn(kind, old, new)));
     if happened.is_empty() {
         // Degraded sums the others up: it is news only when nothing else tells it.
@@ -89,6 +92,21 @@ fn failover(old: Option<&MaxwellClusterStatus>, new: &MaxwellClusterStatus) -> O
         (&before.time, &before.to) == (&last.time, &last.to) && before.gap_milliseconds.is_none()
     }) && last.gap_milliseconds.is_some();
     (happened || measured).then(|| Happening::new(true, "Failover", "TakeOver", story(last)))
+}
+
+/// What came of a request is told once it has come.
+fn request(old: Option<&MaxwellClusterStatus>, new: &MaxwellClusterStatus) -> Option<Happening> {
+    let (last, before) = (new.last_request.as_ref()?, old?.last_request.as_ref());
+    let (warning, reason) = match last.state {
+        RequestState::Waiting | RequestState::Accepted => return None,
+        RequestState::Done => (false, "RequestDone"),
+        RequestState::Refused => (true, "RequestRefused"),
+        RequestState::Undone => (true, "RequestUndone"),
+    };
+    let LastRequest { ask, by, detail, .. } = last;
+    let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+    let note = format!("{ask}, asked for by {by}, was {}{detail}", reason.trim_start_matches("Request").to_lowercase());
+    (before != Some(last)).then(|| Happening::new(warning, reason, "Ask", note))
 }
 
 fn story(failover: &LastFailover) -> String {
@@ -254,6 +272,26 @@ mod tests {
         assert_eq!(reasons(Some(&fine), &degraded), [(true, "MemberOffline".into())]);
         let leaderless = MaxwellClusterStatus { leader: Some("a".into()), ..fine };
         assert_eq!(reasons(Some(&leaderless), &degraded), [(true, "LeaderLost".into())]);
+    }
+
+    #[test]
+    fn what_came_of_a_request_is_told_once() {
+        let asked = |state, detail: &str| MaxwellClusterStatus {
+            last_request: Some(LastRequest {
+                time: Time(Timestamp::from_second(7).unwrap()),
+                ask: "switchover to b".into(),
+                by: "maxwell-operator".into(),
+                state,
+                detail: detail.into(),
+            }),
+            ..MaxwellClusterStatus::default()
+        };
+        let (waiting, refused) = (asked(RequestState::Waiting, ""), asked(RequestState::Refused, "b is offline"));
+        assert!(happenings(Some(&MaxwellClusterStatus::default()), &waiting, false).is_empty());
+        let told = happenings(Some(&waiting), &refused, false);
+        assert_eq!(told[0].note, "switchover to b, asked for by maxwell-operator, was refused: b is offline");
+        assert!(told[0].warning && happenings(Some(&refused), &refused.clone(), false).is_empty());
+        assert!(happenings(None, &refused, false).is_empty(), "an operator's start is no news");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! `validate`, `plan`, `roll` and `status::compute` are pure; the others hold a client and decide nothing.
 
 pub mod apply;
+mod ask;
 mod conditions;
 pub mod context;
 mod credentials;
@@ -174,9 +175,11 @@ async fn run(cluster: &MaxwellCluster, context: &Context) -> Result<Action, Erro
     }
     let observation = observe(cluster, context, &fetched);
     let pods = tend_pods(cluster, context, &fetched, &observation, applied.is_ok() && planned).await;
+    let asked = pass_on(cluster, context, &fetched, &observation).await;
     publish(cluster, context, &fetched, &observation, &problems).await?;
     applied?;
     let rolling = pods?;
+    asked?;
     Ok(Action::requeue(if planned && !rolling { STEADY } else { UNDER_WAY }))
 }
 
@@ -191,6 +194,34 @@ fn observe(cluster: &MaxwellCluster, context: &Context, fetched: &Fetched) -> Ob
         Ok(target) => context.observers.observe(&name, target),
         Err(problem) => Observation::Unreachable { error: problem.message, last: None },
     }
+}
+
+/// Asks the leader for what the resource says and the tree does not show yet.
+async fn pass_on(
+    cluster: &MaxwellCluster,
+    context: &Context,
+    fetched: &Fetched,
+    observation: &Observation,
+) -> Result<(), Error> {
+    let Observation::Known { snapshot } = observation else { return Ok(()) };
+    let now = Timestamp::now();
+    let asks = match ask::switchover(cluster) {
+        Some(handover) if ask::claim(&context.client, cluster).await? => Some(handover),
+        _ => None,
+    };
+    let known = context.observers.digest(&reference(cluster));
+    // It was observed, so where it is can be told.
+    let Ok(target) = validate::target(cluster, &fetched.secrets, known) else { return Ok(()) };
+    for one in asks.into_iter().chain(ask::wanted(cluster, snapshot, now)) {
+        if let Err(error) = ask::ask(&target, one, now).await {
+            let note = format!("{error}: ask again once ZooKeeper answers the operator");
+            let (reason, action) = ("RequestFailed".into(), "Ask".into());
+            let happening = events::Happening { warning: true, reason, action, note };
+            events::post(&context.recorder, &cluster.object_ref(&()), &[happening]).await;
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 /// Labels the leader's pod and replaces a pod that is no longer as planned. Whether pods are being replaced.

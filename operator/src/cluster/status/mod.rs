@@ -12,8 +12,10 @@ pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
-use maxwell_crds::v1alpha1::{ConditionType, MaxwellCluster, MaxwellClusterStatus, State};
+use jiff::{SignedDuration, Timestamp};
+use maxwell_crds::v1alpha1::{
+    ConditionType, MaxwellCluster, MaxwellClusterStatus, ShardState, ShardStatus, State,
+};
 use maxwell_protocol::snapshot::ClusterSnapshot;
 
 pub(super) use coarse::{cpu_percent, lag_seconds, memory_bytes, seconds_left};
@@ -124,6 +126,20 @@ impl Facts<'_> {
     /// Whether every shard streams.
     fn streams(&self) -> bool {
         self.owned().is_some_and(|(streamed, all)| streamed == all)
+    }
+
+    /// Whether every owner was told to read nothing, and does.
+    fn is_paused(&self) -> bool {
+        let told = self.snapshot.is_some_and(|snapshot| snapshot.live.paused);
+        let stands = |shard: &ShardStatus| shard.state == ShardState::Paused;
+        told && !self.status.shards.is_empty() && self.status.shards.iter().all(stands)
+    }
+
+    /// Since when it is paused, by the status before.
+    fn paused_for(&self) -> SignedDuration {
+        let paused = self.input.before.and_then(|before| before.condition(ConditionType::Paused));
+        let since = paused.filter(|condition| condition.status == "True");
+        since.map_or(SignedDuration::ZERO, |since| self.input.now.duration_since(since.last_transition_time.0))
     }
 
     /// Whether the cluster has ever streamed: what is missing before that is not lost but yet to come.

@@ -21,6 +21,8 @@ pub(super) fn phase(facts: &Facts<'_>) -> Phase {
         facts.status.phase
     } else if matches!(facts.input.observation, Observation::Unreachable { .. }) {
         if facts.status.owned.is_some() { Phase::Degraded } else { Phase::Pending }
+    } else if facts.is_paused() {
+        Phase::Paused
     } else if facts.streams() {
         streaming(facts)
     } else if facts.has_streamed() {

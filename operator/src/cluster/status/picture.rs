@@ -6,13 +6,14 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use maxwell_crds::v1alpha1::{
-    FailoverPhases, LastFailover, MaxwellCluster, MaxwellClusterStatus, MemberRole, MemberState,
-    MemberStatus, ShardPosition, ShardState, ShardStatus,
+    FailoverPhases, LastFailover, LastRequest, MaxwellCluster, MaxwellClusterStatus, MemberRole, MemberState,
+    MemberStatus, RequestState, ShardPosition, ShardState, ShardStatus,
 };
 use maxwell_protocol::history::{Phases, Transition, Trigger};
 use maxwell_protocol::id::{MemberId, ShardId};
 use maxwell_protocol::member;
 use maxwell_protocol::position::PositionMirror;
+use maxwell_protocol::request::{Ask, Progress};
 use maxwell_protocol::snapshot::ClusterSnapshot;
 
 use super::{cpu_percent, lag_seconds, memory_bytes, seconds_left};
@@ -38,6 +39,7 @@ pub(super) fn draw(
         epoch: snapshot.leader.as_ref().map(|leader| signed(leader.epoch.0)),
         owned: Some(format!("{streamed}/{}", shards.len())),
         lag_seconds: shards.iter().filter_map(|shard| shard.lag_seconds).max(),
+        last_request: last_request(snapshot),
         failovers: signed(snapshot.history.failovers),
         last_failover: last_failover(snapshot, before),
         members: expected(snapshot, cluster, desired)
@@ -140,10 +142,11 @@ fn draw_shard(snapshot: &ClusterSnapshot, shard: &ShardId, before: Option<&Shard
     }
 }
 
-/// How many live members say that they stream the shard.
+/// How many live members say that they stream the shard, or would if they were not paused.
 fn streamers(snapshot: &ClusterSnapshot, shard: &ShardId) -> usize {
     let reports = snapshot.members.values().filter_map(|member| member.shards.get(shard));
-    reports.filter(|report| report.state == member::ShardState::Streaming).count()
+    let owns = |state| matches!(state, member::ShardState::Streaming | member::ShardState::Paused);
+    reports.filter(|report| owns(report.state)).count()
 }
 
 fn place(mirror: &PositionMirror) -> ShardPosition {
@@ -164,10 +167,33 @@ fn last_failover(snapshot: &ClusterSnapshot, before: Option<&MaxwellClusterStatu
     }
 }
 
+/// Copies of tables are no commands.
+fn last_request(snapshot: &ClusterSnapshot) -> Option<LastRequest> {
+    let commands = snapshot.requests.values().filter(|request| !matches!(request.ask, Ask::Bootstrap(_)));
+    let request = commands.max_by_key(|request| request.at)?;
+    Some(LastRequest {
+        time: whole_seconds(request.at),
+        ask: request.ask.to_string(),
+        by: request.by.clone(),
+        state: match request.outcome.as_ref().map(|outcome| outcome.state) {
+            None => RequestState::Waiting,
+            Some(Progress::Accepted) => RequestState::Accepted,
+            Some(Progress::Done) => RequestState::Done,
+            Some(Progress::Refused) => RequestState::Refused,
+            Some(Progress::Undone) => RequestState::Undone,
+        },
+        detail: request.outcome.as_ref().map(|outcome| outcome.detail.clone()).unwrap_or_default(),
+    })
+}
+
+/// What the API server gives back compares equal.
+fn whole_seconds(milliseconds: i64) -> Time {
+    Time(Timestamp::from_second(milliseconds.div_euclid(1_000)).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
 fn draw_failover(entry: &Transition) -> LastFailover {
     LastFailover {
-        // Whole seconds: what the API server gives back compares equal.
-        time: Time(Timestamp::from_second(entry.time.div_euclid(1_000)).unwrap_or(Timestamp::UNIX_EPOCH)),
+        time: whole_seconds(entry.time),
         from: entry.from.as_ref().map(|member| member.0.clone()),
         to: entry.to.0.clone(),
         reason: trigger_name(entry.trigger).to_owned(),

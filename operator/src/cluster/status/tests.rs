@@ -113,6 +113,7 @@ fn a_healthy_cluster() {
         (ConditionType::LagHealthy, "True/KeepsUp"),
         (ConditionType::PositionSafe, "True/Kept"),
         (ConditionType::ConfigValid, "True/Valid"),
+        (ConditionType::Paused, "False/NotAskedFor"),
     ] {
         assert_eq!(said(&status, kind), expected, "{kind}");
     }
@@ -362,6 +363,34 @@ fn a_position_that_is_purged_soon_is_at_risk() {
     assert_eq!(with(Seconds(600), Retrying, 0), "False/PurgedSoon");
     assert_eq!(with(Seconds(90_000), Retrying, 0), "True/Kept");
     assert_eq!(with(Seconds(0), Halted, 0), "False/Purged");
+}
+
+#[test]
+fn a_pause_that_was_asked_for() {
+    let mut owner = streaming_member("orders-0");
+    let mut case = Case::new(snapshot([owner.clone(), standby_member("orders-1")]));
+    case.cluster.spec.state = State::Paused;
+    let asked = case.at(1_000);
+    assert_eq!((asked.phase, said(&asked, ConditionType::Paused)), (Phase::Running, "False/Pausing".into()));
+    assert_eq!(said(&asked, ConditionType::Progressing), "True/Pausing");
+
+    let report = owner.shards.get_mut(&"0".into()).unwrap();
+    (report.state, report.retention) = (member::ShardState::Paused, member::Retention::Seconds(7_200));
+    let mut tree = snapshot([owner, standby_member("orders-1")]);
+    tree.live.paused = true;
+    case.observation = known(tree);
+    let status = case.at(1_000);
+    assert_eq!((status.phase, status.owned.as_deref()), (Phase::Paused, Some("1/1")));
+    assert_eq!(said(&status, ConditionType::Ready), "False/Paused");
+    assert_eq!(said(&status, ConditionType::Paused), "True/AsAskedFor");
+    assert_eq!(said(&status, ConditionType::Degraded), "False/AsWished");
+    assert_eq!(said(&status, ConditionType::PositionSafe), "True/Kept");
+
+    let mut case = case.after(status);
+    let later = case.at(1_000 + 4_000);
+    assert_eq!(said(&later, ConditionType::PositionSafe), "False/PurgedSoon", "the source goes on purging");
+    case.cluster.spec.state = State::Running;
+    assert_eq!(said(&case.at(2_000), ConditionType::Progressing), "True/Resuming");
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod connections;
 mod degraded;
 mod pace;
 
-use maxwell_crds::v1alpha1::{ConditionType, MemberState, ShardState, ShardStatus};
+use maxwell_crds::v1alpha1::{ConditionType, MemberState, ShardState, ShardStatus, State};
 
 use super::Facts;
 use crate::cluster::conditions::Verdict;
@@ -15,8 +15,8 @@ pub(super) use degraded::is_degraded;
 /// Every condition, in the order in which they are shown.
 pub(super) fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
     use ConditionType::{
-        ConfigValid, CoordinationReachable, Degraded, LagHealthy, PositionSafe, Progressing, Ready,
-        SinkReachable, SourceReachable,
+        ConfigValid, CoordinationReachable, Degraded, LagHealthy, Paused, PositionSafe, Progressing,
+        Ready, SinkReachable, SourceReachable,
     };
     [
         (Ready, ready(facts)),
@@ -28,6 +28,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
         (LagHealthy, pace::lag(facts)),
         (PositionSafe, pace::position(facts)),
         (ConfigValid, config(facts)),
+        (Paused, paused(facts)),
     ]
     .into_iter()
     .map(|(kind, verdict)| problems(facts, kind).unwrap_or_else(|| until_observed(facts, verdict)))
@@ -71,6 +72,9 @@ fn ready(facts: &Facts<'_>) -> Verdict {
              an owner streams on for as long as its Kafka transactions commit"
                 .into(),
         ),
+        Observation::Known { .. } if facts.is_paused() => {
+            say(Some(false), "Paused", "nothing is read, and every shard goes on from where it is when told to".into())
+        }
         Observation::Known { .. } if facts.streams() => say(Some(true), "Streaming", streaming(facts)),
         Observation::Known { .. } => {
             let (reason, message) = not_streaming(facts);
@@ -150,6 +154,11 @@ fn progressing(facts: &Facts<'_>) -> Verdict {
         let message = format!("{} of {desired} pods are ready", workload.ready);
         return say(true, "WaitingForPods", message);
     }
+    match (facts.input.cluster.spec.state, facts.is_paused()) {
+        (State::Paused, false) => return say(true, "Pausing", "the owners are told to read nothing".into()),
+        (State::Running, true) => return say(true, "Resuming", "the owners are told to read again".into()),
+        _ => {}
+    }
     match facts.status.shards.iter().find(moving).filter(|_| desired > 0) {
         Some(shard) => say(true, "TakingOver", format!("shard {} has no owner that streams yet", shard.name)),
         None => say(false, "AsWished", "nothing is under way".into()),
@@ -160,4 +169,16 @@ fn config(facts: &Facts<'_>) -> Verdict {
     let generation = facts.input.cluster.metadata.generation.unwrap_or_default();
     let message = format!("generation {generation} of the spec is valid");
     Verdict::new(ConditionType::ConfigValid, Some(true), "Valid", message)
+}
+
+fn paused(facts: &Facts<'_>) -> Verdict {
+    let say = |holds, reason, message: &str| Verdict::new(ConditionType::Paused, Some(holds), reason, message);
+    if facts.is_paused() {
+        let message = "every owner keeps its shards and reads nothing; the source purges its binlogs all the same";
+        return say(true, "AsAskedFor", message);
+    }
+    match facts.input.cluster.spec.state {
+        State::Paused => say(false, "Pausing", "spec.state is Paused, and the owners are not all there yet"),
+        State::Running | State::Stopped => say(false, "NotAskedFor", "spec.state does not ask for it"),
+    }
 }

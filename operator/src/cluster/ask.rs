@@ -1,0 +1,149 @@
+//! What the operator asks of a cluster's leader: to pause and to go on, as `spec.state` says, and to hand over, as an
+//! annotation says. [`wanted`] and [`switchover`] are pure; the rest writes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, ResourceExt};
+use maxwell_crds::names::SWITCHOVER_ANNOTATION;
+use maxwell_crds::v1alpha1::{MaxwellCluster, State};
+use maxwell_protocol::reader::{ReadError, TreeReader};
+use maxwell_protocol::request::{Ask, Request};
+use maxwell_protocol::snapshot::ClusterSnapshot;
+use serde_json::json;
+use thiserror::Error;
+
+use super::observe::Target;
+
+/// Who asks, as the tree and the status show it.
+pub(super) const BY: &str = "maxwell-operator";
+
+/// What was refused is not asked again for this long.
+const REST_MILLISECONDS: i64 = 60_000;
+
+/// How long ZooKeeper may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Why nothing could be asked.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// ZooKeeper did not take it.
+    #[error("the cluster's leader cannot be asked to {ask}")]
+    Write {
+        /// What was to be asked.
+        ask: String,
+        /// Why not.
+        #[source]
+        source: Option<ReadError>,
+    },
+    /// The annotation could not be taken away.
+    #[error("cannot take the annotation {SWITCHOVER_ANNOTATION} from {namespace}/{name}")]
+    Annotation {
+        /// The resource's namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Why not.
+        #[source]
+        source: kube::Error,
+    },
+}
+
+/// What `spec.state` asks for that is neither so nor asked for already.
+pub(super) fn wanted(cluster: &MaxwellCluster, snapshot: &ClusterSnapshot, now: Timestamp) -> Option<Ask> {
+    let ask = match (cluster.spec.state, snapshot.live.paused) {
+        (State::Paused, false) => Ask::Pause,
+        (State::Running, true) => Ask::Resume,
+        _ => return None,
+    };
+    let rests = |request: &Request| {
+        let settled = request.outcome.as_ref().filter(|_| request.is_settled());
+        settled.is_none_or(|outcome| now.as_millisecond() - outcome.at < REST_MILLISECONDS)
+    };
+    let asked = snapshot.requests.values().any(|request| request.ask == ask && rests(request));
+    (snapshot.leader.is_some() && !asked).then_some(ask)
+}
+
+/// What the annotation asks for.
+pub(super) fn switchover(cluster: &MaxwellCluster) -> Option<Ask> {
+    let to = cluster.annotations().get(SWITCHOVER_ANNOTATION)?.trim();
+    let to = (!matches!(to, "" | "any")).then(|| to.into());
+    Some(Ask::Switchover { from: None, to })
+}
+
+/// Takes the annotation away, unless the resource has changed meanwhile; whether it did. Once it is away, what it asked
+/// for is this process's to pass on, once.
+pub(super) async fn claim(client: &Client, cluster: &MaxwellCluster) -> Result<bool, AskError> {
+    let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+    let annotations = json!({SWITCHOVER_ANNOTATION: null});
+    let version = &cluster.metadata.resource_version;
+    let patch = json!({"metadata": {"resourceVersion": version, "annotations": annotations}});
+    let api: Api<MaxwellCluster> = Api::namespaced(client.clone(), &namespace);
+    match api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => Ok(false),
+        Err(source) => Err(AskError::Annotation { namespace, name, source }),
+    }
+}
+
+/// Puts the request into the cluster's tree.
+pub(super) async fn ask(target: &Target, ask: Ask, now: Timestamp) -> Result<(), AskError> {
+    let words = ask.to_string();
+    let request = Request::new(ask, BY, now.as_millisecond());
+    let written = tokio::time::timeout(LIMIT, async {
+        let reader = TreeReader::connect(&target.hosts, &target.root, target.digest.as_deref()).await?;
+        reader.ask(&request).await
+    });
+    match written.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(source)) => Err(AskError::Write { ask: words, source: Some(source) }),
+        Err(_) => Err(AskError::Write { ask: words, source: None }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use maxwell_protocol::request::{Outcome, Plan, Progress};
+
+    use super::*;
+    use crate::cluster::fixtures;
+    use crate::cluster::status::testing::{snapshot, streaming_member};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_state_is_asked_for_once() {
+        let mut cluster = fixtures::cluster();
+        let mut tree = snapshot([streaming_member("orders-0")]);
+        assert_eq!(wanted(&cluster, &tree, at(100)), None);
+        cluster.spec.state = State::Paused;
+        assert_eq!(wanted(&cluster, &tree, at(100)), Some(Ask::Pause));
+        let mut request = Request::new(Ask::Pause, BY, 100_000);
+        tree.requests.insert("1".into(), request.clone());
+        assert_eq!(wanted(&cluster, &tree, at(900)), None, "it is under way");
+        let (state, plan) = (Progress::Refused, Plan::default());
+        request.outcome = Some(Outcome { state, detail: String::new(), at: 900_000, plan });
+        tree.requests.insert("1".into(), request);
+        assert_eq!(wanted(&cluster, &tree, at(930)), None, "it was refused just now");
+        assert_eq!(wanted(&cluster, &tree, at(960)), Some(Ask::Pause));
+        tree.live.paused = true;
+        assert_eq!(wanted(&cluster, &tree, at(960)), None);
+        cluster.spec.state = State::Running;
+        assert_eq!(wanted(&cluster, &tree, at(960)), Some(Ask::Resume));
+        tree.leader = None;
+        assert_eq!(wanted(&cluster, &tree, at(960)), None, "nobody is there to be asked");
+    }
+
+    #[test]
+    fn the_annotation_names_a_member_or_none() {
+        let mut cluster = fixtures::cluster();
+        assert_eq!(switchover(&cluster), None);
+        for (value, to) in [("orders-1", Some("orders-1")), ("any", None), ("", None)] {
+            cluster.annotations_mut().insert(SWITCHOVER_ANNOTATION.to_owned(), value.to_owned());
+            assert_eq!(switchover(&cluster), Some(Ask::Switchover { from: None, to: to.map(Into::into) }));
+        }
+    }
+}
