@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use crate::history::Message;
-use crate::lab::BROKER;
+use crate::lab::brokers;
 
 /// What the consumer saw.
 #[derive(Debug, Default)]
@@ -46,10 +47,12 @@ pub struct Running {
 pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
     let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
     let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", BROKER)
+        .set("bootstrap.servers", brokers())
         .set("group.id", "maxwell-tests")
         .set("isolation.level", level)
         .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "error")
+        .set("reconnect.backoff.max.ms", "500")
         .set("fetch.wait.max.ms", "5")
         .create()?;
     let partitions = partitions(&consumer, topic)?;
@@ -80,10 +83,15 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {
 }
 
 impl Running {
+    /// The highest number of a heartbeat that has come.
+    pub fn last_beat(&self) -> u64 {
+        self.last_beat.load(Ordering::Acquire).cast_unsigned()
+    }
+
     /// Waits until heartbeat number `last` has come, for a minute at most: what is missing then, the check finds.
     pub async fn until_beat(&self, last: u64) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while self.last_beat.load(Ordering::Acquire).cast_unsigned() < last && Instant::now() < deadline {
+        while self.last_beat() < last && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -103,13 +111,16 @@ fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) ->
     let mut last = Instant::now();
     loop {
         match consumer.poll(Duration::from_millis(100)) {
+            Some(Err(KafkaError::MessageConsumption(code))) if heals(code) => {}
             Some(message) => {
                 let message = message?;
                 last = Instant::now();
                 let text = message.payload().context("a message without a value")?;
-                let change: Message = serde_json::from_slice(text)
+                let mut change: Message = serde_json::from_slice(text)
                     .with_context(|| format!("not a change: {}", String::from_utf8_lossy(text)))?;
-                seen.places.insert((message.partition(), message.offset()), epoch(&message)?);
+                let epoch = header(&message, "epoch").context("a message without an epoch")?;
+                seen.places.insert((message.partition(), message.offset()), epoch.parse()?);
+                change.gtid = header(&message, "gtid").map(str::to_owned);
                 if change.table == "beat" {
                     seen.beats.push((last, change.data.id));
                     last_beat.fetch_max(change.data.id, Ordering::AcqRel);
@@ -123,8 +134,15 @@ fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) ->
     }
 }
 
-fn epoch(message: &BorrowedMessage<'_>) -> anyhow::Result<u64> {
-    let headers = message.headers().context("a message without headers")?;
-    let epoch = headers.iter().find(|header| header.key == "epoch").and_then(|header| header.value);
-    Ok(std::str::from_utf8(epoch.context("a message without an epoch")?)?.parse()?)
+/// Whether the client goes on by itself: brokers come and go.
+fn heals(code: RDKafkaErrorCode) -> bool {
+    !matches!(
+        code,
+        RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::Fatal
+    )
+}
+
+fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
+    let value = message.headers()?.iter().find(|header| header.key == name)?.value?;
+    std::str::from_utf8(value).ok()
 }
