@@ -139,7 +139,7 @@ fn compare(verdict: &mut Verdict, key: &Key, wanted: &[Change], mut got: Vec<Cha
 /// Every transaction's rows are numbered without a gap and end with one commit.
 fn transactions(verdict: &mut Verdict, seen: &[Message]) {
     // Two servers may have given the same xid; one transaction keeps its own, wherever it is read.
-    let mut by_xid: BTreeMap<(Option<&str>, u64), (Vec<u64>, u64)> = BTreeMap::new();
+    let mut by_xid: BTreeMap<_, (Vec<u64>, u64)> = BTreeMap::new();
     for message in seen {
         let Some(xid) = message.xid else {
             verdict.torn += 1;

@@ -142,7 +142,7 @@ fn used(scene: &Scene, before: &Used, begun: Instant) -> Option<(u64, u64)> {
 async fn recovery(scene: &Scene, committed: &Running, healed: Instant) -> Option<Instant> {
     let wanted = scene.load.written().count() + 1;
     while committed.last_beat() < wanted {
-        if healed.elapsed() > RECOVERY {
+        if healed.elapsed() > RECOVERY || committed.has_failed() {
             return None;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
