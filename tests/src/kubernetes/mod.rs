@@ -5,6 +5,7 @@ mod kubectl;
 mod leader;
 mod setup;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -12,12 +13,15 @@ use maxwell_protocol::reader::TreeReader;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
+use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
-use crate::chaos::{beat, gap, median_p95_worst};
+use crate::chaos::gap::{Span, gap};
+use crate::chaos::load::Beats;
+use crate::chaos::median_p95_worst;
 use crate::consumer::{self, Isolation};
 use crate::history::{Verdict, check};
-use crate::lab::{SERVERS, Server, ZOOKEEPER, admin, unique};
+use crate::lab::{SERVERS, Server, ZOOKEEPER, unique};
 use crate::writer::Writer;
 use fault::{Fault, inflict, was_out_of_memory};
 use kubectl::{apply, get, kubectl, until};
@@ -95,7 +99,7 @@ async fn named(namespace: &str, server: Server) -> anyhow::Result<()> {
 
 async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result<()> {
     let topic = unique(server.name);
-    let mut writer = Writer::new(admin(server).await?, &topic, 1).await?;
+    let mut writer = Writer::new(server, &topic, 1).await?;
     apply(&setup::manifest(namespace, NAME, server, &topic, "mysql", MORE))?;
     setup::until_condition(namespace, NAME, ("Ready", true, ""), PATIENCE).await?;
     until("3 of 3 members ready", PATIENCE, || all_ready(namespace)).await?;
@@ -103,11 +107,12 @@ async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result
     writer.transaction(1).await?;
     let consumer = consumer::start(&topic, Isolation::Committed)?;
     let stop = CancellationToken::new();
-    let beats = tokio::spawn(beat(admin(server).await?, topic.clone(), stop.clone()));
+    let beats = Beats::start(Arc::new(RwLock::new(server)), topic.clone());
+    let written = beats.written.clone();
     let load = tokio::spawn(load(writer, stop.clone()));
     let done = inflict_all(namespace, times).await;
     stop.cancel();
-    let (beaten, writer) = (beats.await??, load.await??);
+    let (beaten, writer) = (beats.finish().await?, load.await??);
     let done = done?;
     setup::until_condition(namespace, NAME, ("Ready", true, ""), PATIENCE).await?;
     consumer.until_beat(beaten).await;
@@ -115,7 +120,10 @@ async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result
     let Verdict { lost, repeated, out_of_order, torn, examples } = check(&writer.expected, &seen.messages);
     let lost = lost + beaten.saturating_sub(seen.beats.len() as u64);
     let changes = writer.expected.rows + beaten;
-    let gap = |one: &Done| (one.fault, gap(&seen, one.at));
+    let gap = |one: &Done| {
+        let span = Span { begun: one.at, healed: one.at, recovered: one.at + one.shown + SETTLE };
+        (one.fault, gap(&seen.beats, &written, span))
+    };
     let measured: Vec<(Fault, u64)> = done.iter().map(gap).collect();
     let gaps: serde_json::Map<String, serde_json::Value> = Fault::OF_A_POD
         .into_iter()
