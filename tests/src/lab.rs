@@ -106,6 +106,16 @@ pub async fn until_quorum() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The script that runs the lab.
+pub const SCRIPT: &str = "tests/lab/lab";
+
+/// Does something to the lab: see `lab help`.
+pub async fn lab(arguments: &[&str]) -> anyhow::Result<()> {
+    let ended = tokio::process::Command::new(SCRIPT).args(arguments).stderr(Stdio::null()).status().await?;
+    anyhow::ensure!(ended.success(), "{SCRIPT} {}: {ended}", arguments.join(" "));
+    Ok(())
+}
+
 /// What the lab says of itself under `name`.
 pub fn variable(name: &str) -> anyhow::Result<String> {
     let output = std::process::Command::new(SCRIPT).arg("env").output()?;
