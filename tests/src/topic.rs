@@ -29,3 +29,15 @@ pub async fn delete(names: &[&str]) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Whether there is a topic of that name.
+pub async fn exists(name: &str) -> anyhow::Result<bool> {
+    let admin = admin()?;
+    let name = name.to_owned();
+    // Asked for by name it might be made.
+    let all = tokio::task::spawn_blocking(move || {
+        let metadata = admin.inner().fetch_metadata(None, std::time::Duration::from_secs(10))?;
+        Ok::<_, rdkafka::error::KafkaError>(metadata.topics().iter().any(|topic| topic.name() == name))
+    });
+    Ok(all.await??)
+}

@@ -1,5 +1,6 @@
 //! End to end on a real node: the chart, the operator, a MaxwellCluster, changes to Kafka, leaders that die.
 
+mod afterlife;
 mod fault;
 mod kubectl;
 mod leader;
@@ -150,7 +151,9 @@ async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result
             fault.bound()
         );
     }
-    ends(namespace, &topic).await
+    ends(namespace, &topic).await?;
+    step("another of its name goes on from its positions, and takes them along");
+    afterlife::afterlife(namespace, server, &topic).await
 }
 
 #[expect(clippy::print_stdout, reason = "the report is the output")]

@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use maxwell_protocol::id::ClusterId;
 use maxwell_protocol::position::{PositionKey, PositionRecord};
 use maxwell_protocol::settings::Kafka;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -94,8 +95,8 @@ pub(super) enum Found {
     Record(Box<PositionRecord>, Option<i64>),
     /// Nothing committed by anybody.
     Nothing,
-    /// Only records of other clusters.
-    Foreign,
+    /// Only records of other clusters, of which this is the last one's.
+    Foreign(ClusterId),
 }
 
 /// The clients that read the topic, kept connected from one take-over to the next.
@@ -166,7 +167,7 @@ pub(super) fn last_record(
     }
     let first = (high - FIRST_LOOK).max(low);
     let found = match scan(&committed, topic, partition, first, high, key) {
-        Ok(Found::Nothing | Found::Foreign) if first > low => {
+        Ok(Found::Nothing | Found::Foreign(_)) if first > low => {
             scan(&committed, topic, partition, low, high, key)
         }
         found => found,
@@ -210,8 +211,10 @@ fn scan(
                     serde_json::from_slice(value).map_err(|error| unreadable(topic, partition, &error))?;
                 found = Found::Record(record, message.timestamp().to_millis());
             }
-            (Some(other), _) if other.shard == key.shard && found == Found::Nothing => {
-                found = Found::Foreign;
+            (Some(other), _)
+                if other.shard == key.shard && matches!(found, Found::Nothing | Found::Foreign(_)) =>
+            {
+                found = Found::Foreign(other.cluster);
             }
             _ => {}
         }

@@ -233,7 +233,7 @@ impl Sink for KafkaSink {
                 return Err(rewound(&self.position_topic, &record));
             }
             Found::Record(record, at) => (Some(*record), at),
-            Found::Foreign => return Err(foreign(&self.position_topic)),
+            Found::Foreign(other) => return Err(foreign(&self.position_topic, other)),
             Found::Nothing => {
                 refuse_lost_topic(mirror, &self.position_topic)?;
                 (None, None)
@@ -280,10 +280,13 @@ impl Sink for KafkaSink {
     }
 }
 
-fn foreign(topic: &str) -> SinkError {
+fn foreign(topic: &str, other: ClusterId) -> SinkError {
     SinkError::Unfit {
-        problem: format!("the position topic {topic} holds the positions of another cluster"),
-        mend: "name another kafka.positionTopic, or delete that topic to start afresh".into(),
+        problem: format!("the position topic {topic} holds the positions of another cluster, {other}"),
+        mend: format!(
+            "if that one is gone, clusterId: {other} goes on from them; to start afresh name another \
+             kafka.positionTopic, or delete that topic"
+        ),
     }
 }
 
