@@ -29,7 +29,7 @@ pub(super) async fn afterlife(namespace: &str, server: Server, topic: &str) -> a
         .map(|line| format!("{line}\n"))
         .collect();
     apply(&manifest)?;
-    let refused = ("SinkReachable", false, "clusterId: ");
+    let refused = ("Ready", false, "clusterId: ");
     setup::until_condition(namespace, NAME, refused, PATIENCE).await?;
     let id = adopted(namespace)?;
     let patch = json!({"spec": {"clusterId": id}}).to_string();
@@ -64,7 +64,7 @@ fn secrets(namespace: &str) -> anyhow::Result<()> {
 /// The identity that the condition names.
 fn adopted(namespace: &str) -> anyhow::Result<String> {
     let cluster = get(namespace, "maxwellcluster", NAME)?;
-    let (_, message) = super::kubectl::condition(&cluster, "SinkReachable").context("no condition")?;
+    let (_, message) = super::kubectl::condition(&cluster, "Ready").context("no condition")?;
     let (_, rest) = message.split_once("clusterId: ").context("no identity")?;
     Ok(rest.split(' ').next().unwrap_or_default().to_owned())
 }
