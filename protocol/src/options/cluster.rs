@@ -27,7 +27,8 @@ pub(super) const OPTIONS: &[Entry] = &[
         number(&mut d.process.probe_port, v)
     }),
     option("forget", "CLUSTER-ID", "delete the position topic of a cluster that is gone, and end", |d, v| {
-        d.process.forget = Some(ClusterId(v.parse().map_err(|error| format!("is no cluster's id: {error}"))?));
+        d.process.forget =
+            Some(ClusterId(v.parse().map_err(|error| format!("is no cluster's id: {error}"))?));
         Ok(())
     }),
     option("ha.failover.enabled", "", "take over without being asked (true)", |d, v| {

@@ -115,7 +115,9 @@ fn jaas(sasl: &mut KafkaSasl, value: &str) -> Result<(), String> {
     };
     let module = value.contains("PlainLoginModule") || value.contains("ScramLoginModule");
     let (Some(user), Some(password), true) = (field("username"), field("password"), module) else {
-        return Err("only PlainLoginModule and ScramLoginModule with a username and a password are known".into());
+        return Err(
+            "only PlainLoginModule and ScramLoginModule with a username and a password are known".into()
+        );
     };
     (sasl.user, sasl.password.0) = (user, password);
     Ok(())

@@ -10,6 +10,7 @@ mod mysql;
 mod output;
 mod validate;
 
+use crate::id::ClusterId;
 pub use bootstrap::Bootstrap;
 pub use failover::{Failover, ZooKeeper};
 pub use kafka::{Commit, Compression, Delivery, Kafka, KeyFormat, PartitionBy, PartitionHash};
@@ -18,7 +19,6 @@ pub use mysql::{
     Flavor, GtidUse, MySql, MySqlHost, MySqlTls, OnPositionLost, Secret, Start, StartFrom, TlsMode,
 };
 pub use output::{Compatibility, Encryption, EncryptionMode, NamingStrategy, Output};
-use crate::id::ClusterId;
 use serde::{Deserialize, Serialize};
 pub use validate::Invalid;
 

@@ -61,7 +61,9 @@ impl Sources {
         let tried = attempt as usize >= self.candidates.len();
         match (tried, self.policy) {
             (false, _) if is_of_server(error) => Turn::Next,
-            (true, OnPositionLost::Latest | OnPositionLost::Bootstrap) if error.is_position_lost() => Turn::StartOver,
+            (true, OnPositionLost::Latest | OnPositionLost::Bootstrap) if error.is_position_lost() => {
+                Turn::StartOver
+            }
             _ => Turn::Exhausted,
         }
     }

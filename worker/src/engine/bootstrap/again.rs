@@ -2,8 +2,8 @@
 
 use maxwell_protocol::bootstrap::{BootstrapPhase, BootstrapRequest, BootstrapState, MOST_TASKS};
 
-use crate::bootstrap::window::TableName;
 use crate::engine::error::EngineError;
+use crate::schema::ddl::TableName;
 
 /// What the ids of such copies begin with.
 pub(in crate::engine) const PREFIX: &str = "lost/";
@@ -44,7 +44,12 @@ mod tests {
 
     fn request(table: &str, condition: Option<&str>) -> BootstrapRequest {
         let condition = condition.map(str::to_owned);
-        BootstrapRequest { database: "shop".into(), table: table.into(), condition, ..BootstrapRequest::default() }
+        BootstrapRequest {
+            database: "shop".into(),
+            table: table.into(),
+            condition,
+            ..BootstrapRequest::default()
+        }
     }
 
     #[test]
@@ -58,7 +63,8 @@ mod tests {
         }
         state.finished("request/3", true);
         let state = again(state, vec![name("item"), name("orders")], 9).unwrap();
-        let tasks: Vec<_> = state.tasks.iter().map(|task| (task.id.as_str(), task.rows, task.phase)).collect();
+        let tasks: Vec<_> =
+            state.tasks.iter().map(|task| (task.id.as_str(), task.rows, task.phase)).collect();
         assert_eq!(
             tasks,
             [

@@ -11,7 +11,7 @@ use maxwell_protocol::position::Position;
 use maxwell_protocol::settings::Bootstrap;
 use tokio::sync::watch;
 
-use super::{again, Delivery, Opened, Order, Then, Verdict};
+use super::{Delivery, Opened, Order, Then, Verdict, again};
 use crate::binlog::event::Operation;
 use crate::binlog::place::Place;
 use crate::binlog::rows::{Field, Image};

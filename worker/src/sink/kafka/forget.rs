@@ -16,9 +16,10 @@ use crate::sink::SinkError;
 /// Deletes `topic`. One that is not there is no error.
 pub(super) async fn forget(settings: &Kafka, topic: &str, cluster: ClusterId) -> Result<(), SinkError> {
     let (asked, of) = (settings.clone(), topic.to_owned());
-    let others = tokio::task::spawn_blocking(move || others(&asked, &of, cluster)).await.map_err(|error| {
-        SinkError::Failed { doing: "read the position topic", reason: error.to_string() }
-    })??;
+    let others =
+        tokio::task::spawn_blocking(move || others(&asked, &of, cluster)).await.map_err(|error| {
+            SinkError::Failed { doing: "read the position topic", reason: error.to_string() }
+        })??;
     if let Some(other) = others {
         return Err(SinkError::Unfit {
             problem: format!("the position topic {topic} holds the positions of cluster {other} too"),
@@ -53,8 +54,12 @@ fn others(settings: &Kafka, topic: &str, cluster: ClusterId) -> Result<Option<Cl
     let metadata = consumer
         .fetch_metadata(Some(topic), TIMEOUT)
         .map_err(|error| classify("ask for the position topic", &error))?;
-    let partitions: Vec<i32> =
-        metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect();
+    let partitions: Vec<i32> = metadata
+        .topics()
+        .iter()
+        .flat_map(|topic| topic.partitions())
+        .map(|partition| partition.id())
+        .collect();
     let readers = Readers::new(settings)?;
     let mut found = None;
     for partition in partitions {

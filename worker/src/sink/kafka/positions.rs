@@ -110,7 +110,9 @@ impl Readers {
     /// Connects when first used.
     pub(super) fn new(settings: &Kafka) -> Result<Self, SinkError> {
         let create = |committed| -> Result<BaseConsumer, SinkError> {
-            config::reader(settings, committed)?.create().map_err(|error| classify("connect to Kafka", &error))
+            config::reader(settings, committed)?
+                .create()
+                .map_err(|error| classify("connect to Kafka", &error))
         };
         Ok(Self { uncommitted: create(false)?, committed: Mutex::new(create(true)?) })
     }

@@ -54,8 +54,7 @@ fn ask(settings: &Kafka) -> Option<SinkError> {
     let consumer: BaseConsumer<Refusals> = config.create_with_context(Refusals::default()).ok()?;
     let _silence = consumer.fetch_metadata(None, HANDSHAKE);
     while consumer.poll(Duration::ZERO).is_some() {}
-    let (code, reason) =
-        consumer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let (code, reason) = consumer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
     let (problem, mend) = match code {
         RDKafkaErrorCode::SSL => (
             format!("no TLS connection with Kafka: {reason}"),
