@@ -88,7 +88,11 @@ pub async fn clean_up(
         && namespace::is_terminating(&context.client, &namespace).await
     {
         // Nothing can be run there any more.
-        tracing::warn!(namespace, name = cluster.name_any(), "the position topic stays: its namespace is ending");
+        tracing::warn!(
+            namespace,
+            name = cluster.name_any(),
+            "the position topic stays: its namespace is ending"
+        );
         return remove_tree(context, cluster, fetched).await;
     }
     match positions::delete(context, cluster, fetched).await? {
@@ -118,7 +122,7 @@ async fn remove_tree(
     };
     match tree::remove(&target).await {
         Ok(()) => Ok(Progress::Done),
-        Err(error) => Err(error) => Ok(Progress::Blocked(blocked(cluster, &TREE, &tree::story(&error)))),
+        Err(error) => Ok(Progress::Blocked(blocked(cluster, &TREE, &tree::story(&error)))),
     }
 }
 

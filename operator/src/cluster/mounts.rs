@@ -65,12 +65,7 @@ pub fn mounts(spec: &MaxwellClusterSpec) -> Vec<Mount> {
             ENCRYPTION_KEY,
             Holds::EncryptionKey,
         ),
-        (
-            "mysql.tls.caSecretRef.name",
-            mysql.tls.ca_secret_ref.as_ref(),
-            MYSQL_CERTIFICATES,
-            authority(true),
-        ),
+        ("mysql.tls.caSecretRef.name", mysql.tls.ca_secret_ref.as_ref(), MYSQL_CERTIFICATES, authority(true)),
         (
             "mysql.tls.clientCertificateSecretRef.name",
             mysql.tls.client_certificate_secret_ref.as_ref(),

@@ -1,10 +1,10 @@
 //! From the resource's spec to the worker's settings: the document that the workers mount. Pure.
 
 use maxwell_crds::v1alpha1::MaxwellClusterSpec;
+use maxwell_protocol::id::ClusterId;
 use maxwell_protocol::settings::{
     Encryption, Kafka, KafkaSasl, KafkaTls, MySql, MySqlTls, Output, Producer, Secret, Settings, ZooKeeper,
 };
-use maxwell_protocol::id::ClusterId;
 use maxwell_protocol::tree::Tree;
 
 /// Where the worker finds what is mounted.

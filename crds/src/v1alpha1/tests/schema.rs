@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::generate::definition;
 
 /// Optional fields whose absence means something that a constant cannot say.
-const WITHOUT_DEFAULT: [&str; 14] = [
+const WITHOUT_DEFAULT: [&str; 15] = [
+    "spec.clusterId",
     "spec.image",
     "spec.kafka.ddlTopic",
     "spec.kafka.deadLetterTopic",
@@ -23,7 +24,10 @@ const WITHOUT_DEFAULT: [&str; 14] = [
 ];
 
 /// Optional fields for credentials: absent means none.
-const CREDENTIALS: [&str; 4] = [
+const CREDENTIALS: [&str; 7] = [
+    "spec.kafka.sasl",
+    "spec.kafka.tls.caSecretRef",
+    "spec.kafka.tls.clientCertificateSecretRef",
     "spec.mysql.tls.caSecretRef",
     "spec.mysql.tls.clientCertificateSecretRef",
     "spec.output.encryption.keySecretRef",

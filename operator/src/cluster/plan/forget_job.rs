@@ -27,7 +27,10 @@ pub(in crate::cluster) fn forget_job(cluster: &Validated, id: &str) -> Job {
         spec: Some(JobSpec {
             active_deadline_seconds: Some(LIMIT_SECONDS),
             backoff_limit: Some(RETRIES),
-            template: PodTemplateSpec { metadata: Some(pod_metadata), spec: template.spec.map(|pod| told(pod, id)) },
+            template: PodTemplateSpec {
+                metadata: Some(pod_metadata),
+                spec: template.spec.map(|pod| told(pod, id)),
+            },
             ..JobSpec::default()
         }),
         status: None,

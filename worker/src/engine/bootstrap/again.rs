@@ -2,8 +2,8 @@
 
 use maxwell_protocol::bootstrap::{BootstrapPhase, BootstrapRequest, BootstrapState, MOST_TASKS};
 
-use crate::bootstrap::window::TableName;
 use crate::engine::error::EngineError;
+use crate::schema::ddl::TableName;
 
 /// What the ids of such copies begin with.
 pub(in crate::engine) const PREFIX: &str = "lost/";

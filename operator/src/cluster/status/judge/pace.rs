@@ -118,10 +118,13 @@ fn endangered_position(shard: &ShardId, left: u64) -> Verdict {
 /// For as long as the owner that did it lives.
 fn started_over(shard: &ShardId, policy: OnPositionLost) -> Verdict {
     let then = match policy {
-        OnPositionLost::Bootstrap => "every table that passes spec.filter is copied again; rows that were deleted between are not told",
+        OnPositionLost::Bootstrap => {
+            "every table that passes spec.filter is copied again; rows that were deleted between are not told"
+        }
         OnPositionLost::Halt | OnPositionLost::Latest => "the changes between are missing",
     };
-    let message = format!("the position of shard {shard} was lost, and it went on at the source's head: {then}");
+    let message =
+        format!("the position of shard {shard} was lost, and it went on at the source's head: {then}");
     Verdict::new(ConditionType::PositionSafe, Some(false), "StartedOver", message)
 }
 
