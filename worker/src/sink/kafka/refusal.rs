@@ -1,7 +1,7 @@
 //! Why brokers that run do not answer: the client tells a failed handshake beside the call that then runs out of time.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use maxwell_protocol::settings::Kafka;
 use rdkafka::ClientContext;
@@ -52,9 +52,18 @@ pub(super) async fn explained(settings: &Kafka, error: SinkError) -> SinkError {
 fn ask(settings: &Kafka) -> Option<SinkError> {
     let config = config::reader(settings, false).ok()?;
     let consumer: BaseConsumer<Refusals> = config.create_with_context(Refusals::default()).ok()?;
+    // It connects when it has something to ask. What it is told meanwhile waits for a poll.
     let _silence = consumer.fetch_metadata(None, HANDSHAKE);
-    while consumer.poll(Duration::ZERO).is_some() {}
-    let (code, reason) = consumer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let deadline = Instant::now() + HANDSHAKE;
+    let told = || consumer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (code, reason) = loop {
+        let _none = consumer.poll(Duration::from_millis(50));
+        match told() {
+            Some(told) => break told,
+            None if Instant::now() > deadline => return None,
+            None => {}
+        }
+    };
     let (problem, mend) = match code {
         RDKafkaErrorCode::SSL => (
             format!("no TLS connection with Kafka: {reason}"),
