@@ -79,6 +79,7 @@ impl TreeReader {
         let mut snapshot = ClusterSnapshot {
             leader: self.node(&tree.leader()).await?,
             layout: self.node(&tree.layout()).await?.unwrap_or_default(),
+            live: self.node(&tree.config()).await?.unwrap_or_default(),
             history: self.node(&tree.history()).await?.unwrap_or_default(),
             ..ClusterSnapshot::default()
         };
@@ -99,6 +100,11 @@ impl TreeReader {
         for name in self.children(&tree.positions()).await? {
             if let Some(record) = self.node(&tree.position(&name.as_str().into())).await? {
                 snapshot.positions.insert(name.as_str().into(), record);
+            }
+        }
+        for name in self.children(&tree.requests()).await? {
+            if let Some(record) = self.node(&tree.request(&name)).await? {
+                snapshot.requests.insert(name, record);
             }
         }
         Ok(snapshot)
