@@ -53,7 +53,10 @@ impl Request {
 
     /// What was decided, while it is being carried out.
     pub fn plan(&self) -> Option<&Plan> {
-        self.outcome.as_ref().filter(|outcome| outcome.state == Progress::Accepted).map(|outcome| &outcome.plan)
+        self.outcome
+            .as_ref()
+            .filter(|outcome| outcome.state == Progress::Accepted)
+            .map(|outcome| &outcome.plan)
     }
 }
 

@@ -49,9 +49,8 @@ pub(super) fn another_can(observed: &Observed, me: &MemberId, failover: bool) ->
 /// shards does, or anybody while there is none, and who is asked to.
 fn stands(observed: &Observed, member: &MemberRecord, failover: bool) -> bool {
     let parked = observed.roster.get(&member.id).is_some_and(|entry| entry.parked);
-    let allowed = failover
-        || owners(observed).all(|owner| *owner == member.id)
-        || asks_for(observed, &member.id);
+    let allowed =
+        failover || owners(observed).all(|owner| *owner == member.id) || asks_for(observed, &member.id);
     member.state == MemberState::Running && !parked && allowed
 }
 

@@ -124,9 +124,7 @@ impl Observed {
 
     /// Whether `member` stands in line for the shard's lock, or holds it.
     pub(super) fn stands_in_line(&self, shard: &ShardId, member: &MemberId) -> bool {
-        self.shard_locks
-            .get(shard)
-            .is_some_and(|line| line.records().any(|(_, lock)| lock.id == *member))
+        self.shard_locks.get(shard).is_some_and(|line| line.records().any(|(_, lock)| lock.id == *member))
     }
 
     /// What is being carried out.

@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::assign::shards;
 use super::error::Failure;
-use super::life::{Life, now};
+use super::life::Life;
 use super::lock::Lock;
 use super::observed::Observed;
 use super::observer::Observation;
 use super::ownership::HeldShard;
-use super::resumption::{Steps, note_resumption};
+use super::resumption::{Arrival, Steps, note_resumption};
 use super::{Ownership, ShardContext, ShardEnd};
 
 /// After a shard was given up it is not taken back for this long: whoever took it goes first.
@@ -60,14 +60,14 @@ async fn run_shard(life: Life, layout: Layout, shard: ShardId, number: u32, stop
             turn = my_turn(&life, &shard) => turn,
             () = stay_warm(&life, &context) => return,
         };
-        let Ok((lock, entered)) = turn else {
+        let Ok((lock, arrival)) = turn else {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = life.store.expired() => return,
                 () = tokio::time::sleep(Duration::from_millis(100)) => continue,
             }
         };
-        let ended = run_held(&life, &context, (&lock, entered), &stop).await;
+        let ended = run_held(&life, &context, (&lock, &arrival), &stop).await;
         life.membership.withdraw(&shard);
         if let Err(failure) = lock.leave(&life.store).await {
             tracing::warn!(%shard, %failure, "the shard's lock could not be released");
@@ -92,8 +92,8 @@ async fn stay_warm(life: &Life, context: &ShardContext) {
     }
 }
 
-/// Waits until the shard is assigned to this member and its lock is held; since when it was waited for.
-async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, i64), Failure> {
+/// Waits until the shard is assigned to this member and its lock is held; how it came.
+async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, Arrival), Failure> {
     let mut observation = life.observation.clone();
     let of_this_leader = |observed: &Observed| {
         let assignment = observed.assignments.get(shard);
@@ -112,7 +112,7 @@ async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, i64), Failu
         }
     };
     match held {
-        Ok(()) => Ok((Arc::new(lock), now())),
+        Ok(()) => Ok((Arc::new(lock), Arrival::of(&life.observation.borrow(), shard, &life.config.member))),
         Err(failure) => {
             lock.leave(&life.store).await?;
             Err(failure)
@@ -136,7 +136,7 @@ fn is_awaited(life: &Life, observed: &Observed, shard: &ShardId) -> bool {
 async fn run_held(
     life: &Life,
     context: &ShardContext,
-    (lock, entered): (&Arc<Lock>, i64),
+    (lock, arrival): (&Arc<Lock>, &Arrival),
     stop: &CancellationToken,
 ) -> ShardEnd {
     let shard = &context.shard;
@@ -156,7 +156,7 @@ async fn run_held(
     });
     #[cfg(feature = "failpoints")]
     fail::fail_point!("after-lock");
-    let noted = note_resumption(life, shard, entered, stepped);
+    let noted = note_resumption(life, shard, arrival, stepped);
     let run = run_unless_paused(life, context, ownership, stop);
     tokio::pin!(run);
     tokio::select! {

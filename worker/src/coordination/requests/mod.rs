@@ -17,10 +17,11 @@ use maxwell_protocol::member::RosterRecord;
 use maxwell_protocol::request::{Ask, Hop, KEPT, Outcome, Plan, Progress, Request};
 
 use super::error::Failure;
-use super::life::{Life, now};
+use super::life::Life;
 use super::lock::Lock;
 use super::observed::Observed;
 use super::store::{Change, encode};
+use crate::clock::milliseconds;
 use judge::judge;
 use progress::carry_on;
 
@@ -69,9 +70,10 @@ enum Wish {
 
 /// The request that is to be looked at: what has been begun, else the oldest.
 fn current(observed: &Observed) -> Option<(&str, &Request, i32)> {
-    let open = observed.requests.iter().filter(|(_, (request, _))| {
-        !request.is_settled() && !matches!(request.ask, Ask::Bootstrap(_))
-    });
+    let open = observed
+        .requests
+        .iter()
+        .filter(|(_, (request, _))| !request.is_settled() && !matches!(request.ask, Ask::Bootstrap(_)));
     let (name, (request, version)) =
         open.min_by_key(|(name, (request, _))| (request.outcome.is_none(), request.at, name.as_str()))?;
     Some((name, request, *version))
@@ -89,7 +91,8 @@ pub(super) fn asks_for(observed: &Observed, me: &MemberId) -> bool {
 
 fn claimed<'a>(observed: &'a Observed, me: &MemberId) -> Option<(&'a String, &'a (Request, i32))> {
     observed.requests.iter().find(|(_, (request, _))| {
-        let asks = matches!(&request.ask, Ask::Switchover { to, .. } if to.as_ref().is_none_or(|to| to == me));
+        let asks =
+            matches!(&request.ask, Ask::Switchover { to, .. } if to.as_ref().is_none_or(|to| to == me));
         asks && request.outcome.is_none()
     })
 }
@@ -103,7 +106,7 @@ pub(super) fn claim(life: &Life, observed: &Observed) -> Option<Change> {
         .map(|(shard, assignment)| (shard.clone(), Hop { from: assignment.member.clone(), to: me.clone() }))
         .collect();
     let plan = Plan { moves, lead: Some(me.clone()), incarnation: None };
-    let outcome = Outcome { state: Progress::Accepted, detail: String::new(), at: now(), plan };
+    let outcome = Outcome { state: Progress::Accepted, detail: String::new(), at: milliseconds(), plan };
     let accepted = Request { outcome: Some(outcome), ..request.clone() };
     Some(Change::Set(life.store.tree().request(name), encode(&accepted), Some(*version)))
 }
@@ -111,7 +114,8 @@ pub(super) fn claim(life: &Life, observed: &Observed) -> Option<Change> {
 /// Whether `incarnation` of `me`, which has nothing any more, is to end and begin anew.
 pub(super) fn is_to_restart(observed: &Observed, me: &MemberId, incarnation: Incarnation) -> bool {
     let asked = observed.plans().any(|(request, plan)| {
-        matches!(&request.ask, Ask::Restart { member } if member == me) && plan.incarnation == Some(incarnation)
+        matches!(&request.ask, Ask::Restart { member } if member == me)
+            && plan.incarnation == Some(incarnation)
     });
     asked && !observed.lock_records().any(|lock| lock.incarnation == incarnation)
 }
@@ -126,12 +130,13 @@ pub(super) async fn carry_out(life: &Life, lock: &Lock, epoch: Epoch) -> Result<
         prune(life, &observed).await?;
         let pending = current(&observed);
         if let Some((name, request, version)) = pending {
-            let since = *seen.entry((name.to_owned(), request.outcome.is_some())).or_insert_with(Instant::now);
+            let since =
+                *seen.entry((name.to_owned(), request.outcome.is_some())).or_insert_with(Instant::now);
             let facts = Facts {
                 observed: &observed,
                 me: &life.config.member,
                 max_lag_milliseconds: MAX_LAG_MILLISECONDS,
-                now: now(),
+                now: milliseconds(),
                 age: since.elapsed(),
             };
             match next(&facts, request) {

@@ -73,7 +73,11 @@ fn fails(facts: &Facts<'_>, plan: &Plan, late: bool) -> Option<String> {
         }
         let why = report.map(|report| report.last_error.as_str()).filter(|error| !error.is_empty());
         late.then(|| {
-            format!("{to} does not stream shard {shard} after {} s: {}", LIMIT.as_secs(), why.unwrap_or("no error"))
+            format!(
+                "{to} does not stream shard {shard} after {} s: {}",
+                LIMIT.as_secs(),
+                why.unwrap_or("no error")
+            )
         })
     })
 }
