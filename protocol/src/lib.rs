@@ -21,6 +21,8 @@
 //! ```
 //! [`tree::Tree`] is the only place that spells a path.
 
+#[cfg(feature = "reader")]
+mod asking;
 pub mod assignment;
 pub mod bootstrap;
 pub mod catalog;
