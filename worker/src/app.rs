@@ -13,7 +13,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::coordination::{self, CoordinatorConfig, Link, ProbeConfig, ShardEnd, ShardHost, View, embedded};
+use crate::coordination::{
+    self, CoordinatorConfig, Ended, Link, ProbeConfig, ShardEnd, ShardHost, View, embedded,
+};
 use crate::engine::run::Engine;
 use crate::engine::status::Observer;
 use crate::filter::TableFilter;
@@ -26,8 +28,8 @@ use crate::sink::kafka::KafkaSink;
 use crate::sink::stdout::StdoutSink;
 use crate::vitals::VitalSigns;
 
-/// Runs the worker until it is told to stop.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+/// Runs the worker until it is told to stop, or to begin anew.
+pub async fn run(options: Options) -> anyhow::Result<Ended> {
     if let Some(cluster) = options.process.forget {
         return forget(&options, cluster).await;
     }
@@ -60,7 +62,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
                 Arc::new(VitalSigns::new(Arc::clone(&metrics), options.settings.mysql.clone(), kafka));
             together(&options, host, (metrics, vitals), readiness_tx, shutdown).await
         }
-        _ => alone(&options, host, readiness_tx, shutdown).await,
+        _ => alone(&options, host, readiness_tx, shutdown).await.map(|()| Ended::Stopped),
     };
     serving.cancel();
     match ended {
@@ -69,11 +71,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }
 }
 
-async fn forget(options: &Options, cluster: ClusterId) -> anyhow::Result<()> {
+async fn forget(options: &Options, cluster: ClusterId) -> anyhow::Result<Ended> {
     let kafka = options.settings.kafka.clone().context("only kafka has a position topic")?;
     KafkaSink::new(kafka, &options.settings.cluster).forget(cluster).await?;
     tracing::info!(%cluster, "the position topic is deleted");
-    Ok(())
+    Ok(Ended::Stopped)
 }
 
 /// The source no longer has what follows the position: the process ends with a code of its own.
@@ -108,7 +110,7 @@ async fn together(
     (metrics, vitals): (Arc<Metrics>, Arc<VitalSigns>),
     readiness: watch::Sender<Readiness>,
     shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Ended> {
     let process = &options.process;
     let probe =
         ProbeConfig { listen: everywhere(process.probe_port), advertise: process.advertise_host.clone() };

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use maxwell_protocol::id::{Incarnation, MemberId, ShardId};
-use maxwell_protocol::member::{MemberRecord, MemberState, ShardReport};
+use maxwell_protocol::member::{MemberRecord, MemberState, Retention, ShardReport};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use zookeeper_client::CreateMode;
@@ -55,8 +55,10 @@ impl Membership {
 
     /// Changes what the member is doing.
     pub(super) fn set_state(&self, state: MemberState) {
-        self.lock().state = state;
-        self.urgent.notify_one();
+        let before = std::mem::replace(&mut self.lock().state, state);
+        if before != state {
+            self.urgent.notify_one();
+        }
     }
 
     /// Takes a shard's report in.
@@ -66,6 +68,11 @@ impl Membership {
         if told != Some((report.state, report.epoch, report.last_error)) {
             self.urgent.notify_one();
         }
+    }
+
+    /// What the shard's last report said of how long the source keeps its position.
+    pub(super) fn retention(&self, shard: &ShardId) -> Retention {
+        self.lock().shards.get(shard).map(|report| report.retention).unwrap_or_default()
     }
 
     /// Forgets a shard that is no longer owned.
