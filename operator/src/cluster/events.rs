@@ -5,9 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder};
-use maxwell_crds::v1alpha1::{
-    ConditionType, LastFailover, LastRequest, MaxwellClusterStatus, RequestState,
-};
+use maxwell_crds::v1alpha1::{ConditionType, LastFailover, LastRequest, MaxwellClusterStatus, RequestState};
 
 /// The API server takes a kilobyte.
 const LONGEST_NOTE: usize = 1_000;
@@ -105,7 +103,10 @@ fn request(old: Option<&MaxwellClusterStatus>, new: &MaxwellClusterStatus) -> Op
     };
     let LastRequest { ask, by, detail, .. } = last;
     let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
-    let note = format!("{ask}, asked for by {by}, was {}{detail}", reason.trim_start_matches("Request").to_lowercase());
+    let note = format!(
+        "{ask}, asked for by {by}, was {}{detail}",
+        reason.trim_start_matches("Request").to_lowercase()
+    );
     (before != Some(last)).then(|| Happening::new(warning, reason, "Ask", note))
 }
 
@@ -286,7 +287,8 @@ mod tests {
             }),
             ..MaxwellClusterStatus::default()
         };
-        let (waiting, refused) = (asked(RequestState::Waiting, ""), asked(RequestState::Refused, "b is offline"));
+        let (waiting, refused) =
+            (asked(RequestState::Waiting, ""), asked(RequestState::Refused, "b is offline"));
         assert!(happenings(Some(&MaxwellClusterStatus::default()), &waiting, false).is_empty());
         let told = happenings(Some(&waiting), &refused, false);
         assert_eq!(told[0].note, "switchover to b, asked for by maxwell-operator, was refused: b is offline");

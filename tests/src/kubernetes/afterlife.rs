@@ -75,7 +75,8 @@ async fn goes_on(namespace: &str, server: Server, topic: &str) -> anyhow::Result
         let patch = json!({"spec": {"state": state}}).to_string();
         kubectl(&["-n", namespace, "patch", "maxwellcluster", NAME, "--type=merge", "-p", &patch])
     };
-    let sequence = || anyhow::Ok(get(namespace, "maxwellcluster", NAME)?["status"]["shards"][0]["position"].take());
+    let sequence =
+        || anyhow::Ok(get(namespace, "maxwellcluster", NAME)?["status"]["shards"][0]["position"].take());
     state("Paused")?;
     setup::until_condition(namespace, NAME, ("Paused", true, ""), PATIENCE).await?;
     anyhow::ensure!(get(namespace, "maxwellcluster", NAME)?["status"]["phase"] == "Paused");

@@ -1,6 +1,6 @@
 //! What is done to the leader's pod, on a real node.
 
-use std::fs::{read_to_string, write};
+use std::fs::read_to_string;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,7 @@ pub(super) enum Healing {
     /// The network of this process is whole again.
     Network(String),
     /// This process, which takes the memory, ends.
-    Memory(Child, tempfile::TempDir),
+    Memory(Child),
 }
 
 impl Drop for Healing {
@@ -84,7 +84,7 @@ impl Drop for Healing {
                 // A pod that is gone needs no network.
                 let _gone = routes(pid, "del");
             }
-            Self::Memory(hog, _) => {
+            Self::Memory(hog) => {
                 let _ended = hog.kill().and_then(|()| hog.wait());
             }
         }
@@ -185,14 +185,9 @@ fn fill_memory(pid: &str) -> anyhow::Result<Healing> {
         }
     });
     let place = place.context("the container has no memory group")?;
-    let directory = tempfile::tempdir()?;
-    let script = directory.path().join("hog");
-    write(
-        &script,
-        format!("echo -1000 >/proc/self/oom_score_adj && echo $$ >{place} && exec tail /dev/zero\n"),
-    )?;
-    let hog = Command::new("sh").arg(&script).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-    Ok(Healing::Memory(hog, directory))
+    let script = format!("echo -1000 >/proc/self/oom_score_adj && echo $$ >{place} && exec tail /dev/zero");
+    let hog = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    Ok(Healing::Memory(hog))
 }
 
 /// Names another image, and waits until the leader's pod is about to be replaced; when that was. Every other pod must be

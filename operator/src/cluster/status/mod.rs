@@ -139,7 +139,8 @@ impl Facts<'_> {
     fn paused_for(&self) -> SignedDuration {
         let paused = self.input.before.and_then(|before| before.condition(ConditionType::Paused));
         let since = paused.filter(|condition| condition.status == "True");
-        since.map_or(SignedDuration::ZERO, |since| self.input.now.duration_since(since.last_transition_time.0))
+        since
+            .map_or(SignedDuration::ZERO, |since| self.input.now.duration_since(since.last_transition_time.0))
     }
 
     /// Whether the cluster has ever streamed: what is missing before that is not lost but yet to come.

@@ -15,8 +15,8 @@ pub(super) use degraded::is_degraded;
 /// Every condition, in the order in which they are shown.
 pub(super) fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
     use ConditionType::{
-        ConfigValid, CoordinationReachable, Degraded, LagHealthy, Paused, PositionSafe, Progressing,
-        Ready, SinkReachable, SourceReachable,
+        ConfigValid, CoordinationReachable, Degraded, LagHealthy, Paused, PositionSafe, Progressing, Ready,
+        SinkReachable, SourceReachable,
     };
     [
         (Ready, ready(facts)),
@@ -72,9 +72,11 @@ fn ready(facts: &Facts<'_>) -> Verdict {
              an owner streams on for as long as its Kafka transactions commit"
                 .into(),
         ),
-        Observation::Known { .. } if facts.is_paused() => {
-            say(Some(false), "Paused", "nothing is read, and every shard goes on from where it is when told to".into())
-        }
+        Observation::Known { .. } if facts.is_paused() => say(
+            Some(false),
+            "Paused",
+            "nothing is read, and every shard goes on from where it is when told to".into(),
+        ),
         Observation::Known { .. } if facts.streams() => say(Some(true), "Streaming", streaming(facts)),
         Observation::Known { .. } => {
             let (reason, message) = not_streaming(facts);
@@ -166,15 +168,28 @@ fn progressing(facts: &Facts<'_>) -> Verdict {
 }
 
 fn config(facts: &Facts<'_>) -> Verdict {
+    let (wanted, found) = (&facts.input.cluster.spec.cluster_id, &facts.status.cluster_id);
+    let settled = facts.snapshot.is_some_and(|snapshot| !snapshot.positions.is_empty());
+    if let (Some(wanted), Some(found), true) = (wanted, found, settled)
+        && wanted != found
+    {
+        let message = format!(
+            "spec.clusterId: '{wanted}' is not the identity of this cluster, which has positions as {found}: take it out, \
+             or make a new MaxwellCluster with another zookeeper.root"
+        );
+        return Verdict::new(ConditionType::ConfigValid, Some(false), "OtherIdentity", message);
+    }
     let generation = facts.input.cluster.metadata.generation.unwrap_or_default();
     let message = format!("generation {generation} of the spec is valid");
     Verdict::new(ConditionType::ConfigValid, Some(true), "Valid", message)
 }
 
 fn paused(facts: &Facts<'_>) -> Verdict {
-    let say = |holds, reason, message: &str| Verdict::new(ConditionType::Paused, Some(holds), reason, message);
+    let say =
+        |holds, reason, message: &str| Verdict::new(ConditionType::Paused, Some(holds), reason, message);
     if facts.is_paused() {
-        let message = "every owner keeps its shards and reads nothing; the source purges its binlogs all the same";
+        let message =
+            "every owner keeps its shards and reads nothing; the source purges its binlogs all the same";
         return say(true, "AsAskedFor", message);
     }
     match facts.input.cluster.spec.state {

@@ -59,7 +59,9 @@ pub(super) fn position(facts: &Facts<'_>) -> Verdict {
     // What an owner said before it was paused runs down meanwhile.
     let paused = u64::try_from(facts.paused_for().as_secs()).unwrap_or_default();
     let left = |report: &ShardReport| match report.retention {
-        Retention::Seconds(seconds) if report.state == ShardState::Paused => Some(seconds.saturating_sub(paused)),
+        Retention::Seconds(seconds) if report.state == ShardState::Paused => {
+            Some(seconds.saturating_sub(paused))
+        }
         Retention::Seconds(seconds) => Some(seconds),
         Retention::Unknown | Retention::Forever => None,
     };
