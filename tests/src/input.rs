@@ -11,10 +11,6 @@ use crate::lab::{BROKER, Server, admin, unique};
 use crate::topic;
 use crate::worker::binary;
 
-mod secured;
-
-use secured::secured;
-
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Something wrong, and what must be said about it.
@@ -39,13 +35,11 @@ pub async fn input(server: Server) -> anyhow::Result<usize> {
     let mut cases = mistyped();
     cases.extend(away(server, &name));
     cases.extend(unfit(server, &name).await?);
-    let mut count = cases.len() + 2;
+    let count = cases.len() + 2;
     for case in cases {
         show(case.what);
         check(&case).with_context(|| format!("{}: {}", case.what, case.arguments.join(" ")))?;
     }
-    show("Kafka with TLS and passwords");
-    count += secured(&mut conn, server, &name).await.context("Kafka with TLS and passwords")?;
     show("binlog_format");
     binlog_format(&mut conn, server, &name).await.context("binlog_format")?;
     show("a purged position");

@@ -92,7 +92,7 @@ enum What {
     },
     /// The whole product on the lab's Kubernetes node.
     Kubernetes {
-        /// How often each fault is inflicted on the leader's pod.
+        /// How often the leader's process is killed, and its pod deleted.
         #[arg(long, default_value_t = 5)]
         times: usize,
     },
