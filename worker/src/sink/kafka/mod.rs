@@ -1,22 +1,14 @@
 //! Kafka: rows and the shard's position in one transaction. The only module that holds its client library.
 //!
 //! `config` makes client configurations, `takeover` fences the owner before, `positions` makes and reads the position
-<<<<<<< HEAD
-//! topic, `catalog` the followed tables on it, `forget` ends
-//! it, `limits` knows how large a row may be,
-//! `refusal` why nobody is let in, `writer` produces and commits. A
-=======
-//! topic, `catalog` the followed tables on it, `limits` knows how large a row may be, `writer` produces and commits, `flush` waits. A
->>>>>>> main
+//! topic, `catalog` the followed tables on it, `forget` ends it, `limits` knows how large a row may be, `refusal` why nobody
+//! is let in, `writer` produces and commits, `flush` waits. A
 //! producer is crash-only: after any doubt it is dropped and a new one made.
 
 mod catalog;
 mod config;
-<<<<<<< HEAD
-mod forget;
-=======
 mod flush;
->>>>>>> main
+mod forget;
 mod limits;
 mod positions;
 mod refusal;
