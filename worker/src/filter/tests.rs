@@ -3,7 +3,7 @@ use std::convert::Infallible;
 use super::*;
 
 fn filter(text: &str) -> TableFilter {
-    TableFilter::read(text).unwrap()
+    TableFilter::read(text, "maxwell").unwrap()
 }
 
 /// Whether a row passes, given as columns and values.
@@ -49,6 +49,9 @@ fn some_tables_are_decided_about_by_no_rule() {
     for own in ["heartbeats", "positions", "schemas"] {
         assert!(!filter("include: maxwell.*").passes("maxwell", own));
     }
+    let elsewhere = TableFilter::read("exclude: mx.*", "mx").unwrap();
+    assert!(elsewhere.passes("mx", "bootstrap") && elsewhere.passes("maxwell", "positions"));
+    assert!(!elsewhere.replaced_by("").unwrap().passes("mx", "positions"));
 }
 
 #[test]
@@ -93,7 +96,7 @@ fn a_column_with_capitals_does_not_save_an_excluded_table() {
 
 #[test]
 fn what_cannot_be_asked_is_refused() {
-    let refused = |text| TableFilter::read(text).unwrap_err().to_string();
+    let refused = |text| TableFilter::read(text, "maxwell").unwrap_err().to_string();
     assert!(refused("include: a./(/").contains("regular expression"));
     assert!(refused("include: a").contains("at character 11"));
 }
