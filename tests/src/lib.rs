@@ -6,6 +6,7 @@ pub mod bootstrap;
 pub mod chaos;
 pub mod consumer;
 pub mod corpus;
+pub mod ddl;
 pub mod history;
 pub mod input;
 pub mod kubernetes;

@@ -1,6 +1,6 @@
 //! `maxwell-tests`: the long checks, with a report each.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use maxwell_protocol::settings::Delivery;
 use maxwell_tests::bootstrap::{Plan, bootstrap};
 use maxwell_tests::chaos::cluster::Shape;
@@ -8,6 +8,7 @@ use maxwell_tests::chaos::fault::{Fault, mix};
 use maxwell_tests::chaos::report::{Minimums, summary};
 use maxwell_tests::chaos::{Plan as Round, round};
 use maxwell_tests::lab::{SERVERS, Server};
+use serde::Serialize;
 
 /// The long checks against the lab.
 #[derive(Parser)]
@@ -38,6 +39,21 @@ enum What {
         #[arg(long, default_value_t = 300)]
         random: usize,
         /// Seed of those.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
+        servers: Vec<String>,
+    },
+    /// Changes tables and their rows at random while workers are killed, and checks every row and its columns.
+    Ddl {
+        /// Transactions of each of three sessions; behind every third one a table is changed.
+        #[arg(long, default_value_t = 300)]
+        steps: u32,
+        /// How often the worker that streams is killed: a lone one, and in a cluster of three.
+        #[arg(long, default_value_t = 3)]
+        kills: u32,
+        /// Seed of everything random.
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// The lab's names of the servers to take.
@@ -97,12 +113,21 @@ enum What {
         #[arg(long, default_value_t = 5)]
         times: usize,
     },
-    /// Measures the throughput from MySQL to Kafka beside MySQL's own reader.
+    /// Measures the throughput from MySQL to Kafka beside MySQL's own reader, and what tables and their changes cost.
     Bench {
-        /// How often.
+        /// How often the throughput.
         #[arg(long, default_value_t = 5)]
         runs: usize,
+        /// What to measure.
+        #[arg(long, value_delimiter = ',', default_value = "throughput,schema")]
+        only: Vec<Measured>,
     },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measured {
+    Throughput,
+    Schema,
 }
 
 #[derive(Parser)]
@@ -166,6 +191,17 @@ async fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
+        What::Ddl { steps, kills, seed, servers } => {
+            for server in named(&servers)? {
+                for members in [1, 3] {
+                    let plan = maxwell_tests::ddl::Plan { sessions: 3, steps, kills, members, seed };
+                    let outcome = maxwell_tests::ddl::ddl(server, plan).await?;
+                    line(&outcome)?;
+                    anyhow::ensure!(outcome.verdict.is_clean(), "rows or columns differ");
+                }
+            }
+            Ok(())
+        }
         What::Bootstrap { rows, changes, kills, without_gtid, minimal, seed, servers } => {
             let plan = Plan { rows, changes, kills, without_gtid, minimal, seed };
             for server in named(&servers)? {
@@ -185,8 +221,27 @@ async fn main() -> anyhow::Result<()> {
             Ok(())
         }
         What::Kubernetes { times } => maxwell_tests::kubernetes::kubernetes(times).await,
-        What::Bench { runs } => line(&maxwell_tests::bench::bench(runs).await?),
+        What::Bench { runs, only } => bench(runs, &only).await,
     }
+}
+
+/// One line, whatever was measured.
+async fn bench(runs: usize, only: &[Measured]) -> anyhow::Result<()> {
+    #[derive(Serialize)]
+    struct Figures {
+        #[serde(flatten)]
+        throughput: Option<maxwell_tests::bench::Outcome>,
+        #[serde(flatten)]
+        schema: Option<maxwell_tests::bench::Schema>,
+    }
+    let mut figures = Figures { throughput: None, schema: None };
+    if only.contains(&Measured::Throughput) {
+        figures.throughput = Some(maxwell_tests::bench::throughput(runs).await?);
+    }
+    if only.contains(&Measured::Schema) {
+        figures.schema = Some(maxwell_tests::bench::schema().await?);
+    }
+    line(&figures)
 }
 
 #[expect(clippy::print_stdout, reason = "the report is the output")]
