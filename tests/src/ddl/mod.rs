@@ -14,7 +14,6 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use crate::chaos::cluster::{Cluster, Shape};
-use crate::chaos::fault::Fault;
 use crate::consumer::until;
 use crate::lab::{Server, admin, unique};
 use crate::topic;
@@ -37,7 +36,7 @@ pub struct Plan {
     /// How often the worker that streams is killed.
     pub kills: u32,
     /// Members of the cluster; 1 for a lone worker.
-    pub members: u16,
+    pub members: usize,
     /// Seed of everything random.
     pub seed: u64,
 }
@@ -48,7 +47,7 @@ pub struct Outcome {
     /// The server.
     pub server: String,
     /// Members of the cluster.
-    pub members: u16,
+    pub members: usize,
     /// Changes of rows.
     pub rows: usize,
     /// Changes of tables.
@@ -77,9 +76,11 @@ pub async fn ddl(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
         .into_iter()
         .map(|session| tokio::spawn(write(session, plan.steps, killed.clone())))
         .collect();
-    let fault = if plan.members > 1 { Fault::Kill } else { Fault::KillAlone };
     for _ in 0..plan.kills {
-        cluster.inflict(fault).await?;
+        cluster.ready().await?;
+        let owner = cluster.owner().await?;
+        cluster.end(owner, "KILL").await?;
+        cluster.revive()?;
     }
     killed.cancel();
     let mut written = History::new();
