@@ -7,6 +7,7 @@ pub mod chaos;
 pub mod consumer;
 pub mod corpus;
 pub mod ddl;
+pub mod filtered;
 pub mod history;
 pub mod input;
 pub mod kubernetes;

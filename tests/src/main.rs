@@ -32,6 +32,15 @@ enum What {
         #[arg(long, value_delimiter = ',', default_value = "mysql80")]
         servers: Vec<String>,
     },
+    /// Kills a worker inside a transaction that it began under another filter than it is started with again.
+    Filtered {
+        /// Rows of the transaction.
+        #[arg(long, default_value_t = 200_000)]
+        rows: usize,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+        servers: Vec<String>,
+    },
     /// Changes schemas, and holds what a worker prints of them against `information_schema`.
     Schema {
         /// Made up statements.
@@ -206,6 +215,12 @@ async fn main() -> anyhow::Result<()> {
                 let outcome = maxwell_tests::large::large(server, rows).await?;
                 line(&outcome)?;
                 anyhow::ensure!(outcome.peak_mib < memory, "more than {memory} MiB");
+            }
+            Ok(())
+        }
+        What::Filtered { rows, servers } => {
+            for server in named(&servers)? {
+                line(&maxwell_tests::filtered::filtered(server, rows).await?)?;
             }
             Ok(())
         }

@@ -76,6 +76,8 @@ async fn measure(server: Server, name: &str) -> anyhow::Result<(f64, Vec<f64>)> 
     topic::make(name, 1, "delete").await?;
     let mut spec = Spec::kafka(server, name, name, name, free_port()?);
     spec.arguments.push(filter(name));
+    // So that tables are followed on a server whose rows describe themselves, too.
+    spec.arguments.push("--output_ddl".to_owned());
     let mut conn = admin(server).await?;
     let consumer = consumer::start(name, Isolation::Committed)?;
     let mut starts = Vec::new();
