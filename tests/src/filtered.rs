@@ -68,7 +68,7 @@ pub async fn filtered(server: Server, rows: usize) -> anyhow::Result<Outcome> {
 
 /// Whether a row is of the table that the live filter takes: they alternate, statement by statement.
 fn shown(id: usize) -> bool {
-    (id - 1) / AT_ONCE % 2 == 0
+    ((id - 1) / AT_ONCE).is_multiple_of(2)
 }
 
 async fn write(conn: &mut Conn, name: &str, rows: usize) -> anyhow::Result<()> {
