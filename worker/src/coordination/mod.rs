@@ -17,6 +17,7 @@ mod observed;
 mod observer;
 mod ownership;
 mod probe;
+mod reach;
 mod requests;
 mod resumption;
 mod session;

@@ -80,9 +80,9 @@ impl KafkaSink {
         Ok(Arc::clone(readers))
     }
 
-    /// Whether the brokers answer. Blocking, for a few seconds at most.
-    pub fn check(&self) -> Result<(), SinkError> {
-        self.readers()?.touch(&self.position_topic, CHECK)
+    /// Whether the brokers answer. Blocking, for twice `patience` at most.
+    pub fn check(&self, patience: Duration) -> Result<(), SinkError> {
+        self.readers()?.touch(&self.position_topic, patience)
     }
 
     /// What a producer has to be made for. Topics with placeholders are learned of when they are met.
