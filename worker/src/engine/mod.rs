@@ -16,6 +16,7 @@ pub mod pump;
 mod replay;
 mod rows;
 pub mod run;
+pub(crate) mod runs;
 mod sources;
 pub mod status;
 pub mod tables;

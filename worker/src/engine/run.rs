@@ -1,14 +1,13 @@
-//! A shard's life at its owner: take over, stream, start over after what heals, stop when told.
+//! A run of a shard: take over, open the dump, stream.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::id::Epoch;
-use maxwell_protocol::member::{ShardReport, ShardState};
-use maxwell_protocol::position::{Position, PositionMirror, PositionRecord};
+use maxwell_protocol::member::ShardState;
+use maxwell_protocol::position::Position;
 use maxwell_protocol::settings::{Commit, EncryptionMode, MySql, Settings, Start};
 use mysql_async::Conn;
 use tokio::runtime::Handle;
@@ -21,10 +20,10 @@ use super::bootstrap::desk;
 use super::bootstrap::runner::{Copies, Shop};
 use super::committer::{self, RecordBase};
 use super::delay::Delay;
-use super::error::{Disposition, EngineError};
+use super::error::EngineError;
 use super::follow::{Follower, Stored};
 use super::pump::{self, Pump, PumpEnd, PumpParts};
-use super::sources::{Sources, Turn};
+use super::runs::{FAREWELL, Feed, Reactions, Run, Stopped, Streamer, read};
 use super::status::Observer;
 use super::tables::Tables;
 use super::watcher::{Watcher, lock, mirror, retention};
@@ -47,16 +46,11 @@ const QUEUED_CHUNKS: usize = 8;
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long it may take to find the first position: a whole binlog file may have to be read for it.
 const SEARCH: Duration = Duration::from_secs(600);
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// How long the end of a run may wait for ZooKeeper or the dump's connection.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs shards with these settings.
 pub struct Engine {
     settings: Settings,
-    sources: Sources,
-    /// Whether the last run ended because no server has what follows the position.
-    position_lost: AtomicBool,
+    reactions: Reactions,
     filters: watch::Receiver<TableFilter>,
     style: Style,
     sink: Arc<dyn Sink>,
@@ -101,12 +95,6 @@ fn style(settings: &Settings) -> Result<Style, EngineError> {
     Ok(Style::new(&output, settings.kafka.as_ref())?)
 }
 
-/// How a run ended without an error.
-enum Stopped {
-    Drained,
-    Lost,
-}
-
 impl Engine {
     /// `filters` is the filter as it is now and becomes. Fails if messages cannot look as the settings say.
     pub fn new(
@@ -116,23 +104,20 @@ impl Engine {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, EngineError> {
         let style = style(&settings)?;
-        let (sources, position_lost) = (Sources::new(&settings.mysql), AtomicBool::new(false));
-        Ok(Self { settings, sources, position_lost, filters, style, sink, observer })
+        let longest_pause = Duration::from_millis(u64::from(settings.failover.retry_interval_milliseconds));
+        let reactions = Reactions::new(&settings.mysql, Arc::clone(&observer), longest_pause);
+        Ok(Self { settings, reactions, filters, style, sink, observer })
     }
 
     /// Whether it stopped because no server has what follows the position.
     pub fn has_lost_position(&self) -> bool {
-        self.position_lost.load(Ordering::Relaxed)
-    }
-
-    fn longest_pause(&self) -> Duration {
-        Duration::from_millis(u64::from(self.settings.failover.retry_interval_milliseconds))
+        self.reactions.has_lost_position()
     }
 
     async fn inspect_source(&self) -> Result<(Conn, ServerInfo), EngineError> {
         let opened = async {
-            let mut conn = connect(self.sources.current()).await?;
-            let server = inspect(&mut conn, self.sources.current()).await?;
+            let mut conn = connect(self.reactions.sources.current()).await?;
+            let server = inspect(&mut conn, self.reactions.sources.current()).await?;
             Ok::<_, SourceError>((conn, server))
         }
         .await;
@@ -152,15 +137,6 @@ impl Engine {
             _ => self.observer.kafka(Ok(())),
         }
         Ok(taken?)
-    }
-
-    /// One run, from take-over to the end.
-    async fn stream(&self, run: &Run<'_>) -> Result<Stopped, EngineError> {
-        let prepared = tokio::select! {
-            prepared = self.prepare(run) => prepared?,
-            () = run.ownership.lost() => return Ok(Stopped::Lost),
-        };
-        self.pipeline(run, prepared).await
     }
 
     /// Everything before the first row: fence, find the position, open the dump.
@@ -183,7 +159,8 @@ impl Engine {
                 Position { server: server.id.clone(), file: String::new(), offset: 4, ..position }
             }
         };
-        let side = SideDump { settings: self.sources.current().clone(), server: server.clone(), by };
+        let side =
+            SideDump { settings: self.reactions.sources.current().clone(), server: server.clone(), by };
         let follower = answered(self.follow(&side, &position, (stored, base.epoch))).await?;
         base.catalog = follower.capture();
         // What follows ends the dump of whoever has it.
@@ -231,7 +208,7 @@ impl Engine {
     fn shop(&self, copies: &Copies, parts: &PumpParts, wake: mpsc::Sender<Batch>) -> Shop {
         Shop {
             settings: self.settings.bootstrap.clone(),
-            mysql: self.sources.current().clone(),
+            mysql: self.reactions.sources.current().clone(),
             server: parts.side.server.clone(),
             style: self.style.clone(),
             piece_records: pump::chunk_records(parts.max_rows),
@@ -266,26 +243,12 @@ impl Engine {
     ) -> Result<(Position, RecordBase, Box<dyn Writer>), EngineError> {
         let TakenOver { mut writer, last, last_at, .. } = taken;
         run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
-        let generation = run.context.generation;
-        let bootstrap = BootstrapState::default();
-        let mut base =
-            RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0, catalog: None, bootstrap };
-        let mut settings = self.sources.current().clone();
+        let mut base = RecordBase::following(last.as_ref(), run.context.generation);
         let over = run.start_over.swap(false, Ordering::Relaxed);
-        if let Some(last) = last {
-            let PositionRecord { position, epoch, sequence, source_time, bootstrap, .. } = last;
-            base = RecordBase {
-                epoch: epoch.next(),
-                sequence,
-                generation,
-                source_time,
-                catalog: None,
-                bootstrap,
-            };
-            if !over {
-                return Ok((position, base, writer));
-            }
+        if let Some(last) = last.filter(|_| !over) {
+            return Ok((last.position, base, writer));
         }
+        let mut settings = self.reactions.sources.current().clone();
         if over {
             tracing::error!("the position is lost and changes are missing: going on at the source's head");
             settings = MySql { start: Start::default(), ..settings };
@@ -309,7 +272,7 @@ impl Engine {
         by: OpenBy,
     ) -> Result<Dump, EngineError> {
         let ShardContext { cluster, shard, number, .. } = run.context;
-        let mysql = self.sources.current();
+        let mysql = self.reactions.sources.current();
         let identity = Identity {
             server_id: cluster.server_id(shard, mysql.server_id_base, *number),
             uuid: cluster.replica_uuid(shard),
@@ -365,41 +328,6 @@ impl Engine {
         run.farewell().await;
         ended
     }
-
-    /// What follows from an error: the end of the run at this member, or, after a pause, another try.
-    async fn settle(&self, run: &Run<'_>, error: &EngineError, attempt: u32) -> Option<ShardEnd> {
-        let disposition = error.disposition();
-        let text = error.to_string();
-        if disposition == Disposition::Relinquish && !run.ownership.may_still_own().await {
-            tracing::warn!(error = text, "a successor owns the shard");
-            self.observer.fenced();
-            return Some(ShardEnd::Relinquished { reason: text });
-        }
-        let turn = self.sources.turn(error, attempt);
-        run.start_over.store(turn == Turn::StartOver, Ordering::Relaxed);
-        let position_lost = matches!(error, EngineError::Source(error) if error.is_position_lost());
-        // With several servers one may come back that has what the others have not.
-        let halted = disposition == Disposition::Halt
-            && turn == Turn::Exhausted
-            && !(position_lost && self.sources.several());
-        self.position_lost.store(halted && position_lost, Ordering::Relaxed);
-        run.report(if halted { ShardState::Halted } else { ShardState::Retrying }, Epoch(0), &text);
-        tracing::error!(error = text, halted, "the shard does not stream");
-        let pause = (FIRST_PAUSE * 2u32.saturating_pow(attempt.min(16))).min(self.longest_pause());
-        tokio::select! {
-            () = run.stop.cancelled() => return Some(ShardEnd::Drained),
-            () = run.ownership.lost() => return Some(lost()),
-            () = run.ownership.another_can(), if disposition == Disposition::Unreachable && turn != Turn::Next => {
-                return Some(ShardEnd::Unreachable { reason: text });
-            }
-            () = tokio::time::sleep(pause), if !halted => {}
-        }
-        None
-    }
-}
-
-fn lost() -> ShardEnd {
-    ShardEnd::Relinquished { reason: "the shard's lock is gone".into() }
 }
 
 #[async_trait]
@@ -428,109 +356,28 @@ impl Engine {
         ownership: Arc<dyn Ownership>,
         stop: CancellationToken,
     ) -> ShardEnd {
-        let run = Run {
-            context: &context,
-            ownership,
-            stop,
-            progress: watch::Sender::new(None),
-            before: AtomicI64::new(0),
-            start_over: AtomicBool::new(false),
+        let run = Run::new(&context, ownership, stop);
+        self.reactions.live(self, &run).await
+    }
+}
+
+#[async_trait]
+impl Streamer for Engine {
+    async fn stream(&self, run: &Run<'_>) -> Result<Stopped, EngineError> {
+        let prepared = tokio::select! {
+            prepared = self.prepare(run) => prepared?,
+            () = run.ownership.lost() => return Ok(Stopped::Lost),
         };
-        let mut attempt = 0;
-        loop {
-            run.report(ShardState::TakingOver, Epoch(0), "");
-            let before = run.sequence();
-            let ended = tokio::select! {
-                ended = self.stream(&run) => ended,
-                // Not taken over yet, or stuck in it: nothing to drain.
-                () = run.stop_before_streaming() => Ok(Stopped::Drained),
-            };
-            match ended {
-                Ok(Stopped::Drained) => return ShardEnd::Drained,
-                Ok(Stopped::Lost) => return lost(),
-                Err(error) => {
-                    attempt = if run.sequence() > before { 0 } else { attempt + 1 };
-                    if let Some(end) = self.settle(&run, &error, attempt).await {
-                        return end;
-                    }
-                }
-            }
-        }
+        self.pipeline(run, prepared).await
     }
 }
 
-/// What a run's parts share.
-struct Run<'a> {
-    context: &'a ShardContext,
-    ownership: Arc<dyn Ownership>,
-    stop: CancellationToken,
-    /// The last committed record of this run.
-    progress: watch::Sender<Option<PositionRecord>>,
-    /// When the record that the run goes on from was written, milliseconds since the epoch; 0 without one.
-    before: AtomicI64,
-    /// Whether to leave the stored position behind and go on at the head.
-    start_over: AtomicBool,
-}
+#[async_trait]
+impl Feed for Dump {
+    type Batch = Batch;
 
-impl Run<'_> {
-    fn report(&self, state: ShardState, epoch: Epoch, error: &str) {
-        self.ownership.report(ShardReport {
-            state,
-            epoch,
-            lag_milliseconds: 0,
-            last_error: error.to_owned(),
-        });
-    }
-
-    fn sequence(&self) -> u64 {
-        self.progress.borrow().as_ref().map_or(0, |record| record.sequence)
-    }
-
-    /// Completes when the run shall stop and has had its time to drain.
-    async fn stop_before_streaming(&self) {
-        self.stop.cancelled().await;
-        tokio::time::sleep(Duration::from_secs(20)).await;
-    }
-
-    async fn farewell(&self) {
-        let record = self.progress.borrow().clone();
-        if let Some(record) = record {
-            let written = self.ownership.mirror(PositionMirror::from(&record));
-            if tokio::time::timeout(FAREWELL, written).await.is_err() {
-                tracing::warn!("the mirror of the position could not be written in time");
-            }
-        }
-    }
-}
-
-/// Moves batches until told to stop, the pipeline goes down or the source fails.
-async fn read(
-    dump: &mut Dump,
-    batches: mpsc::Sender<Batch>,
-    run: &Run<'_>,
-) -> Result<Stopped, Option<EngineError>> {
-    // One for the whole run: what it waits for must not begin anew with every batch.
-    let lost = run.ownership.lost();
-    tokio::pin!(lost);
-    loop {
-        let step = async {
-            let permit = batches.reserve().await.map_err(|_| None)?;
-            tokio::select! {
-                read = dump.next() => match read {
-                    Ok(Some(batch)) => { permit.send(batch); Ok(()) }
-                    Ok(None) => Err(Some(EngineError::from(SourceError::Ended))),
-                    Err(error) => Err(Some(error.into())),
-                },
-                // The other end hung up: its thread knows why.
-                () = batches.closed() => Err(None),
-            }
-        };
-        tokio::select! {
-            biased;
-            () = run.stop.cancelled() => return Ok(Stopped::Drained),
-            () = &mut lost => return Ok(Stopped::Lost),
-            stepped = step => stepped?,
-        }
+    async fn next(&mut self) -> Result<Option<Batch>, SourceError> {
+        Self::next(self).await
     }
 }
 
