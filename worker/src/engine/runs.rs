@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Disposition, EngineError};
+use super::retained::Retained;
 use super::sources::{Sources, Turn};
 use super::status::Observer;
 use crate::coordination::{Ownership, ShardContext, ShardEnd};
@@ -46,6 +47,7 @@ pub(crate) struct Run<'a> {
     pub(crate) stop: CancellationToken,
     /// The last committed record of this life.
     pub(crate) progress: watch::Sender<Option<PositionRecord>>,
+    pub(crate) retained: Arc<Retained>,
     /// When the record that the run goes on from was written, milliseconds since the epoch; 0 without one.
     pub(crate) before: AtomicI64,
     /// Whether to leave the stored position behind and go on at the head.
@@ -63,6 +65,7 @@ impl<'a> Run<'a> {
             ownership,
             stop,
             progress: watch::Sender::new(None),
+            retained: Arc::default(),
             before: AtomicI64::new(0),
             start_over: AtomicBool::new(false),
         }
@@ -73,6 +76,7 @@ impl<'a> Run<'a> {
             state,
             epoch,
             lag_milliseconds: 0,
+            retention: self.retained.latest(),
             last_error: error.to_owned(),
         });
     }
@@ -159,6 +163,9 @@ impl Reactions {
             && turn == Turn::Exhausted
             && !(position_lost && self.sources.several());
         self.position_lost.store(halted && position_lost, Ordering::Relaxed);
+        if halted && position_lost {
+            run.retained.lost(self.observer.as_ref());
+        }
         run.report(if halted { ShardState::Halted } else { ShardState::Retrying }, Epoch(0), &text);
         tracing::error!(error = text, halted, "the shard does not stream");
         let pause = (FIRST_PAUSE * 2u32.saturating_pow(attempt.min(16))).min(self.longest_pause);
