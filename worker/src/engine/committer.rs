@@ -10,6 +10,7 @@ use maxwell_protocol::settings::Commit;
 
 use super::status::{Committed, Observer};
 use super::window::Window;
+use crate::mistake;
 use crate::sink::{Chunk, SinkError, Writer};
 
 /// What the owner's records have in common, and the number of the last one.
@@ -33,7 +34,7 @@ impl RecordBase {
     /// What follows the last committed record of the shard, by any owner: an epoch of its own.
     pub fn following(last: Option<&PositionRecord>, generation: u64) -> Self {
         Self {
-            epoch: last.map(|last| last.epoch).unwrap_or_default().next(),
+            epoch: mistake::epoch(last.map(|last| last.epoch).unwrap_or_default().next()),
             sequence: last.map_or(0, |last| last.sequence),
             generation,
             source_time: last.map_or(0, |last| last.source_time),

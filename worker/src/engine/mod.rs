@@ -23,5 +23,5 @@ pub(crate) mod runs;
 mod sources;
 pub mod status;
 pub mod tables;
-mod watcher;
+pub(crate) mod watcher;
 pub mod window;

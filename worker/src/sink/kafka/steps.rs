@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::SinkError;
 use crate::coordination::Ownership;
+use crate::mistake::{Mistake, planted};
 
 /// The first attempt's time; each next one gets twice as much. The client's own retry waits 500 ms while the
 /// coordinator ends the predecessor's transaction, which takes far less.
@@ -116,11 +117,15 @@ async fn fence<B: Brokers>(brokers: &B, ownership: &dyn Ownership) -> Result<B::
     let mut attempt = FIRST_ATTEMPT;
     loop {
         // Begun after the last failure: an owner that woke up late finds here that it is none any more.
-        ownership.prove().await?;
+        if !planted(Mistake::UnprovedBefore) {
+            ownership.prove().await?;
+        }
         match brokers.initialise(attempt).await {
             Ok(producer) => {
                 tracing::debug!(?attempt, elapsed = ?begun.elapsed(), "the producer is initialised");
-                ownership.prove().await?;
+                if !planted(Mistake::UnprovedAfter) {
+                    ownership.prove().await?;
+                }
                 return Ok(producer);
             }
             Err(Refused { heals: true, error }) if begun.elapsed() < PATIENCE => {
@@ -134,7 +139,8 @@ async fn fence<B: Brokers>(brokers: &B, ownership: &dyn Ownership) -> Result<B::
 
 /// The last committed record up to the high watermark is the truth; who stops at the last stable offset could miss it.
 async fn last_record<B: Brokers>(brokers: &B) -> Result<Found, SinkError> {
-    let (low, high) = brokers.ends(End::High).await?;
+    let end = if planted(Mistake::LastStableOffset) { End::Stable } else { End::High };
+    let (low, high) = brokers.ends(end).await?;
     if high <= low {
         return Ok(Found::Nothing);
     }
