@@ -19,6 +19,7 @@ mod observed;
 mod observer;
 mod ownership;
 mod probe;
+mod requests;
 mod resumption;
 mod session;
 mod shards;
@@ -186,6 +187,15 @@ impl Default for View {
     }
 }
 
+/// How a member's part in a cluster ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// It was asked to begin anew, as another process would.
+    Restart,
+}
+
 /// Between two lives.
 const REBIRTH: Duration = Duration::from_millis(200);
 
@@ -214,15 +224,15 @@ impl Surroundings for Outside {
     }
 }
 
-/// Takes part in a cluster until `shutdown`, through as many sessions as it takes. Fails only on what trying again
-/// cannot help.
+/// Takes part in a cluster until `shutdown`, or until it is asked to restart, through as many sessions as it takes.
+/// Fails only on what trying again cannot help.
 pub async fn run(
     config: CoordinatorConfig,
     host: Arc<dyn ShardHost>,
     health: Arc<dyn Health>,
     view: watch::Sender<View>,
     shutdown: CancellationToken,
-) -> Result<(), CoordinationError> {
+) -> Result<Ended, CoordinationError> {
     let outside = Outside { zookeeper: config.zookeeper.clone() };
     take_part(config, &outside, host, health, view, shutdown).await
 }
@@ -235,7 +245,7 @@ pub(crate) async fn take_part(
     health: Arc<dyn Health>,
     view: watch::Sender<View>,
     shutdown: CancellationToken,
-) -> Result<(), CoordinationError> {
+) -> Result<Ended, CoordinationError> {
     config.check()?;
     let network = surroundings.network();
     let listener = Listener::bind(network.as_ref(), &config.probe).await?;
@@ -244,7 +254,7 @@ pub(crate) async fn take_part(
     loop {
         let ensemble = surroundings.ensemble(timeout)?;
         let session = tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
+            () = shutdown.cancelled() => return Ok(Ended::Stopped),
             session = Session::open(ensemble.as_ref(), &config.zookeeper) => session?,
         };
         let incarnation = Incarnation::random();
@@ -266,8 +276,9 @@ pub(crate) async fn take_part(
         session.close().await;
         match lived {
             Err(Failure::Fatal(error)) => return Err(error),
-            _ if shutdown.is_cancelled() => return Ok(()),
-            Ok(()) => {}
+            Ok(Ended::Restart) => return Ok(Ended::Restart),
+            _ if shutdown.is_cancelled() => return Ok(Ended::Stopped),
+            Ok(Ended::Stopped) => {}
             Err(failure) => tracing::warn!(%failure, "this life in the cluster is over, beginning another"),
         }
         tokio::time::sleep(REBIRTH).await;
