@@ -53,15 +53,14 @@ enum Parcel {
 
 /// A client's connection to the ensemble.
 pub(super) struct Connection {
-    pub(super) number: u64,
     session: SessionId,
     process: Arc<Process>,
     pub(super) requests: mpsc::UnboundedSender<Request>,
     parcels: mpsc::UnboundedSender<Parcel>,
     /// Whether it has ended, and when the client notices.
     broken: watch::Sender<Option<Instant>>,
-    /// Requests that will never be answered; dropped when the client notices.
-    unanswered: Mutex<Vec<oneshot::Sender<Result<Answer, Error>>>>,
+    /// Requests that will never be answered, until the client notices.
+    unanswered: Mutex<Option<Vec<oneshot::Sender<Result<Answer, Error>>>>>,
 }
 
 struct Session {
@@ -126,13 +125,12 @@ impl Zoo {
         let (requests, asked) = mpsc::unbounded_channel();
         let (parcels, sent) = mpsc::unbounded_channel();
         let connection = Arc::new(Connection {
-            number,
             session,
             process: Arc::clone(process),
             requests,
             parcels,
             broken: watch::Sender::new(None),
-            unanswered: Mutex::default(),
+            unanswered: Mutex::new(Some(Vec::new())),
         });
         if let Some(known) = state.sessions.get_mut(&session) {
             known.heard = Instant::now();
@@ -171,8 +169,7 @@ impl Zoo {
                     *left -= 1;
                     let _unheard = self.execute(&connection, ask);
                 }
-                self.world.counts().unanswered += 1;
-                lock(&connection.unanswered).extend(answer);
+                answer.into_iter().for_each(|answer| connection.leave_unanswered(answer));
                 continue;
             }
             let outcome = self.execute(&connection, ask);
@@ -416,7 +413,14 @@ impl Connection {
         let notice = broken.wait_for(Option::is_some).await.ok().and_then(|notice| *notice);
         sleep_until(notice.unwrap_or_else(Instant::now)).await;
         self.process.runs().await;
-        lock(&self.unanswered).clear();
+        lock(&self.unanswered).take();
+    }
+
+    fn leave_unanswered(&self, answer: oneshot::Sender<Result<Answer, Error>>) {
+        self.process.world.counts().unanswered += 1;
+        if let Some(unanswered) = lock(&self.unanswered).as_mut() {
+            unanswered.push(answer);
+        }
     }
 }
 
@@ -433,7 +437,7 @@ async fn deliver(connection: Arc<Connection>, mut sent: mpsc::UnboundedReceiver<
         connection.process.world.travel().await;
         connection.process.runs().await;
         match parcel {
-            Parcel::Answer(to, _) if !connection.lives() => lock(&connection.unanswered).push(to),
+            Parcel::Answer(to, _) if !connection.lives() => connection.leave_unanswered(to),
             Parcel::Answer(to, answer) => drop(to.send(answer)),
             Parcel::Event(to, happening) => drop(to.send(happening)),
         }
@@ -444,8 +448,7 @@ async fn deliver(connection: Arc<Connection>, mut sent: mpsc::UnboundedReceiver<
 fn keep_unanswered(connection: &Connection, mut sent: mpsc::UnboundedReceiver<Parcel>) {
     while let Ok(parcel) = sent.try_recv() {
         if let Parcel::Answer(to, _) = parcel {
-            connection.process.world.counts().unanswered += 1;
-            lock(&connection.unanswered).push(to);
+            connection.leave_unanswered(to);
         }
     }
 }
