@@ -1,7 +1,8 @@
 //! Kafka as a sink: what a take-over asks of the brokers, with their client library.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use maxwell_protocol::position::PositionKey;
@@ -12,13 +13,14 @@ use rdkafka::producer::{BaseProducer, Producer};
 
 use tokio::sync::OnceCell;
 
-use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
+use super::super::{Sink, SinkError, TakenOver};
+use super::catalog::Followed;
 use super::limits::{Bounds, Limits};
 use super::positions::{Readers, ensure_topic};
 use super::steps::{Brokers, End, Found, Refused, Succession, succeed};
 use super::topics::Topics;
 use super::writer::{Deliveries, KafkaWriter};
-use super::{catalog, classify, config};
+use super::{classify, config};
 use crate::coordination::{Ownership, ShardContext};
 
 const CHECK: Duration = Duration::from_secs(2);
@@ -36,6 +38,8 @@ pub struct KafkaSink {
     limits: Arc<Limits>,
     /// Set once the position topic is known to be there and fit.
     topic: OnceCell<()>,
+    /// The followed tables of every shard that was warmed or taken over, by its partition.
+    followed: Mutex<HashMap<i32, Arc<Mutex<Followed>>>>,
 }
 
 impl KafkaSink {
@@ -50,6 +54,7 @@ impl KafkaSink {
             warm: Mutex::default(),
             limits: Arc::default(),
             topic: OnceCell::new(),
+            followed: Mutex::default(),
         }
     }
 
@@ -73,10 +78,6 @@ impl KafkaSink {
     /// Whether the brokers answer. Blocking, for a few seconds at most.
     pub fn check(&self) -> Result<(), SinkError> {
         self.readers()?.touch(&self.position_topic, CHECK)
-    }
-
-    fn warm_producer(&self) -> MutexGuard<'_, Option<Warm>> {
-        self.warm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a producer has to be made for. Topics with placeholders are learned of when they are met.
@@ -115,14 +116,34 @@ impl Shard<'_> {
             .await
             .map_err(|error| SinkError::Failed { doing, reason: error.to_string() })?
     }
+}
 
-    /// The followed tables as of the position.
-    async fn catalog(&self, capture: u64) -> Result<Vec<CatalogEntry>, SinkError> {
-        self.ask("read the followed tables", move |readers, topic, partition, key| {
-            catalog::read(readers, topic, partition, key, capture)
-        })
-        .await
+impl KafkaSink {
+    /// Reads the followed tables of the shard whose position has `key` on, and hands them to `then`.
+    async fn followed<T: Send + 'static>(
+        &self,
+        (partition, key): (i32, PositionKey),
+        end: End,
+        then: impl FnOnce(&Followed) -> T + Send + 'static,
+    ) -> Result<T, SinkError> {
+        let (readers, topic) = (self.readers()?, self.position_topic.clone());
+        let followed = Arc::clone(lock(&self.followed).entry(partition).or_default());
+        let reading = Instant::now();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut followed = lock(&followed);
+            followed.read_on(&readers, &topic, (partition, &key), end).map(|()| then(&followed))
+        });
+        let found = read.await.map_err(|error| SinkError::Failed {
+            doing: "read the followed tables",
+            reason: error.to_string(),
+        })?;
+        tracing::debug!(elapsed = ?reading.elapsed(), ?end, "the followed tables are read");
+        found
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -133,7 +154,7 @@ impl Brokers for Shard<'_> {
         let config = config::transactional(&self.sink.settings, self.bounds, &self.transactional_id);
         let wanted = (self.transactional_id.clone(), self.bounds);
         let warm =
-            self.sink.warm_producer().take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
+            lock(&self.sink.warm).take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
         let topic = self.sink.position_topic.clone();
         let initialised = tokio::task::spawn_blocking(move || {
             let producer = match warm {
@@ -232,7 +253,10 @@ impl Sink for KafkaSink {
             topics,
         )?;
         let catalog = match last.as_ref().and_then(|last| last.catalog) {
-            Some(capture) => shard.catalog(capture).await?,
+            Some(capture) => {
+                let place = (shard.partition, shard.key);
+                self.followed(place, End::High, move |found| found.of(capture)).await?
+            }
             None => Vec::new(),
         };
         Ok(TakenOver { writer: Box::new(writer), last, last_at, catalog })
@@ -242,7 +266,7 @@ impl Sink for KafkaSink {
         self.prepare(context.shards).await?;
         let id = context.cluster.transactional_id(&context.shard);
         let wanted = (id, self.bounds().await?);
-        let kept = self.warm_producer().take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
+        let kept = lock(&self.warm).take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
         let config = config::transactional(&self.settings, wanted.1, &wanted.0);
         let topic = self.position_topic.clone();
         let connecting = tokio::task::spawn_blocking(move || match kept {
@@ -257,7 +281,8 @@ impl Sink for KafkaSink {
             reason: error.to_string(),
         })?;
         let producer = connected.map_err(|error| classify("connect the producer", &error))?;
-        *self.warm_producer() = Some((wanted, producer));
-        Ok(())
+        *lock(&self.warm) = Some((wanted, producer));
+        let key = PositionKey { cluster: context.cluster, shard: context.shard.clone() };
+        self.followed((context.number as i32, key), End::Stable, |_| ()).await
     }
 }
