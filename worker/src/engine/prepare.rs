@@ -83,7 +83,8 @@ impl Engine {
                 Position { server: server.id.clone(), file: String::new(), offset: 4, ..position }
             }
         };
-        let side = SideDump { settings: self.reactions.sources.current().clone(), server: server.clone(), by };
+        let side =
+            SideDump { settings: self.reactions.sources.current().clone(), server: server.clone(), by };
         let mut follower = answered(self.follow(&side, &position, (stored, base.epoch))).await?;
         base.catalog = follower.capture();
         let writer = if first || base.catalog != captured {

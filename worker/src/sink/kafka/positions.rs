@@ -181,64 +181,6 @@ pub(super) fn read_on(
 }
 
 fn scan(
-        &self,
-        topic: &str,
-        partition: i32,
-        (from, to): (i64, i64),
-        key: &PositionKey,
-    ) -> Result<Found, SinkError> {
-        let committed = self.committed();
-        let found = scan(&committed, topic, partition, from, to, key);
-        // Whatever came of it: nothing more is fetched.
-        committed.unassign().map_err(|error| classify("read the position", &error))?;
-        found
-    }
-
-    fn committed(&self) -> MutexGuard<'_, BaseConsumer> {
-        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks both ends of the topic's first partition, which keeps the connections open. Blocking.
-    pub(super) fn touch(&self, topic: &str, patience: Duration) -> Result<(), SinkError> {
-        watermarks(&self.uncommitted, topic, 0, patience)?;
-        // A scan that is under way keeps it open too.
-        match self.committed.try_lock() {
-            Ok(committed) => watermarks(&committed, topic, 0, patience).map(drop),
-            Err(_) => Ok(()),
-        }
-    }
-}
-
-/// The lowest offset and the end, which for a `read_committed` client is the last stable offset.
-fn watermarks(
-    consumer: &BaseConsumer,
-    topic: &str,
-    partition: i32,
-    patience: Duration,
-) -> Result<(i64, i64), SinkError> {
-    consumer
-        .fetch_watermarks(topic, partition, patience)
-        .map_err(|error| classify("read the high watermark", &error))
-}
-
-/// Hands every committed record of the partition on. Blocking; for an owner, whose predecessors write no more.
-pub(super) fn all(
-    readers: &Readers,
-    topic: &str,
-    partition: i32,
-    visit: &mut dyn FnMut(&BorrowedMessage<'_>),
-) -> Result<(), SinkError> {
-    let committed = readers.committed();
-    let (low, high) = watermarks(&readers.uncommitted, topic, partition, TIMEOUT)?;
-    let read = each(&committed, topic, partition, (low, high), &mut |message| {
-        visit(message);
-        Ok(())
-    });
-    committed.unassign().map_err(|error| classify("read the position", &error))?;
-    read
-}
-
-fn scan(
     consumer: &BaseConsumer,
     topic: &str,
     partition: i32,

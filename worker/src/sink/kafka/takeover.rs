@@ -153,8 +153,7 @@ impl Brokers for Shard<'_> {
     async fn initialise(&self, time: Duration) -> Result<Self::Producer, Refused> {
         let config = config::transactional(&self.sink.settings, self.bounds, &self.transactional_id);
         let wanted = (self.transactional_id.clone(), self.bounds);
-        let warm =
-            lock(&self.sink.warm).take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
+        let warm = lock(&self.sink.warm).take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
         let topic = self.sink.position_topic.clone();
         let initialised = tokio::task::spawn_blocking(move || {
             let producer = match warm {
