@@ -125,7 +125,7 @@ pub trait Health: Send + Sync + 'static {
 
     /// Completes when MySQL or Kafka came or went: it is worth asking at once. Cancel safe.
     async fn changed(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
