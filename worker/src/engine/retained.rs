@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_secs(2);
 
 /// The latest word, and what keeps it fresh.
 #[derive(Default)]
-pub(super) struct Retained {
+pub(crate) struct Retained {
     latest: Mutex<Retention>,
     started_over: AtomicBool,
     asking: Mutex<Option<AbortHandle>>,

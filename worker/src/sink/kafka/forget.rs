@@ -9,7 +9,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message;
 
-use super::positions::{End, Readers, TIMEOUT, read_on};
+use super::positions::{Readers, TIMEOUT, read_on};
+use super::steps::End;
 use super::{classify, config};
 use crate::sink::SinkError;
 
@@ -63,7 +64,7 @@ fn others(settings: &Kafka, topic: &str, cluster: ClusterId) -> Result<Option<Cl
     let readers = Readers::new(settings)?;
     let mut found = None;
     for partition in partitions {
-        read_on(&readers, topic, partition, (0, End::Written), &mut |message| {
+        read_on(&readers, topic, partition, (0, End::High), &mut |message| {
             let key = message.key().and_then(|key| serde_json::from_slice::<PositionKey>(key).ok());
             // A record without a value takes one back.
             let other = key.filter(|key| key.cluster != cluster && message.payload().is_some());

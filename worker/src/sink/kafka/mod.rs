@@ -1,9 +1,10 @@
 //! Kafka: rows and the shard's position in one transaction. The only module that holds its client library.
 //!
-//! `config` makes client configurations, `takeover` fences the owner before, `positions` makes and reads the position
-//! topic, `catalog` the followed tables on it, `forget` ends it, `limits` knows how large a row may be, `refusal` why nobody
-//! is let in, `writer` produces and commits, `flush` waits. A
-//! producer is crash-only: after any doubt it is dropped and a new one made.
+//! `config` makes client configurations, `steps` is the order of a take-over, `takeover` what it asks of the brokers,
+//! `positions` makes and reads the position topic, `catalog` the followed tables on it, `forget` ends it, `limits` knows
+//! how large a row may be, `refusal` why nobody is let in, `writer` produces and commits, `flush` waits. A producer is
+//! crash-only: after any doubt it is
+//! dropped and a new one made.
 
 mod catalog;
 mod config;
@@ -12,6 +13,7 @@ mod forget;
 mod limits;
 mod positions;
 mod refusal;
+pub(crate) mod steps;
 mod takeover;
 mod topics;
 mod writer;
