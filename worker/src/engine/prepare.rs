@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::ShardState;
 use maxwell_protocol::position::Position;
