@@ -189,7 +189,7 @@ impl Engine {
         server: &ServerInfo,
     ) -> Result<(Position, RecordBase, bool), EngineError> {
         run.before.store(taken.last_at.unwrap_or_default(), Ordering::Relaxed);
-        let base = RecordBase::following(taken.last.as_ref(), run.context.generation);
+        let mut base = RecordBase::following(taken.last.as_ref(), run.context.generation);
         let over = run.start_over.swap(false, Ordering::Relaxed);
         if let Some(last) = taken.last.take().filter(|_| !over) {
             return Ok((last.position, base, false));
