@@ -1,9 +1,10 @@
 # One broker, or three with LAB_KAFKA_BROKERS=3.
 
 up_kafka() {
-  local brokers=${LAB_KAFKA_BROKERS:-1} voters="" i directory heap=768
+  local brokers=${LAB_KAFKA_BROKERS:-1} voters="" i directory jvm=(-Xmx768m)
   for i in $(seq "$brokers"); do voters+=${voters:+,}$i@${ADDRESS[kafka$i]}:9093; done
-  [ "$brokers" = 1 ] || heap=512
+  # Started in seconds rather than fast for long.
+  [ "$brokers" = 1 ] || jvm=(-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC)
   for i in $(seq "$brokers"); do
     alive "kafka$i" && continue
     directory=$DATA/kafka$i
@@ -14,7 +15,7 @@ up_kafka() {
       java -cp "$LAB/kafka/*" kafka.tools.StorageTool format -t TWF4d2VsbC1sYWItMDAwMQ \
         -c "$directory/server.properties" >"$LOG/kafka$i-format.log" 2>&1 || die "see $LOG/kafka$i-format.log"
     fi
-    on_host "kafka$i" java "-Xmx${heap}m" -cp "$LAB/kafka/*" kafka.Kafka "$directory/server.properties"
+    on_host "kafka$i" java "${jvm[@]}" -cp "$LAB/kafka/*" kafka.Kafka "$directory/server.properties"
   done
   until_ok 60 kafka kcat -b "${ADDRESS[kafka1]}:9092" -L -m 2
   say "kafka at ${ADDRESS[kafka1]}:9092 ($brokers broker(s))"

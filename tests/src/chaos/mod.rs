@@ -58,7 +58,7 @@ pub async fn round(server: Server, plan: &Plan) -> anyhow::Result<Report> {
     let load = Load::start(server, writer, &name, plan.seed);
     let written = load.written().clone();
     let mut scene = Scene::new(cluster, load, plan.away);
-    let done = inflict_all(&mut scene, &committed, plan).await;
+    let done = inflict_all(&mut scene, &committed, plan).await?;
     let Scene { cluster, load, .. } = scene;
     let current = load.server().await;
     let (expected, beaten) = load.finish().await?;
@@ -70,13 +70,13 @@ pub async fn round(server: Server, plan: &Plan) -> anyhow::Result<Report> {
         tokio::task::spawn_blocking(move || anyhow::Ok((committed.finish()?, uncommitted.finish()?)))
             .await??;
     let exact = plan.shape.delivery == Delivery::ExactlyOnce;
-    let mut report = Report::new(server, plan, expected.rows, check(&expected, &seen.messages), exact);
+    let verdict = check(&expected, &seen.messages);
+    let mut report = Report::new(server, plan, expected.rows, &verdict, exact);
     report.count_beats(beaten, &seen, exact);
     report.counted = counted;
     report.aborted_transactions = aborted(&seen, &all);
-    for one in done? {
-        report.inflicted.push(one.measured(|span| gap(&seen.beats, &written, span)));
-    }
+    let measured = done.into_iter().map(|one| one.measured(|span| gap(&seen.beats, &written, span)));
+    report.attribute(measured.collect(), &verdict.values, exact);
     if report.is_clean() {
         crate::topic::delete(&[&name, &format!("{name}.positions")]).await?;
     }
@@ -111,7 +111,7 @@ async fn inflict(scene: &mut Scene, committed: &Running, faults: &[Fault]) -> an
     };
     let names: Vec<String> = faults.iter().map(|fault| fault.name()).collect();
     let names = names.join(" and ");
-    let (begun, before) = (Instant::now(), scene.cluster.used());
+    let (begun, before, above) = (Instant::now(), scene.cluster.used(), scene.load.value());
     let mut problem = None;
     for fault in faults {
         if let Err(error) = fault.inflict(scene).await {
@@ -128,7 +128,7 @@ async fn inflict(scene: &mut Scene, committed: &Running, faults: &[Fault]) -> an
             Instant::now()
         }
     };
-    Ok(Inflicted::new(name, Span { begun, healed, recovered }, used, problem))
+    Ok(Inflicted::new(name, Span { begun, healed, recovered }, above).with(used, problem))
 }
 
 fn used(scene: &Scene, before: &Used, begun: Instant) -> Option<(u64, u64)> {

@@ -13,7 +13,8 @@ use super::error::CoordinationError;
 use super::store::{Link, Store};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Of a session's time, or in all: an owner that comes back first keeps its session, and with it the shard.
+const LONGEST_PAUSE: (u32, Duration) = (16, Duration::from_secs(1));
 /// How long the end of a session is waited for; it holds no node any more.
 const CLOSING: Duration = Duration::from_millis(500);
 
@@ -111,7 +112,7 @@ impl Opener {
                 ),
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(self.timeout / LONGEST_PAUSE.0).min(LONGEST_PAUSE.1);
         }
     }
 }
