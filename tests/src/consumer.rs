@@ -23,8 +23,19 @@ pub struct Seen {
     pub messages: Vec<Message>,
     /// When each heartbeat row came, and its id.
     pub beats: Vec<(Instant, i64)>,
+    /// When something came, a millisecond apart at least, and the highest number of a heartbeat row up to then.
+    pub arrivals: Vec<(Instant, i64)>,
     /// Partition and offset of every record, with the epoch that it bears.
     pub places: HashMap<(i32, i64), u64>,
+}
+
+impl Seen {
+    fn arrived(&mut self, now: Instant, highest: i64) {
+        match self.arrivals.last_mut() {
+            Some((before, known)) if now.duration_since(*before) < APART => *known = highest,
+            _ => self.arrivals.push((now, highest)),
+        }
+    }
 }
 
 /// What a consumer sees.
@@ -109,6 +120,8 @@ impl Running {
     }
 }
 
+/// Between two arrivals that are told apart.
+const APART: Duration = Duration::from_millis(1);
 /// How long a topic must stay silent, once told to stop, to count as read to its end.
 const QUIET: Duration = Duration::from_secs(3);
 
@@ -134,6 +147,7 @@ fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) ->
                 } else {
                     seen.messages.push(change);
                 }
+                seen.arrived(last, last_beat.load(Ordering::Acquire));
             }
             None if stop.load(Ordering::Acquire) && last.elapsed() > QUIET => return Ok(seen),
             None => {}

@@ -27,8 +27,12 @@ of_its_own() {
   mountpoint -q "$1" || mount -t tmpfs -o size=8g kafka "$1"
 }
 
-# No byte more fits into a broker's file system.
-fill_host() { mount -o "remount,size=$(df --output=used -B 4096 "$DATA/$1/logs" | awk 'NR == 2 {print $1 * 4096}')" "$DATA/$1/logs"; }
+# Into a broker's file system fits as good as nothing any more: a little, because it is written to meanwhile.
+fill_host() {
+  local used
+  used=$(df --output=used -B 1024 "$DATA/$1/logs" | tail -1)
+  mount -o "remount,size=$((used + 512))k" "$DATA/$1/logs"
+}
 empty_host() { mount -o remount,size=8g "$DATA/$1/logs"; }
 
 # kafka_configuration NUMBER BROKERS VOTERS

@@ -75,7 +75,7 @@ pub async fn round(server: Server, plan: &Plan) -> anyhow::Result<Report> {
     report.count_beats(beaten, &seen, exact);
     report.counted = counted;
     report.aborted_transactions = aborted(&seen, &all);
-    let measured = done.into_iter().map(|one| one.measured(|span| gap(&seen.beats, &written, span)));
+    let measured = done.into_iter().map(|one| one.measured(|span| gap(&seen.arrivals, &written, span)));
     report.attribute(measured.collect(), &verdict.values, exact);
     if report.is_clean() {
         crate::topic::delete(&[&name, &format!("{name}.positions")]).await?;

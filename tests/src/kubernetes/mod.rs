@@ -131,7 +131,7 @@ async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result
             done.iter()
                 .filter(|one| one.fault == wanted)
                 .map(|one| Span { begun: one.at, healed: one.at, recovered: one.at + SETTLE })
-                .map(|span| gap(&seen.beats, &written, span))
+                .map(|span| gap(&seen.arrivals, &written, span))
                 .collect(),
         )
     };
