@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,7 @@ pub enum Isolation {
 pub struct Running {
     stop: Arc<AtomicBool>,
     last_beat: Arc<AtomicI64>,
+    count: Arc<AtomicU64>,
     thread: JoinHandle<anyhow::Result<Seen>>,
 }
 
@@ -77,8 +78,10 @@ pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
     let stopping = Arc::clone(&stop);
     let last_beat = Arc::new(AtomicI64::new(0));
     let beating = Arc::clone(&last_beat);
-    let thread = std::thread::spawn(move || consume(&consumer, &stopping, &beating));
-    Ok(Running { stop, last_beat, thread })
+    let count = Arc::new(AtomicU64::new(0));
+    let counting = Arc::clone(&count);
+    let thread = std::thread::spawn(move || consume(&consumer, &stopping, &beating, &counting));
+    Ok(Running { stop, last_beat, count, thread })
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {
@@ -98,6 +101,11 @@ impl Running {
     /// The highest number of a heartbeat that has come.
     pub fn last_beat(&self) -> u64 {
         self.last_beat.load(Ordering::Acquire).cast_unsigned()
+    }
+
+    /// How many records have come.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Whether it has ended by an error of its own, which [`Running::finish`] tells.
@@ -125,7 +133,12 @@ const APART: Duration = Duration::from_millis(1);
 /// How long a topic must stay silent, once told to stop, to count as read to its end.
 const QUIET: Duration = Duration::from_secs(3);
 
-fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) -> anyhow::Result<Seen> {
+fn consume(
+    consumer: &BaseConsumer,
+    stop: &AtomicBool,
+    last_beat: &AtomicI64,
+    count: &AtomicU64,
+) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
     let mut last = Instant::now();
     loop {
@@ -147,6 +160,7 @@ fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) ->
                 } else {
                     seen.messages.push(change);
                 }
+                count.fetch_add(1, Ordering::Relaxed);
                 seen.arrived(last, last_beat.load(Ordering::Acquire));
             }
             None if stop.load(Ordering::Acquire) && last.elapsed() > QUIET => return Ok(seen),
