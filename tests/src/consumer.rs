@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -51,34 +51,62 @@ pub enum Isolation {
 pub struct Running {
     stop: Arc<AtomicBool>,
     last_beat: Arc<AtomicI64>,
+    count: Arc<AtomicU64>,
     thread: JoinHandle<anyhow::Result<Seen>>,
 }
 
-/// Starts consuming `topic` from its beginning. Its first record may be on its way only.
-pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
-    let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
-    let consumer: BaseConsumer = ClientConfig::new()
+fn client(isolation: &str) -> anyhow::Result<BaseConsumer> {
+    Ok(ClientConfig::new()
         .set("bootstrap.servers", brokers())
         .set("group.id", "maxwell-tests")
-        .set("isolation.level", level)
+        .set("isolation.level", isolation)
         .set("enable.auto.commit", "false")
         // A log that lost its end would be read again, and the check would find that.
         .set("auto.offset.reset", "earliest")
         .set("reconnect.backoff.max.ms", "500")
         .set("fetch.wait.max.ms", "5")
-        .create()?;
-    let partitions = partitions(&consumer, topic)?;
+        .create()?)
+}
+
+fn assign(consumer: &BaseConsumer, topic: &str, partitions: i32) -> anyhow::Result<()> {
     let mut assignment = TopicPartitionList::new();
     for partition in 0..partitions {
         assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
     }
-    consumer.assign(&assignment)?;
+    Ok(consumer.assign(&assignment)?)
+}
+
+/// Starts consuming `topic` from its beginning. Its first record may be on its way only.
+pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
+    let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
+    let consumer = client(level)?;
+    let partitions = partitions(&consumer, topic)?;
+    assign(&consumer, topic, partitions)?;
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);
     let last_beat = Arc::new(AtomicI64::new(0));
     let beating = Arc::clone(&last_beat);
-    let thread = std::thread::spawn(move || consume(&consumer, &stopping, &beating));
-    Ok(Running { stop, last_beat, thread })
+    let count = Arc::new(AtomicU64::new(0));
+    let counting = Arc::clone(&count);
+    let thread = std::thread::spawn(move || consume(&consumer, &stopping, &beating, &counting));
+    Ok(Running { stop, last_beat, count, thread })
+}
+
+/// Reads `topic` from its beginning, as `read_committed` consumers do, until `visit` says that a message was the last.
+/// Blocking; fails if nothing comes for a minute.
+pub(crate) fn until(
+    topic: &str,
+    partitions: i32,
+    mut visit: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let consumer = client("read_committed")?;
+    assign(&consumer, topic, partitions)?;
+    loop {
+        let message = consumer.poll(Duration::from_secs(60)).context("nothing comes for a minute")?;
+        if visit(&message?)? {
+            return Ok(());
+        }
+    }
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {
@@ -98,6 +126,11 @@ impl Running {
     /// The highest number of a heartbeat that has come.
     pub fn last_beat(&self) -> u64 {
         self.last_beat.load(Ordering::Acquire).cast_unsigned()
+    }
+
+    /// How many records have come.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Whether it has ended by an error of its own, which [`Running::finish`] tells.
@@ -125,7 +158,12 @@ const APART: Duration = Duration::from_millis(1);
 /// How long a topic must stay silent, once told to stop, to count as read to its end.
 const QUIET: Duration = Duration::from_secs(3);
 
-fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) -> anyhow::Result<Seen> {
+fn consume(
+    consumer: &BaseConsumer,
+    stop: &AtomicBool,
+    last_beat: &AtomicI64,
+    count: &AtomicU64,
+) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
     let mut last = Instant::now();
     loop {
@@ -147,6 +185,7 @@ fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) ->
                 } else {
                     seen.messages.push(change);
                 }
+                count.fetch_add(1, Ordering::Relaxed);
                 seen.arrived(last, last_beat.load(Ordering::Acquire));
             }
             None if stop.load(Ordering::Acquire) && last.elapsed() > QUIET => return Ok(seen),

@@ -27,6 +27,8 @@ use report::{Inflicted, Report};
 const SETTLE: Duration = Duration::from_secs(1);
 /// How long a recovery may take.
 const RECOVERY: Duration = Duration::from_secs(120);
+/// How long the first rows of a transaction may take.
+const ARRIVAL: Duration = Duration::from_secs(5);
 /// What is shorter says little about how busy a process is.
 const MEASURABLE: Duration = Duration::from_secs(3);
 
@@ -91,8 +93,7 @@ async fn inflict_all(scene: &mut Scene, committed: &Running, plan: &Plan) -> any
         scene.cluster.ready().await?;
         tokio::time::sleep(SETTLE).await;
         scene.load.large(plan.large).await?;
-        // The fault shall find the worker inside that transaction.
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..200))).await;
+        inside(committed, random.random_range(1..plan.large as u64 / 3)).await;
         let inflicted = inflict(scene, committed, faults).await?;
         inflicted.print();
         done.push(inflicted);
@@ -101,6 +102,15 @@ async fn inflict_all(scene: &mut Scene, committed: &Running, plan: &Plan) -> any
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(done)
+}
+
+/// Waits until so many rows of the transaction that was just committed have come: the fault shall find the worker inside
+/// it.
+async fn inside(committed: &Running, rows: u64) {
+    let (begun, wanted) = (Instant::now(), committed.count() + rows);
+    while committed.count() < wanted && begun.elapsed() < ARRIVAL {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Does it, takes it back, and waits until the stream is as it was before.
