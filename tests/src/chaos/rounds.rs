@@ -14,7 +14,7 @@ use super::{Plan, round};
 use crate::lab::Server;
 
 /// Rows of a Kafka transaction at the most: small, so that many end inside a MySQL transaction.
-const COMMIT_ROWS: u32 = 300;
+const COMMIT_ROWS: u32 = 1000;
 
 /// What a run is asked for.
 #[derive(Debug, Clone)]
