@@ -139,7 +139,7 @@ fn what_is_sent_cannot_be_undone() {
 #[test]
 fn the_rest_of_a_transaction_bears_the_xid_of_its_beginning() {
     // Read from another server now, which gives 9.
-    let inside = Inside { event: 0, row: 0, digest: 0, xid: Some(5), xoffset: 3 };
+    let inside = Inside { event: 0, row: 0, digest: 0, xid: Some(5), xoffset: 3, filter: None };
     let position = Position { file: "f.1".into(), offset: 4, inside: Some(inside), ..Position::default() };
     let mut driver = Driver::new(&position, Limits::default());
     driver.gtid(1).unwrap();
