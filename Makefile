@@ -86,7 +86,7 @@ integration: toolchain ## Tests against real servers and on a real node, which a
 	cp --remove-destination $$CARGO_TARGET_DIR/debug/maxwell $$CARGO_TARGET_DIR/debug/maxwell-failpoints
 	cargo build --locked -p maxwell-worker -p maxwell-operator
 	$(call say,servers)
-	tests/lab/with-servers "$(SERVERS) cluster" tests/suite quick
+	tests/lab/with-servers "$(SERVERS) workers cluster" tests/suite quick
 
 chaos: toolchain ## 200,000 changes, workers killed, ended and frozen 60 times, with the released binary
 	cargo build --locked --release -p maxwell-worker -p maxwell-tests --features maxwell-worker/failpoints
