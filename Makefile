@@ -15,7 +15,7 @@ say = @printf '\n=== %s (%s)\n' "$(1)" "$$(date +%T)"
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
-test: lint unit helm integration ## Every check
+test: lint unit simulation helm integration ## Every check
 
 .PHONY: toolchain
 toolchain: # What Cargo needs beside Rust
@@ -36,7 +36,7 @@ unit: toolchain ## Tests that need nothing but the toolchain
 
 simulation: toolchain # The short form of the two below
 	$(call say,the worker in virtual time)
-	$(SIMULATE) --seconds 10
+	$(SIMULATE) --seconds 10 --seed 1000
 	$(SIMULATE) --mistakes
 
 simulate: toolchain ## The worker's decisions in virtual time for SECONDS, from SEED on; or REPLAY=seed, with what happens
