@@ -78,7 +78,7 @@ chaos: toolchain ## 200,000 changes, workers killed, ended and frozen 60 times, 
 	cp --remove-destination $$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-failpoints
 	tests/lab/with-servers "$(SERVERS)" tests/suite thorough
 
-bench: toolchain ## Throughput from MySQL 9.7 to Kafka beside mysqlbinlog; ends with a line of JSON
+bench: toolchain ## Throughput from MySQL 9.7 to Kafka beside mysqlbinlog, and of copied tables; ends with a line of JSON
 	cargo build --locked --release -p maxwell-worker -p maxwell-tests
 	tests/lab/with-servers "mysql97 kafka" \
 	  env MAXWELL_BIN=$$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-tests bench

@@ -1,6 +1,7 @@
-//! A consumer of a whole topic, on a thread of its own.
+//! Consumers of whole topics: [`Reader`] tells each record up to an end that is proved, [`start`] runs one on a thread of
+//! its own and keeps what it saw.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
@@ -35,6 +37,115 @@ pub enum Isolation {
     Uncommitted,
 }
 
+/// A consumer of all partitions of a topic, from their beginning.
+pub(crate) struct Reader {
+    topic: String,
+    consumer: BaseConsumer,
+    /// The next offset of each partition.
+    next: Vec<i64>,
+}
+
+fn client(isolation: Isolation) -> anyhow::Result<BaseConsumer> {
+    let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
+    Ok(ClientConfig::new()
+        .set("bootstrap.servers", BROKER)
+        .set("group.id", "maxwell-tests")
+        .set("isolation.level", level)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "5")
+        .create()?)
+}
+
+/// How long an open Kafka transaction is waited for; the broker aborts one that was left behind after 30 s.
+const OPEN: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_secs(10);
+
+impl Reader {
+    /// Of a topic whose first record may be on its way only.
+    pub(crate) fn new(topic: &str, isolation: Isolation) -> anyhow::Result<Self> {
+        let consumer = client(isolation)?;
+        let partitions = partitions(&consumer, topic)?;
+        let reader = Self { topic: topic.to_owned(), consumer, next: vec![0; partitions] };
+        reader.assign()?;
+        Ok(reader)
+    }
+
+    fn assign(&self) -> anyhow::Result<()> {
+        let mut assignment = TopicPartitionList::new();
+        for (partition, next) in self.next.iter().enumerate() {
+            let offset = if *next == 0 { Offset::Beginning } else { Offset::Offset(*next) };
+            assignment.add_partition_offset(&self.topic, partition as i32, offset)?;
+        }
+        Ok(self.consumer.assign(&assignment)?)
+    }
+
+    /// Tells each record, until `stop` is set and everything that was written before that is told.
+    pub(crate) fn each(
+        mut self,
+        stop: &AtomicBool,
+        mut tell: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut ended: Option<HashSet<i32>> = None;
+        loop {
+            if ended.is_none() && stop.load(Ordering::Acquire) {
+                self.settled()?;
+                // Read on by a new assignment: the ends that it reports lie behind this moment.
+                self.assign()?;
+                ended = Some(HashSet::new());
+            }
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    self.next[message.partition() as usize] = message.offset() + 1;
+                    tell(&message)?;
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    let Some(ended) = &mut ended else { continue };
+                    ended.insert(partition);
+                    if ended.len() == self.next.len() {
+                        return Ok(());
+                    }
+                }
+                Some(Err(error)) => return Err(error.into()),
+                None => {}
+            }
+        }
+    }
+
+    /// Waits until no Kafka transaction is open, so that nothing is written that is not yet to be read.
+    fn settled(&self) -> anyhow::Result<()> {
+        let (stable, high) = (client(Isolation::Committed)?, client(Isolation::Uncommitted)?);
+        let deadline = Instant::now() + OPEN;
+        for partition in 0..self.next.len() as i32 {
+            // In this order: what lies between the two questions is seen by the second.
+            while stable.fetch_watermarks(&self.topic, partition, ANSWER)?.1
+                != high.fetch_watermarks(&self.topic, partition, ANSWER)?.1
+            {
+                anyhow::ensure!(
+                    Instant::now() < deadline,
+                    "a Kafka transaction on {} stays open",
+                    self.topic
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<usize> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let metadata = consumer.fetch_metadata(Some(topic), ANSWER)?;
+        let count = metadata.topics().first().context("no metadata")?.partitions().len();
+        if count > 0 {
+            return Ok(count);
+        }
+        anyhow::ensure!(Instant::now() < deadline, "the topic {topic} is not there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// A running consumer.
 pub struct Running {
     stop: Arc<AtomicBool>,
@@ -44,39 +155,13 @@ pub struct Running {
 
 /// Starts consuming `topic` from its beginning. Its first record may be on its way only.
 pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
-    let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", BROKER)
-        .set("group.id", "maxwell-tests")
-        .set("isolation.level", level)
-        .set("enable.auto.commit", "false")
-        .set("fetch.wait.max.ms", "5")
-        .create()?;
-    let partitions = partitions(&consumer, topic)?;
-    let mut assignment = TopicPartitionList::new();
-    for partition in 0..partitions {
-        assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
-    }
-    consumer.assign(&assignment)?;
+    let reader = Reader::new(topic, isolation)?;
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);
     let last_beat = Arc::new(AtomicI64::new(0));
     let beating = Arc::clone(&last_beat);
-    let thread = std::thread::spawn(move || consume(&consumer, &stopping, &beating));
+    let thread = std::thread::spawn(move || consume(reader, &stopping, &beating));
     Ok(Running { stop, last_beat, thread })
-}
-
-fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
-        let count = metadata.topics().first().context("no metadata")?.partitions().len();
-        if count > 0 {
-            return Ok(count as i32);
-        }
-        anyhow::ensure!(Instant::now() < deadline, "the topic {topic} is not there");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 impl Running {
@@ -95,32 +180,22 @@ impl Running {
     }
 }
 
-/// How long a topic must stay silent, once told to stop, to count as read to its end.
-const QUIET: Duration = Duration::from_secs(3);
-
-fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) -> anyhow::Result<Seen> {
+fn consume(reader: Reader, stop: &AtomicBool, last_beat: &AtomicI64) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
-    let mut last = Instant::now();
-    loop {
-        match consumer.poll(Duration::from_millis(100)) {
-            Some(message) => {
-                let message = message?;
-                last = Instant::now();
-                let text = message.payload().context("a message without a value")?;
-                let change: Message = serde_json::from_slice(text)
-                    .with_context(|| format!("not a change: {}", String::from_utf8_lossy(text)))?;
-                seen.places.insert((message.partition(), message.offset()), epoch(&message)?);
-                if change.table == "beat" {
-                    seen.beats.push((last, change.data.id));
-                    last_beat.fetch_max(change.data.id, Ordering::AcqRel);
-                } else {
-                    seen.messages.push(change);
-                }
-            }
-            None if stop.load(Ordering::Acquire) && last.elapsed() > QUIET => return Ok(seen),
-            None => {}
+    reader.each(stop, |message| {
+        let text = message.payload().context("a message without a value")?;
+        let change: Message = serde_json::from_slice(text)
+            .with_context(|| format!("not a change: {}", String::from_utf8_lossy(text)))?;
+        seen.places.insert((message.partition(), message.offset()), epoch(message)?);
+        if change.table == "beat" {
+            seen.beats.push((Instant::now(), change.data.id));
+            last_beat.fetch_max(change.data.id, Ordering::AcqRel);
+        } else {
+            seen.messages.push(change);
         }
-    }
+        Ok(())
+    })?;
+    Ok(seen)
 }
 
 fn epoch(message: &BorrowedMessage<'_>) -> anyhow::Result<u64> {

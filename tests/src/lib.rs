@@ -11,6 +11,7 @@ pub mod input;
 pub mod kubernetes;
 pub mod lab;
 pub mod large;
+mod positions;
 pub mod schema;
 pub mod topic;
 pub mod types;
