@@ -2,6 +2,7 @@
 pub mod app;
 pub mod binlog;
 pub mod bootstrap;
+pub mod clock;
 pub mod coordination;
 pub mod encode;
 pub mod engine;

@@ -4,7 +4,7 @@ mod original;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use maxwell_protocol::id::Epoch;
 use prometheus_client::encoding::text::encode;
@@ -12,6 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::clock::milliseconds;
 use crate::engine::delay::Delay;
 use crate::engine::status::{Committed, Observer};
 
@@ -152,13 +153,13 @@ impl Metrics {
     pub fn encode_with_original(&self, prefix: &str) -> String {
         let text = self.encode();
         let own = text.strip_suffix("# EOF\n").unwrap_or(&text);
-        let (rows, lag) = (self.rows.get(), self.with_delay(|delay| delay.milliseconds(now())));
+        let (rows, lag) = (self.rows.get(), self.with_delay(|delay| delay.milliseconds(milliseconds())));
         format!("{own}{}", original::encode(prefix, rows, lag))
     }
 
     /// Seconds behind the source.
     pub fn delay_seconds(&self) -> f64 {
-        self.with_delay(|delay| delay.milliseconds(now())) as f64 / 1000.0
+        self.with_delay(|delay| delay.milliseconds(milliseconds())) as f64 / 1000.0
     }
 
     fn with_delay<T>(&self, act: impl FnOnce(&mut Delay) -> T) -> T {
@@ -196,10 +197,6 @@ impl Metrics {
     pub fn rows(&self) -> u64 {
         self.rows.get()
     }
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 /// Resident and peak resident memory in bytes; 0 where the system does not tell.
@@ -242,7 +239,7 @@ impl Observer for Metrics {
         let source_time = committed.record.source_time;
         self.with_delay(|delay| delay.committed(source_time, committed.drained));
         if committed.rows > committed.copied && source_time > 0 {
-            self.publish_delay.set((now() - source_time).max(0) as f64 / 1000.0);
+            self.publish_delay.set((milliseconds() - source_time).max(0) as f64 / 1000.0);
         }
     }
 

@@ -13,15 +13,19 @@ const USES: &[(&str, &[&str])] = &[
     ("encode", &["binlog", "filter", "schema"]),
     ("bootstrap", &["binlog", "encode", "schema"]),
     ("options", &[]),
-    // Adapters. A sink proves the ownership of its shard through the traits in `coordination`.
-    ("coordination", &[]),
-    ("source", &["binlog", "bootstrap", "schema"]),
+    // Adapters, and the clock that they read. A sink proves the ownership of its shard through the traits in `coordination`.
+    ("clock", &[]),
+    ("coordination", &["clock"]),
+    ("source", &["binlog", "bootstrap", "clock", "schema"]),
     ("sink", &["coordination", "encode"]),
     ("telemetry", &[]),
     ("failpoint", &[]),
     // The engine, and what counts its progress through `engine::status::Observer`.
-    ("engine", &["binlog", "bootstrap", "coordination", "encode", "filter", "schema", "sink", "source"]),
-    ("metrics", &["engine"]),
+    (
+        "engine",
+        &["binlog", "bootstrap", "clock", "coordination", "encode", "filter", "schema", "sink", "source"],
+    ),
+    ("metrics", &["clock", "engine"]),
     ("http", &["failpoint", "filter", "metrics"]),
     // Wiring.
     ("vitals", &["coordination", "engine", "metrics", "sink", "source"]),

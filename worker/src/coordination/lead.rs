@@ -9,9 +9,10 @@ use zookeeper_client::CreateMode;
 use super::assign::{assign, next_epoch};
 use super::election::{delay, rank};
 use super::error::Failure;
-use super::life::{Life, now};
+use super::life::Life;
 use super::lock::Lock;
 use super::store::{Change, encode};
+use crate::clock::milliseconds;
 
 /// Who gave the lead up does not stand again for this long: the others go first.
 const REST: Duration = Duration::from_secs(2);
@@ -106,7 +107,7 @@ async fn take_lead(life: &Life, lock: &Lock) -> Result<(), Failure> {
         incarnation: life.incarnation,
         address: life.config.address.clone(),
         epoch,
-        since: now(),
+        since: milliseconds(),
     };
     changes.push(Change::Create(tree.leader(), encode(&record), CreateMode::Ephemeral));
     match store.commit(&changes).await {

@@ -2,7 +2,7 @@
 //! assigned to it, watches the other owners, leaves in good order.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use maxwell_protocol::history::{Departure, History, Trigger};
 use maxwell_protocol::id::{ClusterId, Incarnation};
@@ -21,6 +21,7 @@ use super::probe::{Answer, Prober, Record, ask, watch_owners};
 use super::shards::run_shards;
 use super::store::{Store, encode};
 use super::{ShardHost, View};
+use crate::clock::milliseconds;
 
 /// Between two looks at a predecessor that neither answers nor is gone.
 const PREDECESSOR: Duration = Duration::from_secs(1);
@@ -54,11 +55,6 @@ pub(super) struct Beginning {
     pub(super) session_timeout: Duration,
     pub(super) verdicts: Arc<Mutex<Record>>,
     pub(super) view: watch::Sender<View>,
-}
-
-/// Milliseconds since the epoch.
-pub(super) fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 /// Lives until `shutdown`, then leaves; or until the session is over.
@@ -103,7 +99,7 @@ async fn live_observed(
         probe_address,
         version: env!("CARGO_PKG_VERSION").into(),
         priority: config.priority,
-        started_at: now(),
+        started_at: milliseconds(),
         state: MemberState::Running,
         cpu_percent: 0.0,
         memory_bytes: 0,
@@ -168,7 +164,7 @@ async fn outlive_predecessor(
                     member: config.member.clone(),
                     incarnation: before.incarnation,
                     trigger: Trigger::ConnectionReset,
-                    time: now(),
+                    time: milliseconds(),
                     detection_milliseconds: 0,
                 };
                 erase(store, observation.clone(), &departed).await?;
@@ -271,7 +267,7 @@ impl Life {
             member: self.config.member.clone(),
             incarnation: self.incarnation,
             trigger: Trigger::Shutdown,
-            time: now(),
+            time: milliseconds(),
             detection_milliseconds: 0,
         };
         erase(&self.store, self.observation.clone(), &departed).await.map(drop)

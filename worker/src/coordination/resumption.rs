@@ -6,8 +6,9 @@ use tokio::sync::watch;
 
 use super::Resumption;
 use super::error::Failure;
-use super::life::{Life, now};
+use super::life::Life;
 use super::store::{Change, encode};
+use crate::clock::milliseconds;
 
 /// The steps of a run under one lock, milliseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,14 +23,14 @@ impl Steps {
     /// Takes in that the shard streams; whether that is news.
     pub(super) fn streams(&mut self) -> bool {
         let news = self.streaming.is_none();
-        self.streaming.get_or_insert_with(now);
+        self.streaming.get_or_insert_with(milliseconds);
         news
     }
 
     /// Takes the first commit in; whether that is news.
     pub(super) fn committed(&mut self, resumption: Resumption) -> bool {
         let news = self.committed.is_none();
-        self.committed.get_or_insert_with(|| (now(), resumption));
+        self.committed.get_or_insert_with(|| (milliseconds(), resumption));
         news
     }
 }

@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::assign::shards;
 use super::error::Failure;
-use super::life::{Life, now};
+use super::life::Life;
 use super::lock::Lock;
 use super::ownership::HeldShard;
 use super::resumption::{Steps, note_resumption};
 use super::{ShardContext, ShardEnd};
+use crate::clock::milliseconds;
 
 /// After a shard was given up it is not taken back for this long: whoever took it goes first.
 const REST: Duration = Duration::from_secs(1);
@@ -106,7 +107,7 @@ async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, i64), Failu
         }
     };
     match held {
-        Ok(()) => Ok((Arc::new(lock), now())),
+        Ok(()) => Ok((Arc::new(lock), milliseconds())),
         Err(failure) => {
             lock.leave(&life.store).await?;
             Err(failure)

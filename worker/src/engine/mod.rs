@@ -12,6 +12,8 @@ pub mod committer;
 pub mod delay;
 pub mod error;
 pub mod follow;
+mod pipeline;
+mod prepare;
 pub mod pump;
 mod replay;
 mod rows;

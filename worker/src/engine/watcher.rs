@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::{ShardReport, ShardState};
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::delay::Delay;
 use super::status::{Committed, Observer};
+use crate::clock::milliseconds;
 use crate::coordination::{Ownership, Resumption};
 use crate::source::retention::Retention;
 
@@ -102,7 +103,7 @@ pub(super) async fn mirror(
     let mut tick = tokio::time::interval(MIRROR_INTERVAL);
     loop {
         tick.tick().await;
-        let lag_milliseconds = lock(&delay).milliseconds(now());
+        let lag_milliseconds = lock(&delay).milliseconds(milliseconds());
         let state = ShardState::Streaming;
         ownership.report(ShardReport { state, epoch, lag_milliseconds, last_error: String::new() });
         let moved = progress.has_changed().unwrap_or(false);
@@ -115,9 +116,4 @@ pub(super) async fn mirror(
 
 pub(super) fn lock(delay: &Mutex<Delay>) -> MutexGuard<'_, Delay> {
     delay.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Milliseconds since the epoch.
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

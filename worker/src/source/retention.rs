@@ -1,7 +1,5 @@
 //! How long a position will last: when the server will purge the binlog file that it is in.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use maxwell_protocol::position::Position;
 use mysql_async::Conn;
 
@@ -9,6 +7,7 @@ use super::SourceError;
 use super::connect::connect;
 use super::preflight::{files, variable};
 use super::scan::SideDump;
+use crate::clock::seconds;
 
 /// Watches the file of a position. What was found out about a file is kept.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ impl Retention {
                 Some(closed)
             }
         };
-        Ok(left(now(), expiry, closed))
+        Ok(left(seconds() as u64, expiry, closed))
     }
 }
 
@@ -54,10 +53,6 @@ fn needed(position: &Position) -> &str {
             if (file.len(), file) < (oldest.len(), oldest) { file } else { oldest }
         },
     )
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }
 
 /// A file may go once its last event is older than `expiry`; the file in use never does.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use maxwell_protocol::history::{Departure, Trigger};
 use maxwell_protocol::id::{Incarnation, MemberId};
@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::ask::{Answer, ask, ended};
 use super::verdict::{Case, Record, Sign, Verdict};
+use crate::clock::milliseconds;
 use crate::coordination::config::Health;
 use crate::coordination::departure::erase;
 use crate::coordination::error::Failure;
@@ -160,7 +161,7 @@ impl Prober {
             member: target.member.clone(),
             incarnation: target.incarnation,
             trigger: Trigger::ConnectionReset,
-            time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64),
+            time: milliseconds(),
             detection_milliseconds: last_sign.elapsed().as_millis() as u64,
         };
         self.with_record(|record| record.depose(target.incarnation));

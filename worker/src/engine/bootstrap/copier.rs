@@ -1,7 +1,6 @@
 //! Copies one table: reads chunks, prints them, hands them to the desk.
 
 use std::collections::VecDeque;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use maxwell_protocol::bootstrap::{BootstrapPhase, BootstrapTask};
 use thiserror::Error;
@@ -15,6 +14,7 @@ use crate::bootstrap::piece::{Piece, Printer};
 use crate::bootstrap::plan::ChunkPlan;
 use crate::bootstrap::row::CopyStyle;
 use crate::bootstrap::window::{TableName, WindowId};
+use crate::clock::seconds;
 use crate::encode::message::TableEncoder;
 use crate::encode::style::Style;
 use crate::source::SourceError;
@@ -154,7 +154,7 @@ impl Drop for OpenWindow<'_> {
 
 impl Copier<'_> {
     fn piece(&self, encoder: &TableEncoder, then: Then) -> Result<Piece, CopyError> {
-        Ok(Piece::mark(encoder, &format!("{}/{then:?}", self.task.id), now())?)
+        Ok(Piece::mark(encoder, &format!("{}/{then:?}", self.task.id), seconds())?)
     }
 
     /// Reads window by window to the end of the table.
@@ -253,7 +253,7 @@ impl Copier<'_> {
             locking: self.session.locking(),
         };
         let mut printer = Printer::new(&self.copy, &self.encoder, self.style, &self.task.id);
-        let (mut rows, mut bytes, time) = (0, 0, now());
+        let (mut rows, mut bytes, time) = (0, 0, seconds());
         let most = self.shop.piece_records;
         let mut piece = printer.piece();
         let mut last = Vec::new();
@@ -282,8 +282,4 @@ impl Copier<'_> {
         }
         Ok(more)
     }
-}
-
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }

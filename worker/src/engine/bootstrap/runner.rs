@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use maxwell_protocol::bootstrap::{BootstrapRequest, BootstrapState, BootstrapTask};
@@ -16,6 +16,7 @@ use super::copier::{CopyError, Ended, copy};
 use super::desk::Desk;
 use super::{Delivery, Order, Then};
 use crate::bootstrap::BootstrapError;
+use crate::clock::milliseconds;
 use crate::coordination::Ownership;
 use crate::encode::style::Style;
 use crate::source::SourceError;
@@ -138,7 +139,7 @@ async fn run(
     let mut copies: JoinSet<String> = JoinSet::new();
     let mut look = tokio::time::interval(LOOK);
     loop {
-        let due = due(&shown.borrow_and_update(), &running, now());
+        let due = due(&shown.borrow_and_update(), &running, milliseconds());
         let room = (shop.settings.parallel_tables.max(1) as usize).saturating_sub(running.len());
         for task in due.into_iter().take(room) {
             running.insert(task.id.clone());
@@ -276,10 +277,6 @@ async fn drop_task(shop: &Shop, id: &str) {
     }));
     // An error means that the pipeline is gone.
     let _answer = answer.await;
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 #[cfg(test)]

@@ -1,0 +1,148 @@
+//! A run's threads and what joins them: the reader, the pump, the committer, and what watches beside them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::Span;
+
+use super::bootstrap::runner::{Copies, Shop};
+use super::committer;
+use super::delay::Delay;
+use super::error::EngineError;
+use super::prepare::Prepared;
+use super::pump::{self, Pump, PumpEnd, PumpParts};
+use super::run::{Engine, Run};
+use super::watcher::{Watcher, lock, mirror, retention};
+use crate::sink::SinkError;
+use crate::source::SourceError;
+use crate::source::dump::{Batch, Dump};
+use crate::source::retention::Retention;
+
+/// Batches between the dump and the pump, chunks between the pump and the committer.
+const QUEUED_BATCHES: usize = 16;
+const QUEUED_CHUNKS: usize = 8;
+/// How long the end of a run may wait for ZooKeeper or the dump's connection.
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How a run ended without an error.
+pub(super) enum Stopped {
+    Drained,
+    Lost,
+}
+
+impl Engine {
+    fn shop(&self, copies: &Copies, parts: &PumpParts, wake: mpsc::Sender<Batch>) -> Shop {
+        Shop {
+            settings: self.settings.bootstrap.clone(),
+            mysql: self.sources.current().clone(),
+            server: parts.side.server.clone(),
+            style: self.style.clone(),
+            piece_records: pump::chunk_records(parts.max_rows),
+            orders: copies.orders.clone(),
+            wake,
+            next_row: Mutex::new(Instant::now()),
+        }
+    }
+    pub(super) async fn pipeline(
+        &self,
+        run: &Run<'_>,
+        Prepared { mut dump, parts, writer, base, copies }: Prepared,
+    ) -> Result<Stopped, EngineError> {
+        let epoch = base.epoch;
+        let closing = parts.closing.clone();
+        let retained = Retention::new(parts.side.clone());
+        let (batch_tx, batch_rx) = mpsc::channel(QUEUED_BATCHES);
+        let (chunk_tx, chunk_rx) = crossbeam_channel::bounded(QUEUED_CHUNKS);
+        let shop = self.shop(&copies, &parts, batch_tx.clone());
+        let (span, of_committer) = (Span::current(), Span::current());
+        let pump = tokio::task::spawn_blocking(move || {
+            span.in_scope(|| pump_all(Pump::new(parts, chunk_tx), batch_rx))
+        });
+        let delay = Arc::new(Mutex::new(Delay::default()));
+        lock(&delay).resumed(base.source_time);
+        let watcher = Watcher {
+            observer: Arc::clone(&self.observer),
+            progress: run.progress.clone(),
+            ownership: Arc::clone(&run.ownership),
+            delay: Arc::clone(&delay),
+            before: Some(run.before.load(Ordering::Relaxed)).filter(|before| *before > 0),
+            resumed: AtomicBool::new(false),
+        };
+        let limits = self.commit();
+        let committer = tokio::task::spawn_blocking(move || {
+            of_committer.in_scope(|| committer::run(writer, &chunk_rx, limits, base, &watcher))
+        });
+        let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), delay, epoch));
+        let retention =
+            tokio::spawn(retention(retained, run.progress.subscribe(), Arc::clone(&self.observer)));
+        let runner = copies.run(shop, Arc::clone(&run.ownership), run.progress.subscribe());
+        let read = read(&mut dump, batch_tx, run).await;
+        runner.abort();
+        closing.cancel();
+        if tokio::time::timeout(FAREWELL, dump.close()).await.is_err() {
+            tracing::debug!("the old dump's connection did not close in time");
+        }
+        let ended = join(read, pump, committer).await;
+        mirror.abort();
+        retention.abort();
+        run.farewell().await;
+        ended
+    }
+}
+
+/// Moves batches until told to stop, the pipeline goes down or the source fails.
+async fn read(
+    dump: &mut Dump,
+    batches: mpsc::Sender<Batch>,
+    run: &Run<'_>,
+) -> Result<Stopped, Option<EngineError>> {
+    // One for the whole run: what it waits for must not begin anew with every batch.
+    let lost = run.ownership.lost();
+    tokio::pin!(lost);
+    loop {
+        let step = async {
+            let permit = batches.reserve().await.map_err(|_| None)?;
+            tokio::select! {
+                read = dump.next() => match read {
+                    Ok(Some(batch)) => { permit.send(batch); Ok(()) }
+                    Ok(None) => Err(Some(EngineError::from(SourceError::Ended))),
+                    Err(error) => Err(Some(error.into())),
+                },
+                // The other end hung up: its thread knows why.
+                () = batches.closed() => Err(None),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = run.stop.cancelled() => return Ok(Stopped::Drained),
+            () = &mut lost => return Ok(Stopped::Lost),
+            stepped = step => stepped?,
+        }
+    }
+}
+
+fn pump_all(mut pump: Pump, mut batches: mpsc::Receiver<Batch>) -> Result<(), PumpEnd> {
+    while let Some(batch) = batches.blocking_recv() {
+        pump.push(batch)?;
+    }
+    pump.finish()
+}
+
+/// Waits for both threads. The committer's word counts most, then the pump's: they know why the reader was stopped.
+async fn join(
+    read: Result<Stopped, Option<EngineError>>,
+    pump: JoinHandle<Result<(), PumpEnd>>,
+    committer: JoinHandle<Result<(), SinkError>>,
+) -> Result<Stopped, EngineError> {
+    let died = |error: tokio::task::JoinError| EngineError::Thread(error.to_string());
+    let pumped = pump.await.map_err(died)?;
+    committer.await.map_err(died)??;
+    match (pumped, read) {
+        (Err(PumpEnd::Failed(error)), _) | (_, Err(Some(error))) => Err(error),
+        (_, Ok(stopped)) => Ok(stopped),
+        (_, Err(None)) => Err(EngineError::Thread("the pipeline closed without a reason".into())),
+    }
+}

@@ -1,0 +1,227 @@
+//! Everything before a run's first row: fence the predecessor, find the position, open the dump.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use maxwell_protocol::bootstrap::BootstrapState;
+use maxwell_protocol::id::Epoch;
+use maxwell_protocol::member::ShardState;
+use maxwell_protocol::position::{Position, PositionRecord};
+use maxwell_protocol::settings::{MySql, Start};
+use mysql_async::Conn;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tracing::Span;
+
+use super::bootstrap::desk;
+use super::bootstrap::runner::Copies;
+use super::committer::RecordBase;
+use super::error::EngineError;
+use super::follow::{Follower, Stored};
+use super::pump::PumpParts;
+use super::run::{Engine, Run};
+use super::tables::Tables;
+use crate::coordination::ShardContext;
+use crate::sink::{SinkError, TakenOver, Writer};
+use crate::source::SourceError;
+use crate::source::connect::connect;
+use crate::source::dump::{Dump, Identity};
+use crate::source::preflight::{ServerInfo, inspect};
+use crate::source::scan::SideDump;
+use crate::source::start::{OpenBy, check_position, first_position, stored_set};
+
+/// How long MySQL may take to answer one question of a take-over.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How long it may take to find the first position: a whole binlog file may have to be read for it.
+const SEARCH: Duration = Duration::from_secs(600);
+
+/// What a run streams with.
+pub(super) struct Prepared {
+    pub(super) dump: Dump,
+    pub(super) parts: PumpParts,
+    pub(super) writer: Box<dyn Writer>,
+    pub(super) base: RecordBase,
+    pub(super) copies: Copies,
+}
+
+/// Gives up on a source that does not answer: a connection that leads nowhere would hold the shard for a quarter of an
+/// hour.
+async fn answered<T>(asked: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+    within(ANSWER, asked).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    asked: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    match tokio::time::timeout(limit, asked).await {
+        Ok(answer) => answer,
+        Err(_) => Err(SourceError::Silent(limit.as_secs()).into()),
+    }
+}
+
+impl Engine {
+    /// Everything before the first row: fence, find the position, open the dump.
+    pub(super) async fn prepare(&self, run: &Run<'_>) -> Result<Prepared, EngineError> {
+        let begun = Instant::now();
+        let (mut taken, (mut conn, server)) =
+            tokio::try_join!(self.take_over(run), answered(self.inspect_source()))?;
+        let taken_over = begun.elapsed();
+        let stored = Stored {
+            capture: taken.last.as_ref().and_then(|last| last.catalog),
+            entries: std::mem::take(&mut taken.catalog),
+        };
+        let (position, mut base, writer) = self.resume(run, taken, &mut conn, &server).await?;
+        let by = answered(async { Ok(check_position(&mut conn, &server, &position).await?) }).await?;
+        let checked = begun.elapsed();
+        let inside = position.inside.is_some();
+        let position = match by {
+            OpenBy::File => position,
+            OpenBy::Gtid => {
+                Position { server: server.id.clone(), file: String::new(), offset: 4, ..position }
+            }
+        };
+        let side = SideDump { settings: self.sources.current().clone(), server: server.clone(), by };
+        let follower = answered(self.follow(&side, &position, (stored, base.epoch))).await?;
+        base.catalog = follower.capture();
+        // What follows ends the dump of whoever has it.
+        run.ownership.prove().await.map_err(SinkError::from)?;
+        let dump = answered(self.open(run, conn, &server, &position, by)).await?;
+        Span::current().record("epoch", base.epoch.0);
+        self.observer.resumed(base.epoch, base.source_time, inside);
+        run.report(ShardState::Streaming, base.epoch, "");
+        tracing::info!(
+            file = position.file,
+            offset = position.offset,
+            gtid_set = position.gtid_set,
+            inside,
+            taken_over_milliseconds = taken_over.as_millis() as u64,
+            checked_milliseconds = (checked - taken_over).as_millis() as u64,
+            opened_milliseconds = (begun.elapsed() - checked).as_millis() as u64,
+            "streaming"
+        );
+        if server.mariadb && self.settings.output.row_query {
+            tracing::warn!(
+                "MariaDB sends the statements behind rows only if the dump asks for them, and the client library cannot \
+                 ask: output.rowQuery prints no query"
+            );
+        }
+        let tables =
+            Tables::new(self.filters.clone(), self.style.clone(), side.clone(), follower, Handle::current())
+                .always(desk::requests(&self.settings.bootstrap));
+        let (copies, desk) = Copies::new(base.bootstrap.clone(), &self.settings.bootstrap);
+        let gtids = server.gtid.then(|| stored_set(&position.gtid_set)).transpose()?;
+        let parts = PumpParts {
+            position,
+            tables,
+            style: self.style.clone(),
+            side,
+            runtime: Handle::current(),
+            max_rows: self.commit().max_rows,
+            gtids,
+            observer: Arc::clone(&self.observer),
+            closing: CancellationToken::new(),
+            desk,
+        };
+        Ok(Prepared { dump, parts, writer, base, copies })
+    }
+
+    async fn inspect_source(&self) -> Result<(Conn, ServerInfo), EngineError> {
+        let opened = async {
+            let mut conn = connect(self.sources.current()).await?;
+            let server = inspect(&mut conn, self.sources.current()).await?;
+            Ok::<_, SourceError>((conn, server))
+        }
+        .await;
+        match &opened {
+            Ok(_) => self.observer.mysql(Ok(())),
+            Err(error) => self.observer.mysql(Err(&error.to_string())),
+        }
+        Ok(opened?)
+    }
+
+    async fn take_over(&self, run: &Run<'_>) -> Result<TakenOver, EngineError> {
+        let taken = self.sink.take_over(run.context, run.ownership.as_ref()).await;
+        match &taken {
+            Err(error @ (SinkError::Failed { .. } | SinkError::Unfit { .. })) => {
+                self.observer.kafka(Err(&error.to_string()));
+            }
+            _ => self.observer.kafka(Ok(())),
+        }
+        Ok(taken?)
+    }
+    async fn follow(
+        &self,
+        side: &SideDump,
+        position: &Position,
+        stored: (Stored, Epoch),
+    ) -> Result<Follower, EngineError> {
+        let filter = self.filters.borrow().clone();
+        Ok(Follower::start(side, &filter, self.style.output.ddl, position, stored).await?)
+    }
+    /// The place to go on from. A first position is committed before anything else, so that a crash cannot choose
+    /// another one.
+    async fn resume(
+        &self,
+        run: &Run<'_>,
+        taken: TakenOver,
+        conn: &mut Conn,
+        server: &ServerInfo,
+    ) -> Result<(Position, RecordBase, Box<dyn Writer>), EngineError> {
+        let TakenOver { mut writer, last, last_at, .. } = taken;
+        run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
+        let generation = run.context.generation;
+        let bootstrap = BootstrapState::default();
+        let mut base =
+            RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0, catalog: None, bootstrap };
+        let mut settings = self.sources.current().clone();
+        let over = run.start_over.swap(false, Ordering::Relaxed);
+        if let Some(last) = last {
+            let PositionRecord { position, epoch, sequence, source_time, bootstrap, .. } = last;
+            base = RecordBase {
+                epoch: epoch.next(),
+                sequence,
+                generation,
+                source_time,
+                catalog: None,
+                bootstrap,
+            };
+            if !over {
+                return Ok((position, base, writer));
+            }
+        }
+        if over {
+            tracing::error!("the position is lost and changes are missing: going on at the source's head");
+            settings = MySql { start: Start::default(), ..settings };
+        }
+        let found = async { Ok(first_position(conn, server, &settings).await?) };
+        let position = within(SEARCH, found).await?;
+        let record = base.next(position.clone(), 0);
+        run.progress.send_replace(Some(record.clone()));
+        let writer = tokio::task::spawn_blocking(move || writer.commit(&record).map(|()| writer))
+            .await
+            .map_err(|error| EngineError::Thread(error.to_string()))??;
+        Ok((position, base, writer))
+    }
+
+    async fn open(
+        &self,
+        run: &Run<'_>,
+        conn: Conn,
+        server: &ServerInfo,
+        position: &Position,
+        by: OpenBy,
+    ) -> Result<Dump, EngineError> {
+        let ShardContext { cluster, shard, number, .. } = run.context;
+        let mysql = self.sources.current();
+        let identity = Identity {
+            server_id: cluster.server_id(shard, mysql.server_id_base, *number),
+            uuid: cluster.replica_uuid(shard),
+        };
+        let dump = Dump::open(conn, server, identity, position, by, mysql.heartbeat_seconds).await?;
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("after-dump");
+        Ok(dump)
+    }
+}
