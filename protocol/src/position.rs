@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::BootstrapState;
+use crate::bootstrap::{BootstrapState, CopyProgress};
 use crate::id::{ClusterId, Epoch, ShardId};
 
 /// A place in the binlog from which reading can resume.
@@ -115,6 +115,9 @@ pub struct PositionMirror {
     pub epoch: Epoch,
     /// The record's sequence number.
     pub sequence: u64,
+    /// Copies of tables; of many the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<CopyProgress>,
 }
 
 impl From<&PositionRecord> for PositionMirror {
@@ -127,6 +130,7 @@ impl From<&PositionRecord> for PositionMirror {
             timestamp: record.source_time,
             epoch: record.epoch,
             sequence: record.sequence,
+            copies: record.bootstrap.progress(),
         }
     }
 }

@@ -15,6 +15,7 @@ use maxwell_protocol::member;
 use maxwell_protocol::position::PositionMirror;
 use maxwell_protocol::snapshot::ClusterSnapshot;
 
+use super::copies;
 use super::{cpu_percent, lag_seconds, memory_bytes};
 
 /// The part of the status that the tree tells.
@@ -47,6 +48,7 @@ pub(super) fn draw(
             })
             .collect(),
         shards,
+        bootstrap: copies::draw(snapshot, before),
         ..MaxwellClusterStatus::default()
     }
 }
