@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::{median, round, say};
+use crate::bootstrap::load::Keys;
 use crate::bootstrap::{self, Plan, Table};
 use crate::lab::Server;
 
@@ -30,7 +31,7 @@ pub struct Outcome {
 /// Copies the table `runs` times each way; the first copy is not counted.
 pub(super) async fn copies(server: Server, runs: usize) -> anyhow::Result<Outcome> {
     say(&format!("filling a table of {ROWS} rows"));
-    let table = Table::make(server, ROWS).await?;
+    let table = Table::make(server, ROWS, Keys::Primary).await?;
     let measured = measure(&table, runs).await;
     table.delete().await?;
     measured
@@ -62,6 +63,7 @@ async fn copy(table: &Table, name: &str, kills: u64) -> anyhow::Result<bootstrap
         kills,
         without_gtid: false,
         minimal: false,
+        keys: Keys::Primary,
         moves: false,
         seed: 1,
     };

@@ -15,12 +15,29 @@ use crate::bench::load::digits;
 /// Rows that one statement inserts.
 const AT_ONCE: u64 = 5000;
 
+/// What tells the table's rows apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Keys {
+    /// A primary key.
+    Primary,
+    /// A unique key that is NOT NULL.
+    Unique,
+    /// Nothing, as far as the server knows.
+    None,
+}
+
 /// Makes the table `database.database` with `rows` rows as sysbench does: no other test's statements name it. Nothing of
 /// that is in the binlog.
-pub async fn fill(conn: &mut Conn, database: &str, rows: u64) -> anyhow::Result<()> {
+pub async fn fill(conn: &mut Conn, database: &str, rows: u64, keys: Keys) -> anyhow::Result<()> {
     conn.query_drop(format!("CREATE DATABASE {database}")).await?;
     conn.query_drop(format!("USE {database}")).await?;
-    let columns = "id BIGINT PRIMARY KEY, k BIGINT NOT NULL, c CHAR(120) NOT NULL, pad CHAR(60) NOT NULL";
+    let key = match keys {
+        Keys::Primary => "PRIMARY KEY (id)",
+        Keys::Unique => "UNIQUE KEY by_id (id)",
+        Keys::None => "KEY by_id (id)",
+    };
+    let columns =
+        format!("id BIGINT NOT NULL, k BIGINT NOT NULL, c CHAR(120) NOT NULL, pad CHAR(60) NOT NULL, {key}");
     conn.query_drop(format!("CREATE TABLE {database} ({columns})")).await?;
     conn.query_drop("SET SESSION sql_log_bin=0").await?;
     let mut random = StdRng::seed_from_u64(1);
@@ -66,7 +83,10 @@ pub async fn change(mut conn: Conn, table: String, load: Load, stop: Arc<AtomicB
             let sql = match random.random_range(0..10) {
                 0 | 1 => format!("DELETE FROM {table} WHERE id={id}"),
                 2 if load.moves => format!("UPDATE IGNORE {table} SET id={other}, k={value} WHERE id={id}"),
-                3 => format!("INSERT IGNORE INTO {table} VALUES ({id},{value},'new','new')"),
+                3 => format!(
+                    "INSERT INTO {table} SELECT {id},{value},'new','new' FROM (SELECT 1) one \
+                     WHERE NOT EXISTS (SELECT * FROM {table} WHERE id={id})"
+                ),
                 _ => format!("UPDATE {table} SET k={value} WHERE id={id}"),
             };
             conn.query_drop(sql).await?;

@@ -21,8 +21,8 @@ use crate::lab::{Server, admin, unique};
 use crate::positions::Positions;
 use crate::topic;
 use crate::worker::{Spec, Worker, free_port};
-use check::{Kind, check};
-use load::Load;
+use check::{Event, Kind, check};
+use load::{Keys, Load};
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -46,6 +46,8 @@ pub struct Plan {
     pub without_gtid: bool,
     /// Whether the changes are logged with the changed columns only.
     pub minimal: bool,
+    /// What tells the table's rows apart.
+    pub keys: Keys,
     /// Whether some changes move a row to another key.
     pub moves: bool,
     /// Seed of the changes.
@@ -56,7 +58,7 @@ impl Plan {
     /// A moved row's message is on the partition of its new key; with one partition it has an order with the old key,
     /// too.
     fn partitions(self) -> i32 {
-        if self.moves { 1 } else { 4 }
+        if self.moves || self.keys != Keys::Primary { 1 } else { 4 }
     }
 }
 
@@ -82,7 +84,7 @@ pub struct Outcome {
 
 /// Copies a table of `server` while it is changed.
 pub async fn bootstrap(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
-    let table = Table::make(server, plan.rows).await?;
+    let table = Table::make(server, plan.rows, plan.keys).await?;
     let outcome = table.copy(plan).await;
     table.delete().await?;
     outcome
@@ -103,10 +105,10 @@ struct Ended {
 
 impl Table {
     /// Makes it.
-    pub(crate) async fn make(server: Server, rows: u64) -> anyhow::Result<Self> {
+    pub(crate) async fn make(server: Server, rows: u64, keys: Keys) -> anyhow::Result<Self> {
         let name = unique(&format!("bootstrap_{}", server.name));
         let mut conn = admin(server).await?;
-        load::fill(&mut conn, &name, rows).await?;
+        load::fill(&mut conn, &name, rows, keys).await?;
         conn.query_drop(format!("CREATE TABLE {name}.bootstrap ({REQUESTS})")).await?;
         Ok(Self { server, name })
     }
@@ -146,7 +148,11 @@ impl Table {
         worker.signal("TERM")?;
         worker.wait()?;
         let (topic, table) = (cluster.to_owned(), name.clone());
-        let seen = tokio::task::spawn_blocking(move || reader::read(&topic, &table)).await??;
+        let mut seen = tokio::task::spawn_blocking(move || reader::read(&topic, &table)).await??;
+        if plan.keys == Keys::None {
+            // Without a key an interrupted copy begins anew.
+            forget_interrupted(&mut seen);
+        }
         let verdict = check(&load::contents(&mut conn, name).await?, &seen);
         anyhow::ensure!(verdict.is_clean(), "{}: {}", server.name, serde_json::to_string(&verdict)?);
         let count = |kinds: &[Kind]| seen.iter().filter(|event| kinds.contains(&event.kind)).count() as u64;
@@ -217,6 +223,16 @@ impl Table {
             .await?;
         Ok(Ended { begun, elapsed: begun.elapsed(), usage: usage(worker.id())? })
     }
+}
+
+/// Leaves out the copies before the last that was begun.
+fn forget_interrupted(seen: &mut Vec<Event>) {
+    let last = seen.iter().rposition(|event| event.kind == Kind::Start).unwrap_or(0);
+    let mut at = 0;
+    seen.retain(|event| {
+        at += 1;
+        at > last || !matches!(event.kind, Kind::Start | Kind::Copied)
+    });
 }
 
 /// Waits for a committed position.
