@@ -66,6 +66,9 @@ pub struct Transition {
     pub to: MemberId,
     /// What set it off.
     pub trigger: Trigger,
+    /// Who asked for it; empty when nobody did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
     /// Milliseconds between the old owner's last committed change and the new owner's first, on the source's clock
     /// and the new owner's; `None` until a change came.
     #[serde(default)]
@@ -103,7 +106,7 @@ impl Trigger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Phases {
-    /// From the last sign of the old owner to the verdict.
+    /// From the last sign of the old owner to the verdict; of a request, from its writing to its acceptance.
     #[serde(default)]
     pub detection_milliseconds: u64,
     /// From the verdict to the shard's lock.

@@ -21,6 +21,8 @@
 //! ```
 //! [`tree::Tree`] is the only place that spells a path.
 
+#[cfg(feature = "reader")]
+mod asking;
 pub mod assignment;
 pub mod bootstrap;
 pub mod catalog;
@@ -28,6 +30,7 @@ pub mod filter;
 pub mod gtid;
 pub mod history;
 pub mod id;
+pub mod live;
 pub mod member;
 pub mod options;
 pub mod position;

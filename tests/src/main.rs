@@ -101,6 +101,15 @@ enum What {
         #[arg(long, default_value_t = 5)]
         times: usize,
     },
+    /// Switches over, parks, pauses and restarts members under load, and checks every change.
+    Switchover {
+        /// Switchovers.
+        #[arg(long, default_value_t = 20)]
+        times: usize,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+        servers: Vec<String>,
+    },
     /// Measures the throughput from MySQL to Kafka beside MySQL's own reader.
     Bench {
         /// How often.
@@ -187,6 +196,12 @@ async fn main() -> anyhow::Result<()> {
         What::Types { rounds, rows, seed, servers } => {
             for server in named(&servers)? {
                 line(&maxwell_tests::types::types(server, rounds, i64::from(rows), seed).await?)?;
+            }
+            Ok(())
+        }
+        What::Switchover { times, servers } => {
+            for server in named(&servers)? {
+                line(&maxwell_tests::switchover::switchover(server, times).await?)?;
             }
             Ok(())
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use maxwell_protocol::assignment::Layout;
+use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::LeaderRecord;
 use zookeeper_client::CreateMode;
 
@@ -11,6 +12,7 @@ use super::election::{delay, rank};
 use super::error::Failure;
 use super::life::Life;
 use super::lock::Lock;
+use super::requests::{carry_out, claim};
 use super::store::{Change, encode};
 use crate::clock::milliseconds;
 
@@ -38,13 +40,14 @@ async fn one_term(life: &Life) -> Result<(), Failure> {
     if !lock.is_held(&life.store).await? {
         return lock.leave(&life.store).await;
     }
-    take_lead(life, &lock).await?;
+    let epoch = take_lead(life, &lock).await?;
     tokio::select! {
         () = lock.gone(&life.store, life.observation.clone()) => {
             tracing::warn!("the lead was taken away");
             return Ok(());
         }
         () = life.step_down.notified() => {}
+        ended = carry_out(life, &lock, epoch) => ended?,
     }
     tracing::info!("giving the lead up");
     let changes =
@@ -71,7 +74,7 @@ async fn vacancy(life: &Life) -> Result<Duration, Failure> {
 }
 
 /// Writes the leader's record, the layout and the assignments in one step with the proof of the lock.
-async fn take_lead(life: &Life, lock: &Lock) -> Result<(), Failure> {
+async fn take_lead(life: &Life, lock: &Lock) -> Result<Epoch, Failure> {
     let (store, tree) = (&life.store, life.store.tree());
     let mut changes = vec![Change::Check(lock.path().to_owned())];
     if store.bytes(&tree.leader()).await?.is_some() {
@@ -110,10 +113,13 @@ async fn take_lead(life: &Life, lock: &Lock) -> Result<(), Failure> {
         since: milliseconds(),
     };
     changes.push(Change::Create(tree.leader(), encode(&record), CreateMode::Ephemeral));
+    if !life.config.failover.enabled {
+        changes.extend(claim(life, &life.observation.borrow()));
+    }
     match store.commit(&changes).await {
         Ok(()) => {
             tracing::info!(epoch = epoch.0, "leading");
-            Ok(())
+            Ok(epoch)
         }
         Err(failure) => {
             lock.leave(store).await?;

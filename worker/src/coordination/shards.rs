@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use maxwell_protocol::assignment::Layout;
-use maxwell_protocol::id::ShardId;
+use maxwell_protocol::id::{Epoch, ShardId};
+use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::settings::Delivery;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -14,10 +15,11 @@ use super::assign::shards;
 use super::error::Failure;
 use super::life::Life;
 use super::lock::Lock;
+use super::observed::Observed;
+use super::observer::Observation;
 use super::ownership::HeldShard;
-use super::resumption::{Steps, note_resumption};
-use super::{ShardContext, ShardEnd};
-use crate::clock::milliseconds;
+use super::resumption::{Arrival, Steps, note_resumption};
+use super::{Ownership, ShardContext, ShardEnd};
 
 /// After a shard was given up it is not taken back for this long: whoever took it goes first.
 const REST: Duration = Duration::from_secs(1);
@@ -58,14 +60,14 @@ async fn run_shard(life: Life, layout: Layout, shard: ShardId, number: u32, stop
             turn = my_turn(&life, &shard) => turn,
             () = stay_warm(&life, &context) => return,
         };
-        let Ok((lock, entered)) = turn else {
+        let Ok((lock, arrival)) = turn else {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = life.store.expired() => return,
                 () = tokio::time::sleep(Duration::from_millis(100)) => continue,
             }
         };
-        let ended = run_held(&life, &context, (&lock, entered), &stop).await;
+        let ended = run_held(&life, &context, (&lock, &arrival), &stop).await;
         life.membership.withdraw(&shard);
         if let Err(failure) = lock.leave(&life.store).await {
             tracing::warn!(%shard, %failure, "the shard's lock could not be released");
@@ -90,24 +92,27 @@ async fn stay_warm(life: &Life, context: &ShardContext) {
     }
 }
 
-/// Waits until the shard is assigned to this member and its lock is held; since when it was waited for.
-async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, i64), Failure> {
+/// Waits until the shard is assigned to this member and its lock is held; how it came.
+async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, Arrival), Failure> {
     let mut observation = life.observation.clone();
-    let assigned = |life: &Life, observed: &super::observed::Observed| {
-        observed.assignments.get(shard).is_some_and(|assignment| assignment.member == life.config.member)
-            && observed.leader.as_ref().is_some_and(|leader| leader.incarnation == life.incarnation)
+    let of_this_leader = |observed: &Observed| {
+        let assignment = observed.assignments.get(shard);
+        assignment.map(|assignment| assignment.leader_epoch) == observed.leader.as_ref().map(|it| it.epoch)
     };
-    observation.wait_for(|observed| assigned(life, observed)).await.map_err(|_| Failure::Expired)?;
+    observation
+        .wait_for(|observed| is_mine(life, observed, shard) && of_this_leader(observed))
+        .await
+        .map_err(|_| Failure::Expired)?;
     let lock = Lock::enter(&life.store, life.store.tree().shard_locks(shard), &life.lock_record()).await?;
     let held = tokio::select! {
         held = lock.held(&life.store, life.observation.clone()) => held,
         // The assignment went elsewhere while another one still held the lock.
-        moved = observation.wait_for(|observed| !assigned(life, observed)) => {
+        moved = observation.wait_for(|observed| !is_mine(life, observed, shard)) => {
             moved.map(drop).map_err(|_| Failure::Expired).and(Err(Failure::Conflict))
         }
     };
     match held {
-        Ok(()) => Ok((Arc::new(lock), milliseconds())),
+        Ok(()) => Ok((Arc::new(lock), Arrival::of(&life.observation.borrow(), shard, &life.config.member))),
         Err(failure) => {
             lock.leave(&life.store).await?;
             Err(failure)
@@ -115,10 +120,23 @@ async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, i64), Failu
     }
 }
 
+fn is_mine(life: &Life, observed: &Observed, shard: &ShardId) -> bool {
+    observed.assignments.get(shard).is_some_and(|assignment| assignment.member == life.config.member)
+}
+
+/// Whether the shard is assigned to another member that stands in line for its lock. As long as it does not, it may
+/// not be well, and the owner streams on.
+fn is_awaited(life: &Life, observed: &Observed, shard: &ShardId) -> bool {
+    let assignment = observed.assignments.get(shard);
+    assignment.is_some_and(|assignment| {
+        assignment.member != life.config.member && observed.stands_in_line(shard, &assignment.member)
+    })
+}
+
 async fn run_held(
     life: &Life,
     context: &ShardContext,
-    (lock, entered): (&Arc<Lock>, i64),
+    (lock, arrival): (&Arc<Lock>, &Arrival),
     stop: &CancellationToken,
 ) -> ShardEnd {
     let shard = &context.shard;
@@ -138,11 +156,61 @@ async fn run_held(
     });
     #[cfg(feature = "failpoints")]
     fail::fail_point!("after-lock");
-    let noted = note_resumption(life, shard, entered, stepped);
-    let run = life.host.run(context.clone(), ownership, stop.clone());
+    let noted = note_resumption(life, shard, arrival, stepped);
+    let run = run_unless_paused(life, context, ownership, stop);
     tokio::pin!(run);
     tokio::select! {
         ended = &mut run => ended,
         () = noted => run.await,
+    }
+}
+
+/// Runs the shard whenever the cluster is not paused, until `stop`, until another member awaits it or until ownership
+/// ends.
+async fn run_unless_paused(
+    life: &Life,
+    context: &ShardContext,
+    ownership: Arc<HeldShard>,
+    stop: &CancellationToken,
+) -> ShardEnd {
+    let mut observation = life.observation.clone();
+    let shard = &context.shard;
+    loop {
+        if observation.borrow_and_update().paused() {
+            let (state, epoch) = (ShardState::Paused, Epoch::default());
+            ownership.report(ShardReport { state, epoch, lag_milliseconds: 0, last_error: String::new() });
+            tokio::select! {
+                () = stop.cancelled() => return ShardEnd::Drained,
+                () = ownership.lost() => {
+                    return ShardEnd::Relinquished { reason: "the shard's lock is gone".into() };
+                }
+                found = observation.wait_for(|observed| {
+                    !observed.paused() || is_awaited(life, observed, shard)
+                }) => if found.is_err() { return ShardEnd::Drained },
+            }
+        }
+        if is_awaited(life, &observation.borrow_and_update(), shard) {
+            return ShardEnd::Drained;
+        }
+        let halt = stop.child_token();
+        let run = life.host.run(context.clone(), Arc::clone(&ownership) as Arc<dyn Ownership>, halt.clone());
+        tokio::pin!(run);
+        let ended = tokio::select! {
+            ended = &mut run => ended,
+            () = until(observation.clone(), |observed| observed.paused() || is_awaited(life, observed, shard)) => {
+                halt.cancel();
+                run.await
+            }
+        };
+        if ended != ShardEnd::Drained || stop.is_cancelled() || !observation.borrow().paused() {
+            return ended;
+        }
+    }
+}
+
+/// Completes once that is observed; never when the session ends before.
+async fn until(mut observation: Observation, is_so: impl Fn(&Observed) -> bool) {
+    if observation.wait_for(|observed| is_so(observed)).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -125,6 +125,7 @@ fn draw_shard(snapshot: &ClusterSnapshot, shard: &ShardId, before: Option<&Shard
             member::ShardState::Unowned => ShardState::Unowned,
             member::ShardState::TakingOver => ShardState::TakingOver,
             member::ShardState::Streaming => ShardState::Streaming,
+            member::ShardState::Paused => ShardState::Paused,
             member::ShardState::Retrying => ShardState::Retrying,
             member::ShardState::Halted => ShardState::Halted,
         },
