@@ -46,6 +46,8 @@ pub struct Shop {
     pub mysql: MySql,
     /// What it is.
     pub server: ServerInfo,
+    /// Where requests come from, and what came of them goes.
+    pub ownership: Arc<dyn Ownership>,
     /// How messages look.
     pub style: Style,
     /// Records of a piece at the most.
@@ -113,12 +115,12 @@ impl Copies {
     }
 
     /// Starts to copy tables.
-    pub fn run(self, shop: Shop, ownership: Arc<dyn Ownership>, committed: Progress) -> JoinHandle<()> {
+    pub fn run(self, shop: Shop, committed: Progress) -> JoinHandle<()> {
         let span = tracing::Span::current();
         tokio::spawn(
             async move {
                 if shop.settings.enabled {
-                    run(shop, self.state, ownership, committed).await;
+                    run(shop, self.state, committed).await;
                 }
             }
             .instrument(span),
@@ -127,12 +129,7 @@ impl Copies {
 }
 
 /// Copies tables until it is dropped.
-async fn run(
-    shop: Shop,
-    state: Arc<watch::Sender<BootstrapState>>,
-    ownership: Arc<dyn Ownership>,
-    committed: Progress,
-) {
+async fn run(shop: Shop, state: Arc<watch::Sender<BootstrapState>>, committed: Progress) {
     let shop = Arc::new(shop);
     of_settings(&shop, &state.borrow());
     let mut shown = state.subscribe();
@@ -158,7 +155,7 @@ async fn run(
                     copies.abort_all();
                 }
             },
-            _ = look.tick() => elsewhere(&shop, &state, ownership.as_ref(), &committed).await,
+            _ = look.tick() => elsewhere(&shop, &state, &committed).await,
         }
     }
 }
@@ -188,13 +185,8 @@ fn due(state: &BootstrapState, running: &HashSet<String>, now: i64) -> Vec<Boots
 }
 
 /// Takes requests in that are not in the stream, and those back that are gone.
-async fn elsewhere(
-    shop: &Shop,
-    state: &watch::Sender<BootstrapState>,
-    ownership: &dyn Ownership,
-    committed: &Progress,
-) {
-    let Some(requests) = ownership.copies_asked_for().await else { return };
+async fn elsewhere(shop: &Shop, state: &watch::Sender<BootstrapState>, committed: &Progress) {
+    let Some(requests) = shop.ownership.copies_asked_for().await else { return };
     let (known, done) = {
         let state = state.borrow();
         (state.tasks.iter().map(|task| task.id.clone()).collect::<HashSet<_>>(), state.done.clone())
@@ -206,7 +198,7 @@ async fn elsewhere(
             // Not before that is committed: after a crash the copy would pass for one that was taken back.
             let is_committed = |record: &PositionRecord| record.bootstrap.done.contains(&id);
             if committed.borrow().as_ref().is_some_and(is_committed) {
-                ownership.copy_is_done(&name).await;
+                shop.ownership.copy_has_ended(&name, None).await;
             }
         } else if !known.contains(&id) {
             shop.order(Order::Ask { id, request });
@@ -238,7 +230,7 @@ async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: St
             Ok(Ended::Aborted) => return id,
             Ok(Ended::Missing) => {
                 tracing::error!(database, table, "there is no such table: the request is dropped");
-                drop_task(&shop, &id).await;
+                drop_task(&shop, &id, "there is no such table").await;
                 return id;
             }
             Ok(Ended::Again) => {
@@ -250,7 +242,7 @@ async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: St
                 refusals.0 += u32::from(is_refusal(&error));
                 if is_final(&error) || refusals.0 > REFUSALS {
                     tracing::error!(database, table, %error, "the table cannot be copied: the request is dropped");
-                    drop_task(&shop, &id).await;
+                    drop_task(&shop, &id, &error.to_string()).await;
                     return id;
                 }
                 tracing::warn!(database, table, %error, "the copy is interrupted");
@@ -283,7 +275,10 @@ fn is_refusal(error: &CopyError) -> bool {
 }
 
 /// Ends a task without a message.
-async fn drop_task(shop: &Shop, id: &str) {
+async fn drop_task(shop: &Shop, id: &str, why: &str) {
+    if let Some(request) = id.strip_prefix(OF_REQUESTS) {
+        shop.ownership.copy_has_ended(request, Some(why)).await;
+    }
     let (verdict, answer) = oneshot::channel();
     shop.order(Order::Deliver(Delivery {
         task: id.to_owned(),
