@@ -21,7 +21,7 @@ struct Line {
 /// Prints them.
 pub(super) async fn list(reader: &TreeReader) -> anyhow::Result<()> {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(["ID", "TABLE", "STATE", "ROWS", "BY"]);
+    table.load_style(NOTHING).set_header(["ID", "TABLE", "STATE", "ROWS", "BY"]);
     for (id, line) in lines(&reader.snapshot().await?) {
         table.add_row([id, line.table, line.state, line.rows, line.by]);
     }
