@@ -15,7 +15,7 @@ use super::error::EngineError;
 use super::prepare::Prepared;
 use super::pump::{self, Pump, PumpEnd, PumpParts};
 use super::run::{Engine, Run};
-use super::watcher::{Watcher, lock, mirror, retention};
+use super::watcher::{Watcher, lock, mirror};
 use crate::sink::SinkError;
 use crate::source::SourceError;
 use crate::source::dump::{Batch, Dump};
@@ -76,9 +76,14 @@ impl Engine {
         let committer = tokio::task::spawn_blocking(move || {
             of_committer.in_scope(|| committer::run(writer, &chunk_rx, limits, base, &watcher))
         });
-        let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), delay, epoch));
-        let retention =
-            tokio::spawn(retention(retained, run.progress.subscribe(), Arc::clone(&self.observer)));
+        let mirror = tokio::spawn(mirror(
+            Arc::clone(&run.ownership),
+            run.progress.subscribe(),
+            delay,
+            Arc::clone(&run.retained),
+            epoch,
+        ));
+        run.retained.ask(retained, run.progress.subscribe(), Arc::clone(&self.observer));
         let runner = copies.run(shop, run.progress.subscribe());
         let read = read(&mut dump, batch_tx, run).await;
         runner.abort();
@@ -88,7 +93,6 @@ impl Engine {
         }
         let ended = join(read, pump, committer).await;
         mirror.abort();
-        retention.abort();
         run.farewell().await;
         ended
     }
