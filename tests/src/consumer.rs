@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use crate::history::Message;
-use crate::lab::BROKER;
+use crate::lab::brokers;
 
 /// What the consumer saw.
 #[derive(Debug, Default)]
@@ -48,11 +48,14 @@ pub(crate) struct Reader {
 fn client(isolation: Isolation) -> anyhow::Result<BaseConsumer> {
     let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
     Ok(ClientConfig::new()
-        .set("bootstrap.servers", BROKER)
+        .set("bootstrap.servers", brokers())
         .set("group.id", "maxwell-tests")
         .set("isolation.level", level)
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
+        // A log that lost its end would be read again, and the check would find that.
+        .set("auto.offset.reset", "earliest")
+        .set("reconnect.backoff.max.ms", "500")
         .set("fetch.wait.max.ms", "5")
         .create()?)
 }
@@ -106,6 +109,8 @@ impl Reader {
                         return Ok(());
                     }
                 }
+                // Brokers come and go, the client goes on by itself.
+                Some(Err(KafkaError::MessageConsumption(code))) if code != RDKafkaErrorCode::Fatal => {}
                 Some(Err(error)) => return Err(error.into()),
                 None => {}
             }
@@ -116,14 +121,19 @@ impl Reader {
     fn settled(&self) -> anyhow::Result<()> {
         let (stable, high) = (client(Isolation::Committed)?, client(Isolation::Uncommitted)?);
         let deadline = Instant::now() + OPEN;
+        let end = |client: &BaseConsumer, partition| -> KafkaResult<i64> {
+            Ok(client.fetch_watermarks(&self.topic, partition, ANSWER)?.1)
+        };
         for partition in 0..self.next.len() as i32 {
-            // In this order: what lies between the two questions is seen by the second.
-            while stable.fetch_watermarks(&self.topic, partition, ANSWER)?.1
-                != high.fetch_watermarks(&self.topic, partition, ANSWER)?.1
-            {
+            loop {
+                // In this order: what lies between the two questions is seen by the second.
+                let ends = end(&stable, partition).and_then(|stable| Ok((stable, end(&high, partition)?)));
+                if matches!(ends, Ok((stable, high)) if stable == high) {
+                    break;
+                }
                 anyhow::ensure!(
                     Instant::now() < deadline,
-                    "a Kafka transaction on {} stays open",
+                    "the end of {} is not stable: {ends:?}",
                     self.topic
                 );
                 std::thread::sleep(Duration::from_millis(20));
@@ -165,10 +175,20 @@ pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
 }
 
 impl Running {
+    /// The highest number of a heartbeat that has come.
+    pub fn last_beat(&self) -> u64 {
+        self.last_beat.load(Ordering::Acquire).cast_unsigned()
+    }
+
+    /// Whether it has ended by an error of its own, which [`Running::finish`] tells.
+    pub fn has_failed(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Waits until heartbeat number `last` has come, for a minute at most: what is missing then, the check finds.
     pub async fn until_beat(&self, last: u64) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while self.last_beat.load(Ordering::Acquire).cast_unsigned() < last && Instant::now() < deadline {
+        while self.last_beat() < last && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -184,9 +204,11 @@ fn consume(reader: Reader, stop: &AtomicBool, last_beat: &AtomicI64) -> anyhow::
     let mut seen = Seen::default();
     reader.each(stop, |message| {
         let text = message.payload().context("a message without a value")?;
-        let change: Message = serde_json::from_slice(text)
+        let mut change: Message = serde_json::from_slice(text)
             .with_context(|| format!("not a change: {}", String::from_utf8_lossy(text)))?;
-        seen.places.insert((message.partition(), message.offset()), epoch(message)?);
+        let epoch = header(message, "epoch").context("a message without an epoch")?;
+        seen.places.insert((message.partition(), message.offset()), epoch.parse()?);
+        change.gtid = header(message, "gtid").map(str::to_owned);
         if change.table == "beat" {
             seen.beats.push((Instant::now(), change.data.id));
             last_beat.fetch_max(change.data.id, Ordering::AcqRel);
@@ -198,8 +220,7 @@ fn consume(reader: Reader, stop: &AtomicBool, last_beat: &AtomicI64) -> anyhow::
     Ok(seen)
 }
 
-fn epoch(message: &BorrowedMessage<'_>) -> anyhow::Result<u64> {
-    let headers = message.headers().context("a message without headers")?;
-    let epoch = headers.iter().find(|header| header.key == "epoch").and_then(|header| header.value);
-    Ok(std::str::from_utf8(epoch.context("a message without an epoch")?)?.parse()?)
+fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
+    let value = message.headers()?.iter().find(|header| header.key == name)?.value?;
+    std::str::from_utf8(value).ok()
 }

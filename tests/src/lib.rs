@@ -13,6 +13,7 @@ pub mod lab;
 pub mod large;
 mod positions;
 pub mod schema;
+pub mod session;
 pub mod switchover;
 pub mod topic;
 pub mod types;

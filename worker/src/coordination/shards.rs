@@ -178,7 +178,13 @@ async fn run_unless_paused(
     loop {
         if observation.borrow_and_update().paused() {
             let (state, epoch) = (ShardState::Paused, Epoch::default());
-            ownership.report(ShardReport { state, epoch, lag_milliseconds: 0, last_error: String::new() });
+            ownership.report(ShardReport {
+                state,
+                epoch,
+                lag_milliseconds: 0,
+                retention: Default::default(),
+                last_error: String::new(),
+            });
             tokio::select! {
                 () = stop.cancelled() => return ShardEnd::Drained,
                 () = ownership.lost() => {
