@@ -15,12 +15,8 @@ use maxwell_protocol::member;
 use maxwell_protocol::position::PositionMirror;
 use maxwell_protocol::snapshot::ClusterSnapshot;
 
-<<<<<<< HEAD
 use super::copies;
-use super::{cpu_percent, lag_seconds, memory_bytes};
-=======
 use super::{cpu_percent, lag_seconds, memory_bytes, seconds_left};
->>>>>>> main
 
 /// The part of the status that the tree tells.
 pub(super) fn draw(
