@@ -191,13 +191,8 @@ impl CopySession {
     pub async fn freeze(&mut self, passed: &Position) -> Result<Head, SourceError> {
         self.begin(passed).await?;
         if self.server.mariadb {
-            let place = self.snapshot.take();
-            return in_time(async {
-                let Place { file, offset } = place.ok_or(SourceError::Ended)?;
-                let text = mariadb_gtids(&mut self.conn, &file, offset).await?;
-                Ok(Head { file, offset, gtids: gtids(&text) })
-            })
-            .await;
+            let place = self.snapshot.take().ok_or(SourceError::Ended)?;
+            return self.mariadb_head(Some(place)).await;
         }
         self.run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
         self.head().await
@@ -205,7 +200,30 @@ impl CopySession {
 
     /// Where the binlog ends.
     pub async fn head(&mut self) -> Result<Head, SourceError> {
+        if self.server.mariadb {
+            return self.mariadb_head(None).await;
+        }
         in_time(head(&mut self.conn, &self.server)).await
+    }
+
+    /// A place, by default where MariaDB's binlog ends. Its GTIDs are those of a moment later, which at worst is waited
+    /// for: for its own the server would read the binlog file from its start.
+    async fn mariadb_head(&mut self, place: Option<Place>) -> Result<Head, SourceError> {
+        in_time(async {
+            let Place { file, offset } = match place {
+                Some(place) => place,
+                None => {
+                    let row: Option<mysql_async::Row> =
+                        self.conn.query_first("SHOW MASTER STATUS").await.map_err(failed)?;
+                    let row = row.ok_or(SourceError::Ended)?;
+                    Place { file: row.get(0).unwrap_or_default(), offset: row.get(1).unwrap_or_default() }
+                }
+            };
+            let text: Option<String> =
+                self.conn.query_first("SELECT @@GLOBAL.gtid_binlog_pos").await.map_err(failed)?;
+            Ok(Head { file, offset, gtids: gtids(&text.unwrap_or_default()) })
+        })
+        .await
     }
 
     /// Ends a transaction.
@@ -231,13 +249,9 @@ impl CopySession {
 
     /// Where the binlog ended after everything that was read: nothing of it is behind that place.
     pub async fn end(&mut self) -> Result<Head, SourceError> {
-        in_time(async {
-            let Some(place) = self.snapshot.take() else { return head(&mut self.conn, &self.server).await };
-            self.conn.query_drop("COMMIT").await.map_err(failed)?;
-            let text = mariadb_gtids(&mut self.conn, &place.file, place.offset).await?;
-            Ok(Head { file: place.file, offset: place.offset, gtids: gtids(&text) })
-        })
-        .await
+        let Some(place) = self.snapshot.take() else { return self.head().await };
+        self.commit().await?;
+        self.mariadb_head(Some(place)).await
     }
 }
 
