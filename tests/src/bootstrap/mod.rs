@@ -100,6 +100,7 @@ pub(crate) struct Table {
 struct Ended {
     begun: Instant,
     elapsed: Duration,
+    kills: u64,
     usage: Usage,
 }
 
@@ -153,6 +154,12 @@ impl Table {
             // Without a key an interrupted copy begins anew.
             forget_interrupted(&mut seen);
         }
+        // Without a key the whole copy may fit into one Kafka transaction, which no kill can divide.
+        anyhow::ensure!(
+            ended.kills == plan.kills || plan.keys == Keys::None,
+            "killed {} times only",
+            ended.kills
+        );
         let verdict = check(&load::contents(&mut conn, name).await?, &seen);
         anyhow::ensure!(verdict.is_clean(), "{}: {}", server.name, serde_json::to_string(&verdict)?);
         let count = |kinds: &[Kind]| seen.iter().filter(|event| kinds.contains(&event.kind)).count() as u64;
@@ -161,7 +168,7 @@ impl Table {
             server: server.name.into(),
             copied: count(&[Kind::Copied]),
             streamed,
-            kills: plan.kills,
+            kills: ended.kills,
             rows_per_second: (plan.rows as f64 / ended.elapsed.as_secs_f64()) as u64,
             changes_per_second: (streamed as f64 / changed.as_secs_f64()) as u64,
             usage: ended.usage,
@@ -211,17 +218,25 @@ impl Table {
         .await?;
         let begun = Instant::now();
         let asked = head(&mut conn).await?;
+        let is_complete =
+            |record: &PositionRecord| has_passed(record, &asked) && record.bootstrap.tasks.is_empty();
+        let mut kills = 0;
         for killed in 1..=plan.kills {
             let due = plan.rows * killed / (plan.kills + 1);
             let copied = |record: &PositionRecord| record.bootstrap.tasks.first().map(|task| task.rows);
-            until(positions, worker, |record| copied(record).is_some_and(|rows| rows >= due)).await?;
+            let reached = |record: &PositionRecord| {
+                is_complete(record) || copied(record).is_some_and(|rows| rows >= due)
+            };
+            if is_complete(&until(positions, worker, reached).await?) {
+                break;
+            }
             worker.signal("KILL")?;
             worker.wait()?;
             *worker = Worker::start(&worker.spec)?;
+            kills = killed;
         }
-        until(positions, worker, |record| has_passed(record, &asked) && record.bootstrap.tasks.is_empty())
-            .await?;
-        Ok(Ended { begun, elapsed: begun.elapsed(), usage: usage(worker.id())? })
+        until(positions, worker, is_complete).await?;
+        Ok(Ended { begun, elapsed: begun.elapsed(), kills, usage: usage(worker.id())? })
     }
 }
 
@@ -240,13 +255,13 @@ async fn until(
     positions: &Positions,
     worker: &mut Worker,
     reached: impl Fn(&PositionRecord) -> bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<PositionRecord> {
     let mut latest = positions.latest.clone();
     let deadline = Instant::now() + PATIENCE;
     loop {
         let waited = latest.wait_for(|record| record.as_ref().is_some_and(&reached));
         match tokio::time::timeout(Duration::from_secs(1), waited).await {
-            Ok(Ok(_)) => return Ok(()),
+            Ok(Ok(record)) => return record.clone().context("no position"),
             Ok(Err(_)) => anyhow::bail!("the position topic cannot be read"),
             Err(_) => {
                 anyhow::ensure!(!worker.has_ended(), "the worker has ended, see its log");
