@@ -46,7 +46,7 @@ audit: ## Licences, banned crates and sources of the dependencies
 	cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny --locked check licenses bans sources
 
-# Pure Rust without unsafe code: no sanitizer finds more than the panics and limits that are looked for.
+# What is fuzzed is pure Rust without unsafe code: no sanitizer finds more than the panics and limits that are looked for.
 fuzz: toolchain ## A minute for each target of fuzz/, with the nightly toolchain
 	cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
 	@cd fuzz && for target in fuzz_targets/*.rs; do \
