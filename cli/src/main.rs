@@ -20,7 +20,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Bootstrap(bootstrap::Bootstrap),
+    Bootstrap(Box<bootstrap::Bootstrap>),
     /// Prints the MaxwellCluster and the Secret that do what a config.properties of Maxwell's daemon says.
     ///
     /// What has no equivalent, or needs a hand, stands in comments above them. The Secret holds the password from the
@@ -43,7 +43,7 @@ enum Command {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Bootstrap(arguments) => bootstrap::run(arguments).await,
+        Command::Bootstrap(arguments) => bootstrap::run(*arguments).await,
         Command::Convert { file, name, namespace, zookeeper } => {
             let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
             let wishes = convert::Wishes { name, namespace, zookeeper };
