@@ -174,6 +174,25 @@ pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
     Ok(Running { stop, last_beat, thread })
 }
 
+/// Reads `topic` from its beginning, as `read_committed` consumers do, until `visit` says that a message was the last.
+/// Blocking; fails if nothing comes for a minute.
+pub(crate) fn until(
+    topic: &str,
+    mut visit: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let reader = Reader::new(topic, Isolation::Committed)?;
+    let mut deadline = Instant::now() + OPEN;
+    while Instant::now() < deadline {
+        match reader.consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) if visit(&message)? => return Ok(()),
+            Some(Ok(_)) => deadline = Instant::now() + OPEN,
+            Some(Err(KafkaError::PartitionEOF(_))) | None => {}
+            Some(Err(error)) => return Err(error.into()),
+        }
+    }
+    anyhow::bail!("nothing comes for a minute")
+}
+
 impl Running {
     /// The highest number of a heartbeat that has come.
     pub fn last_beat(&self) -> u64 {

@@ -18,7 +18,7 @@ use crate::binlog::rows::{Field, Image};
 use crate::binlog::table::Table;
 use crate::bootstrap::piece::{Piece, key_of};
 use crate::bootstrap::request::{self, Asked};
-use crate::bootstrap::window::{TableName, Touched, Windows};
+use crate::bootstrap::window::{Touched, Windows};
 use crate::source::preflight::Head;
 
 /// See the module.
@@ -135,9 +135,14 @@ impl Desk {
         self.holds.iter().any(|(d, t)| *d == table.database && *t == table.name)
     }
 
-    /// While the stream stands inside a transaction at `read`, whose rows are held back: waits for an order, and gives
-    /// the next delivery that need not wait for the stream.
+    /// While the stream stands inside a transaction at `read`, whose rows are held back: gives the next delivery
+    /// that need not wait for the stream, or waits for an order.
     pub fn wait(&mut self, read: &Place) -> Option<Delivery> {
+        // It may have come before the stream met the rows.
+        let known = self.next_held(read);
+        if known.is_some() {
+            return known;
+        }
         match self.orders.recv() {
             Ok(order @ (Order::Ask { .. } | Order::Withdraw { .. } | Order::Release { .. })) => {
                 self.take(order, &Position::default());
@@ -149,7 +154,7 @@ impl Desk {
             // Whoever had asked for the hold is gone, too.
             Err(_) => self.holds.clear(),
         }
-        self.next_held(read)
+        None
     }
 
     /// The next delivery of rows whose like are held back.
@@ -329,9 +334,4 @@ fn has_reached(passed: &Position, until: Option<&Head>) -> bool {
     }
     let place = Place { file: passed.file.clone(), offset: passed.offset };
     place.has_reached(&Place { file: head.file.clone(), offset: head.offset })
-}
-
-/// The table of requests.
-pub fn requests(settings: &Bootstrap) -> TableName {
-    (settings.schema_database.clone(), request::TABLE.to_owned())
 }

@@ -1,5 +1,6 @@
 //! Take-over: proof, `init_transactions` in short attempts, proof, position.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,12 +13,13 @@ use rdkafka::producer::{BaseProducer, Producer};
 
 use tokio::sync::OnceCell;
 
-use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
+use super::super::{Sink, SinkError, TakenOver};
+use super::catalog::Followed;
 use super::limits::{Bounds, Limits};
-use super::positions::{Found, Readers, ensure_topic, last_record};
+use super::positions::{End, Found, Readers, ensure_topic, last_record};
 use super::topics::Topics;
 use super::writer::{Deliveries, KafkaWriter};
-use super::{catalog, classify, config};
+use super::{classify, config};
 use crate::coordination::{Ownership, ShardContext};
 
 /// The first attempt's time; each next one gets twice as much. The client's own retry waits 500 ms while the
@@ -41,6 +43,8 @@ pub struct KafkaSink {
     limits: Arc<Limits>,
     /// Set once the position topic is known to be there and fit.
     topic: OnceCell<()>,
+    /// The followed tables of every shard that was warmed or taken over, by its partition.
+    followed: Mutex<HashMap<i32, Arc<Mutex<Followed>>>>,
 }
 
 impl KafkaSink {
@@ -55,6 +59,7 @@ impl KafkaSink {
             warm: Mutex::default(),
             limits: Arc::default(),
             topic: OnceCell::new(),
+            followed: Mutex::default(),
         }
     }
 
@@ -78,10 +83,6 @@ impl KafkaSink {
     /// Whether the brokers answer. Blocking, for a few seconds at most.
     pub fn check(&self) -> Result<(), SinkError> {
         self.readers()?.touch(&self.position_topic, CHECK)
-    }
-
-    fn warm_producer(&self) -> MutexGuard<'_, Option<Warm>> {
-        self.warm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a producer has to be made for. Topics with placeholders are learned of when they are met.
@@ -110,8 +111,7 @@ impl KafkaSink {
             ownership.prove().await?;
             let config = config::transactional(&self.settings, bounds, &id);
             let wanted = (id.clone(), bounds);
-            let warm =
-                self.warm_producer().take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
+            let warm = lock(&self.warm).take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
             let (timeout, topic) = (attempt, self.position_topic.clone());
             let initialised = tokio::task::spawn_blocking(move || {
                 let producer = match warm {
@@ -142,25 +142,31 @@ impl KafkaSink {
 }
 
 impl KafkaSink {
-    /// The followed tables of the shard whose position has `key`.
-    async fn catalog(
+    /// Reads the followed tables of the shard whose position has `key` on, and hands them to `then`.
+    async fn followed<T: Send + 'static>(
         &self,
-        partition: i32,
-        key: PositionKey,
-        capture: u64,
-    ) -> Result<Vec<CatalogEntry>, SinkError> {
+        (partition, key): (i32, PositionKey),
+        end: End,
+        then: impl FnOnce(&Followed) -> T + Send + 'static,
+    ) -> Result<T, SinkError> {
         let (readers, topic) = (self.readers()?, self.position_topic.clone());
+        let followed = Arc::clone(lock(&self.followed).entry(partition).or_default());
         let reading = Instant::now();
-        let found =
-            tokio::task::spawn_blocking(move || catalog::read(&readers, &topic, partition, &key, capture))
-                .await
-                .map_err(|error| SinkError::Failed {
-                    doing: "read the followed tables",
-                    reason: error.to_string(),
-                })??;
-        tracing::debug!(elapsed = ?reading.elapsed(), entries = found.len(), "the followed tables are read");
-        Ok(found)
+        let read = tokio::task::spawn_blocking(move || {
+            let mut followed = lock(&followed);
+            followed.read_on(&readers, &topic, (partition, &key), end).map(|()| then(&followed))
+        });
+        let found = read.await.map_err(|error| SinkError::Failed {
+            doing: "read the followed tables",
+            reason: error.to_string(),
+        })?;
+        tracing::debug!(elapsed = ?reading.elapsed(), ?end, "the followed tables are read");
+        found
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A producer that is connected to the broker that it has learned of. Without that, its initialisation would not
@@ -239,7 +245,9 @@ impl Sink for KafkaSink {
         let topics = Topics::new(self.settings.clone(), Arc::clone(&self.limits), bounds);
         let writer = KafkaWriter::new(producer, rows, self.position_topic.clone(), partition, &key, topics)?;
         let catalog = match last.as_ref().and_then(|last| last.catalog) {
-            Some(capture) => self.catalog(partition, key, capture).await?,
+            Some(capture) => {
+                self.followed((partition, key), End::Written, move |found| found.of(capture)).await?
+            }
             None => Vec::new(),
         };
         Ok(TakenOver { writer: Box::new(writer), last, last_at, catalog })
@@ -249,7 +257,7 @@ impl Sink for KafkaSink {
         self.prepare(context.shards).await?;
         let id = context.cluster.transactional_id(&context.shard);
         let wanted = (id, self.bounds().await?);
-        let kept = self.warm_producer().take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
+        let kept = lock(&self.warm).take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
         let config = config::transactional(&self.settings, wanted.1, &wanted.0);
         let topic = self.position_topic.clone();
         let connecting = tokio::task::spawn_blocking(move || match kept {
@@ -264,8 +272,9 @@ impl Sink for KafkaSink {
             reason: error.to_string(),
         })?;
         let producer = connected.map_err(|error| classify("connect the producer", &error))?;
-        *self.warm_producer() = Some((wanted, producer));
-        Ok(())
+        *lock(&self.warm) = Some((wanted, producer));
+        let key = PositionKey { cluster: context.cluster, shard: context.shard.clone() };
+        self.followed((context.number as i32, key), End::Committed, |_| ()).await
     }
 }
 
