@@ -9,10 +9,16 @@ use maxwell_protocol::tree::Tree;
 #[derive(Debug, Args)]
 pub(crate) struct ClusterArguments {
     /// The ZooKeeper ensemble.
-    #[arg(long, value_delimiter = ',', value_name = "HOST:PORT", env = "MAXWELL_ZOOKEEPER_HOSTS")]
+    #[arg(
+        long,
+        alias = "zookeeper_hosts",
+        value_delimiter = ',',
+        value_name = "HOST:PORT",
+        env = "MAXWELL_ZOOKEEPER_HOSTS"
+    )]
     zookeeper: Vec<String>,
     /// The cluster's node in ZooKeeper. Default: /maxwell/NAMESPACE/CLUSTER, or /maxwell without those.
-    #[arg(long, value_name = "PATH", env = "MAXWELL_ZOOKEEPER_ROOT")]
+    #[arg(long, alias = "zookeeper_root", value_name = "PATH", env = "MAXWELL_ZOOKEEPER_ROOT")]
     root: Option<String>,
     /// Name of the MaxwellCluster.
     #[arg(long, conflicts_with = "root")]

@@ -13,18 +13,32 @@ const USES: &[(&str, &[&str])] = &[
     ("encode", &["binlog", "filter", "schema"]),
     ("bootstrap", &["binlog", "encode", "schema"]),
     ("options", &[]),
+    // Where the simulation makes the code go wrong.
+    ("mistake", &[]),
     // Adapters, and the clock that they read. A sink proves the ownership of its shard through the traits in `coordination`.
     ("clock", &[]),
-    ("coordination", &["clock"]),
+    ("coordination", &["clock", "mistake"]),
     ("source", &["binlog", "bootstrap", "clock", "schema"]),
-    ("sink", &["coordination", "encode"]),
+    ("sink", &["coordination", "encode", "mistake"]),
     ("telemetry", &[]),
     ("failpoint", &[]),
     // The engine, and what counts its progress through `engine::status::Observer`.
     (
         "engine",
-        &["binlog", "bootstrap", "clock", "coordination", "encode", "filter", "schema", "sink", "source"],
+        &[
+            "binlog",
+            "bootstrap",
+            "clock",
+            "coordination",
+            "encode",
+            "filter",
+            "mistake",
+            "schema",
+            "sink",
+            "source",
+        ],
     ),
+    ("simulation", &["coordination", "engine", "mistake", "sink", "source"]),
     ("metrics", &["clock", "engine"]),
     ("http", &["failpoint", "filter", "metrics"]),
     // Wiring.
@@ -43,7 +57,7 @@ const CLIENTS: &[(&str, &[&str])] = &[
     ("prometheus_client", &["metrics"]),
     ("rdkafka", &["sink"]),
     ("sqlparser", &["schema"]),
-    ("zookeeper_client", &["coordination"]),
+    ("zookeeper_client", &["coordination", "simulation"]),
 ];
 
 #[test]

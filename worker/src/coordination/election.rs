@@ -58,7 +58,8 @@ fn owners(observed: &Observed) -> impl Iterator<Item = &MemberId> {
     observed.assignments.values().map(|assignment| &assignment.member)
 }
 
-fn cut_off(member: &MemberRecord) -> bool {
+/// Whether a member does not reach MySQL or Kafka.
+pub(super) fn cut_off(member: &MemberRecord) -> bool {
     member.mysql.reachable == Some(false) || member.kafka.reachable == Some(false)
 }
 

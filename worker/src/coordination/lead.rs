@@ -101,7 +101,7 @@ async fn take_lead(life: &Life, lock: &Lock) -> Result<Epoch, Failure> {
         let path = tree.shard(&shard);
         let data = encode(&assignment);
         changes.push(match store.bytes(&path).await? {
-            Some((_, stat)) => Change::Set(path, data, Some(stat.version)),
+            Some((_, version)) => Change::Set(path, data, Some(version)),
             None => Change::Create(path, data, CreateMode::Persistent),
         });
     }

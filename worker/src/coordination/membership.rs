@@ -38,6 +38,11 @@ impl Membership {
         self.lock().id.clone()
     }
 
+    /// What was last said of a shard that it owns.
+    pub(super) fn shard(&self, shard: &ShardId) -> Option<ShardReport> {
+        self.lock().shards.get(shard).cloned()
+    }
+
     /// Whether this member owns a shard.
     pub(super) fn owns(&self) -> bool {
         !self.lock().shards.is_empty()
@@ -102,6 +107,7 @@ impl Membership {
             let due = tokio::select! {
                 _ = heartbeat.tick() => { self.refresh(health); true }
                 _ = look.tick() => self.refresh(health),
+                () = health.changed() => self.refresh(health),
                 () = self.urgent.notified() => true,
             };
             if !due {

@@ -195,6 +195,7 @@ fn trigger_name(trigger: Trigger) -> &'static str {
         Trigger::Shutdown => "Shutdown",
         Trigger::Requested => "Requested",
         Trigger::Unreachable => "Unreachable",
+        Trigger::Stalled => "Stalled",
     }
 }
 

@@ -18,7 +18,7 @@ use crate::binlog::rows::{Field, Image};
 use crate::binlog::table::Table;
 use crate::bootstrap::piece::{Piece, key_of};
 use crate::bootstrap::request::{self, Asked};
-use crate::bootstrap::window::{Touched, Windows};
+use crate::bootstrap::window::{TableName, Touched, Windows};
 use crate::source::preflight::Head;
 
 /// See the module.
