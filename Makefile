@@ -15,7 +15,7 @@ say = @printf '\n=== %s (%s)\n' "$(1)" "$$(date +%T)"
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
-test: lint unit helm integration ## Every check
+test: lint unit simulation helm integration ## Every check
 
 .PHONY: toolchain
 toolchain: # What Cargo needs beside Rust
@@ -36,7 +36,7 @@ unit: toolchain ## Tests that need nothing but the toolchain
 
 simulation: toolchain # The short form of the two below
 	$(call say,the worker in virtual time)
-	$(SIMULATE) --seconds 10
+	$(SIMULATE) --seconds 10 --seed 1000
 	$(SIMULATE) --mistakes
 
 simulate: toolchain ## The worker's decisions in virtual time for SECONDS, from SEED on; or REPLAY=seed, with what happens
@@ -86,12 +86,15 @@ integration: toolchain ## Tests against real servers and on a real node, which a
 	cp --remove-destination $$CARGO_TARGET_DIR/debug/maxwell $$CARGO_TARGET_DIR/debug/maxwell-failpoints
 	cargo build --locked -p maxwell-worker -p maxwell-operator
 	$(call say,servers)
-	tests/lab/with-servers "$(SERVERS) cluster" tests/suite quick
+	tests/lab/with-servers "$(SERVERS) workers cluster" tests/suite quick
 
-chaos: toolchain ## 200,000 changes, workers killed, ended and frozen 60 times, with the released binary
+# In a lab of its own, beside one that is up.
+chaos: toolchain ## Every kind of fault under load, three brokers, the released binary; MINUTES=60 goes on for so long
 	cargo build --locked --release -p maxwell-worker -p maxwell-tests --features maxwell-worker/failpoints
 	cp --remove-destination $$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-failpoints
-	tests/lab/with-servers "$(SERVERS)" tests/suite thorough
+	$(LAB) install base mysql mysql97 kafka
+	LAB_KAFKA_BROKERS=3 tests/lab/apart tests/lab/with-servers "$(SERVERS) replica workers" \
+	  tests/suite thorough $(MINUTES); ended=$$?; tests/lab/apart end; exit $$ended
 
 bench: toolchain ## Throughput beside mysqlbinlog, copied tables, restart beside 10,000 tables, DDL storm; ends with a line of JSON
 	cargo build --locked --release -p maxwell-worker -p maxwell-tests

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,19 @@ pub struct Seen {
     pub messages: Vec<Message>,
     /// When each heartbeat row came, and its id.
     pub beats: Vec<(Instant, i64)>,
+    /// When something came, a millisecond apart at least, and the highest number of a heartbeat row up to then.
+    pub arrivals: Vec<(Instant, i64)>,
     /// Partition and offset of every record, with the epoch that it bears.
     pub places: HashMap<(i32, i64), u64>,
+}
+
+impl Seen {
+    fn arrived(&mut self, now: Instant, highest: i64) {
+        match self.arrivals.last_mut() {
+            Some((before, known)) if now.duration_since(*before) < APART => *known = highest,
+            _ => self.arrivals.push((now, highest)),
+        }
+    }
 }
 
 /// What a consumer sees.
@@ -160,6 +171,7 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<usize> {
 pub struct Running {
     stop: Arc<AtomicBool>,
     last_beat: Arc<AtomicI64>,
+    count: Arc<AtomicU64>,
     thread: JoinHandle<anyhow::Result<Seen>>,
 }
 
@@ -170,8 +182,10 @@ pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
     let stopping = Arc::clone(&stop);
     let last_beat = Arc::new(AtomicI64::new(0));
     let beating = Arc::clone(&last_beat);
-    let thread = std::thread::spawn(move || consume(reader, &stopping, &beating));
-    Ok(Running { stop, last_beat, thread })
+    let count = Arc::new(AtomicU64::new(0));
+    let counting = Arc::clone(&count);
+    let thread = std::thread::spawn(move || consume(reader, &stopping, &beating, &counting));
+    Ok(Running { stop, last_beat, count, thread })
 }
 
 /// Reads `topic` from its beginning, as `read_committed` consumers do, until `visit` says that a message was the last.
@@ -199,6 +213,11 @@ impl Running {
         self.last_beat.load(Ordering::Acquire).cast_unsigned()
     }
 
+    /// How many records have come.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
     /// Whether it has ended by an error of its own, which [`Running::finish`] tells.
     pub fn has_failed(&self) -> bool {
         self.thread.is_finished()
@@ -219,9 +238,18 @@ impl Running {
     }
 }
 
-fn consume(reader: Reader, stop: &AtomicBool, last_beat: &AtomicI64) -> anyhow::Result<Seen> {
+/// Between two arrivals that are told apart.
+const APART: Duration = Duration::from_millis(1);
+
+fn consume(
+    reader: Reader,
+    stop: &AtomicBool,
+    last_beat: &AtomicI64,
+    count: &AtomicU64,
+) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
     reader.each(stop, |message| {
+        let at = Instant::now();
         let text = message.payload().context("a message without a value")?;
         let mut change: Message = serde_json::from_slice(text)
             .with_context(|| format!("not a change: {}", String::from_utf8_lossy(text)))?;
@@ -229,11 +257,13 @@ fn consume(reader: Reader, stop: &AtomicBool, last_beat: &AtomicI64) -> anyhow::
         seen.places.insert((message.partition(), message.offset()), epoch.parse()?);
         change.gtid = header(message, "gtid").map(str::to_owned);
         if change.table == "beat" {
-            seen.beats.push((Instant::now(), change.data.id));
+            seen.beats.push((at, change.data.id));
             last_beat.fetch_max(change.data.id, Ordering::AcqRel);
         } else {
             seen.messages.push(change);
         }
+        count.fetch_add(1, Ordering::Relaxed);
+        seen.arrived(at, last_beat.load(Ordering::Acquire));
         Ok(())
     })?;
     Ok(seen)
