@@ -96,7 +96,7 @@ chaos: toolchain ## Every kind of fault under load, three brokers, the released 
 	LAB_KAFKA_BROKERS=3 tests/lab/apart tests/lab/with-servers "$(SERVERS) replica workers" \
 	  tests/suite thorough $(MINUTES); ended=$$?; tests/lab/apart end; exit $$ended
 
-bench: toolchain ## Throughput beside mysqlbinlog, restart beside 10,000 tables, DDL storm; ends with a line of JSON
+bench: toolchain ## Throughput beside mysqlbinlog, copied tables, restart beside 10,000 tables, DDL storm; ends with a line of JSON
 	cargo build --locked --release -p maxwell-worker -p maxwell-tests
 	tests/lab/with-servers "mysql80 mysql97 kafka" \
 	  env MAXWELL_BIN=$$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-tests bench

@@ -1,5 +1,6 @@
 //! `maxwell-cli`, also `kubectl maxwell`.
 
+mod bootstrap;
 mod cluster;
 mod convert;
 mod operate;
@@ -39,6 +40,7 @@ enum Command {
         #[arg(long, value_delimiter = ',', value_name = "HOST:PORT")]
         zookeeper: Vec<String>,
     },
+    Bootstrap(Box<bootstrap::Bootstrap>),
     /// Shows members, shards, lag and leader.
     Status(status::Look),
     /// Shows the last failovers, switchovers and moves, with their phases and gaps.
@@ -67,6 +69,7 @@ async fn main() -> anyhow::Result<()> {
             let converted = convert::convert(&String::from_utf8_lossy(&bytes), &wishes)?;
             print(&converted)
         }
+        Command::Bootstrap(arguments) => bootstrap::run(*arguments).await,
         Command::Status(look) => status::status(&look).await,
         Command::History(look) => status::history(&look).await,
         Command::Failover(asked) => operate::failover(asked).await,

@@ -61,6 +61,53 @@ pub struct BootstrapTask {
     /// Rows passed so far.
     #[serde(default)]
     pub rows: u64,
+    /// Rows that the server reckoned the table to have when the copy began; 0 if that says nothing.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub estimated_rows: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_nothing(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Copies that are shown outside the position record; what waits behind them is not.
+pub const MOST_SHOWN: usize = 64;
+
+/// Ids of tables that the settings name begin with this.
+pub const OF_SETTINGS: &str = "settings/";
+/// Ids of requests below `cluster/requests` begin with this.
+pub const OF_REQUESTS: &str = "request/";
+
+/// A copy as it is shown beside the mirror of the position.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CopyProgress {
+    /// Where the request came from and its number there.
+    pub id: String,
+    /// `database.table`.
+    pub table: String,
+    /// How far it is.
+    pub state: CopyState,
+    /// Rows passed so far.
+    #[serde(default)]
+    pub rows: u64,
+    /// Rows that the server reckoned the table to have when the copy began; 0 if that says nothing.
+    #[serde(default)]
+    pub estimated_rows: u64,
+}
+
+/// How far a copy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CopyState {
+    /// It has not begun.
+    Waiting,
+    /// Rows are copied.
+    Copying,
+    /// It was taken back, and ends.
+    Aborting,
+    /// It is over.
+    Complete,
 }
 
 /// Every copy of a shard.
@@ -110,7 +157,15 @@ impl BootstrapState {
             return Added::TooMany;
         }
         let phase = BootstrapPhase::Waiting;
-        self.tasks.push(BootstrapTask { id: id.to_owned(), request, phase, cursor: Vec::new(), rows: 0 });
+        let cursor = Vec::new();
+        self.tasks.push(BootstrapTask {
+            id: id.to_owned(),
+            request,
+            phase,
+            cursor,
+            rows: 0,
+            estimated_rows: 0,
+        });
         Added::New
     }
 
@@ -131,10 +186,11 @@ impl BootstrapState {
         }
     }
 
-    /// `bootstrap-start` is written.
-    pub fn started(&mut self, id: &str) {
+    /// `bootstrap-start` is written, and nothing is copied, or nothing that counts.
+    pub fn started(&mut self, id: &str, estimated_rows: u64) {
         if let Some(task) = self.task_mut(id) {
-            task.phase = BootstrapPhase::Copying;
+            (task.phase, task.rows, task.estimated_rows) = (BootstrapPhase::Copying, 0, estimated_rows);
+            task.cursor.clear();
         }
     }
 
@@ -146,12 +202,39 @@ impl BootstrapState {
         }
     }
 
-    /// The copy is over. With `remember` the same id is not taken in again.
+    /// The copy is over. With `remember` the same id is not taken in again, unless it was taken back.
     pub fn finished(&mut self, id: &str, remember: bool) {
+        let aborted = self.task(id).is_some_and(|task| task.phase == BootstrapPhase::Aborting);
+        let remember = remember && !aborted;
         self.tasks.retain(|task| task.id != id);
         if remember && !self.done.iter().any(|done| done == id) {
             self.done.push(id.to_owned());
         }
+    }
+
+    /// What is shown outside: what runs, what waits, and which of the settings' tables are done.
+    pub fn progress(&self) -> Vec<CopyProgress> {
+        let running = self.tasks.iter().map(|task| CopyProgress {
+            id: task.id.clone(),
+            table: format!("{}.{}", task.request.database, task.request.table),
+            state: match task.phase {
+                BootstrapPhase::Waiting => CopyState::Waiting,
+                BootstrapPhase::Copying => CopyState::Copying,
+                BootstrapPhase::Aborting => CopyState::Aborting,
+            },
+            rows: task.rows,
+            estimated_rows: task.estimated_rows,
+        });
+        let done = self.done.iter().filter_map(|id| {
+            let table = id.strip_prefix(OF_SETTINGS)?.to_owned();
+            let state = CopyState::Complete;
+            Some(CopyProgress { id: id.clone(), table, state, rows: 0, estimated_rows: 0 })
+        });
+        let mut shown: Vec<CopyProgress> = running.chain(done).collect();
+        // What moves goes first.
+        shown.sort_by_key(|copy| copy.state == CopyState::Waiting);
+        shown.truncate(MOST_SHOWN);
+        shown
     }
 
     /// The request is gone from where it came from.
@@ -189,11 +272,31 @@ mod tests {
         state.add("table/2", request());
         assert!(state.abort("table/1"));
         assert_eq!(state.task("table/1"), None);
-        state.started("table/2");
+        state.started("table/2", 10);
         state.advanced("table/2", vec!["7".into()], 3);
         assert!(state.abort("table/2"));
         assert!(!state.abort("table/2"));
         assert_eq!(state.task("table/2").map(|task| task.phase), Some(BootstrapPhase::Aborting));
+        // Nobody can ask for it again under this id: there is nothing to remember.
+        state.finished("table/2", true);
+        assert!(state.is_empty());
+    }
+
+    #[test]
+    fn what_is_shown_is_bounded_and_begins_with_what_moves() {
+        let mut state = BootstrapState::default();
+        for number in 0..MOST_TASKS {
+            state.add(&format!("request/{number}"), request());
+        }
+        state.started("request/200", 1000);
+        state.advanced("request/200", vec!["7".into()], 3);
+        state.finished("request/100", true);
+        state.add("settings/shop.item", request());
+        state.finished("settings/shop.item", true);
+        let shown = state.progress();
+        assert_eq!(shown.len(), MOST_SHOWN);
+        assert_eq!((shown[0].id.as_str(), shown[0].rows, shown[0].estimated_rows), ("request/200", 3, 1000));
+        assert_eq!((shown[1].table.as_str(), shown[1].state), ("shop.item", CopyState::Complete));
     }
 
     #[test]

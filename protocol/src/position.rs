@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::BootstrapState;
+use crate::bootstrap::{BootstrapState, CopyProgress};
 use crate::id::{ClusterId, Epoch, ShardId};
 
 /// A place in the binlog from which reading can resume.
@@ -119,6 +119,9 @@ pub struct PositionMirror {
     pub epoch: Epoch,
     /// The record's sequence number.
     pub sequence: u64,
+    /// Copies of tables; of many the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<CopyProgress>,
 }
 
 impl From<&PositionRecord> for PositionMirror {
@@ -131,6 +134,7 @@ impl From<&PositionRecord> for PositionMirror {
             timestamp: record.source_time,
             epoch: record.epoch,
             sequence: record.sequence,
+            copies: record.bootstrap.progress(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `cluster/requests/<id>`: what the operator or the CLI asks of the cluster, and what came of it.
 //!
 //! ```text
-//! asked ─▶ Accepted ─▶ Done          a bootstrap's node is taken away instead, by the shard's owner
+//! asked ─▶ Accepted ─▶ Done          of a bootstrap, the shard's owner writes the end alone
 //!   │          └─────▶ Undone        what had been changed is changed back
 //!   └────▶ Refused                   nothing was changed
 //! ```

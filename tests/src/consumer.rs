@@ -1,6 +1,7 @@
-//! A consumer of a whole topic, on a thread of its own.
+//! Consumers of whole topics: [`Reader`] tells each record up to an end that is proved, [`start`] runs one on a thread of
+//! its own and keeps what it saw.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
@@ -47,6 +48,125 @@ pub enum Isolation {
     Uncommitted,
 }
 
+/// A consumer of all partitions of a topic, from their beginning.
+pub(crate) struct Reader {
+    topic: String,
+    consumer: BaseConsumer,
+    /// The next offset of each partition.
+    next: Vec<i64>,
+}
+
+fn client(isolation: Isolation) -> anyhow::Result<BaseConsumer> {
+    let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
+    Ok(ClientConfig::new()
+        .set("bootstrap.servers", brokers())
+        .set("group.id", "maxwell-tests")
+        .set("isolation.level", level)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        // A log that lost its end would be read again, and the check would find that.
+        .set("auto.offset.reset", "earliest")
+        .set("reconnect.backoff.max.ms", "500")
+        .set("fetch.wait.max.ms", "5")
+        .create()?)
+}
+
+/// How long an open Kafka transaction is waited for; the broker aborts one that was left behind after 30 s.
+const OPEN: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_secs(10);
+
+impl Reader {
+    /// Of a topic whose first record may be on its way only.
+    pub(crate) fn new(topic: &str, isolation: Isolation) -> anyhow::Result<Self> {
+        let consumer = client(isolation)?;
+        let partitions = partitions(&consumer, topic)?;
+        let reader = Self { topic: topic.to_owned(), consumer, next: vec![0; partitions] };
+        reader.assign()?;
+        Ok(reader)
+    }
+
+    fn assign(&self) -> anyhow::Result<()> {
+        let mut assignment = TopicPartitionList::new();
+        for (partition, next) in self.next.iter().enumerate() {
+            let offset = if *next == 0 { Offset::Beginning } else { Offset::Offset(*next) };
+            assignment.add_partition_offset(&self.topic, partition as i32, offset)?;
+        }
+        Ok(self.consumer.assign(&assignment)?)
+    }
+
+    /// Tells each record, until `stop` is set and everything that was written before that is told.
+    pub(crate) fn each(
+        mut self,
+        stop: &AtomicBool,
+        mut tell: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut ended: Option<HashSet<i32>> = None;
+        loop {
+            if ended.is_none() && stop.load(Ordering::Acquire) {
+                self.settled()?;
+                // Read on by a new assignment: the ends that it reports lie behind this moment.
+                self.assign()?;
+                ended = Some(HashSet::new());
+            }
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    self.next[message.partition() as usize] = message.offset() + 1;
+                    tell(&message)?;
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    let Some(ended) = &mut ended else { continue };
+                    ended.insert(partition);
+                    if ended.len() == self.next.len() {
+                        return Ok(());
+                    }
+                }
+                // Brokers come and go, the client goes on by itself.
+                Some(Err(KafkaError::MessageConsumption(code))) if code != RDKafkaErrorCode::Fatal => {}
+                Some(Err(error)) => return Err(error.into()),
+                None => {}
+            }
+        }
+    }
+
+    /// Waits until no Kafka transaction is open, so that nothing is written that is not yet to be read.
+    fn settled(&self) -> anyhow::Result<()> {
+        let (stable, high) = (client(Isolation::Committed)?, client(Isolation::Uncommitted)?);
+        let deadline = Instant::now() + OPEN;
+        let end = |client: &BaseConsumer, partition| -> KafkaResult<i64> {
+            Ok(client.fetch_watermarks(&self.topic, partition, ANSWER)?.1)
+        };
+        for partition in 0..self.next.len() as i32 {
+            loop {
+                // In this order: what lies between the two questions is seen by the second.
+                let ends = end(&stable, partition).and_then(|stable| Ok((stable, end(&high, partition)?)));
+                if matches!(ends, Ok((stable, high)) if stable == high) {
+                    break;
+                }
+                anyhow::ensure!(
+                    Instant::now() < deadline,
+                    "the end of {} is not stable: {ends:?}",
+                    self.topic
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<usize> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let metadata = consumer.fetch_metadata(Some(topic), ANSWER)?;
+        let count = metadata.topics().first().context("no metadata")?.partitions().len();
+        if count > 0 {
+            return Ok(count);
+        }
+        anyhow::ensure!(Instant::now() < deadline, "the topic {topic} is not there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// A running consumer.
 pub struct Running {
     stop: Arc<AtomicBool>,
@@ -55,40 +175,16 @@ pub struct Running {
     thread: JoinHandle<anyhow::Result<Seen>>,
 }
 
-fn client(isolation: &str) -> anyhow::Result<BaseConsumer> {
-    Ok(ClientConfig::new()
-        .set("bootstrap.servers", brokers())
-        .set("group.id", "maxwell-tests")
-        .set("isolation.level", isolation)
-        .set("enable.auto.commit", "false")
-        // A log that lost its end would be read again, and the check would find that.
-        .set("auto.offset.reset", "earliest")
-        .set("reconnect.backoff.max.ms", "500")
-        .set("fetch.wait.max.ms", "5")
-        .create()?)
-}
-
-fn assign(consumer: &BaseConsumer, topic: &str, partitions: i32) -> anyhow::Result<()> {
-    let mut assignment = TopicPartitionList::new();
-    for partition in 0..partitions {
-        assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
-    }
-    Ok(consumer.assign(&assignment)?)
-}
-
 /// Starts consuming `topic` from its beginning. Its first record may be on its way only.
 pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
-    let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
-    let consumer = client(level)?;
-    let partitions = partitions(&consumer, topic)?;
-    assign(&consumer, topic, partitions)?;
+    let reader = Reader::new(topic, isolation)?;
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);
     let last_beat = Arc::new(AtomicI64::new(0));
     let beating = Arc::clone(&last_beat);
     let count = Arc::new(AtomicU64::new(0));
     let counting = Arc::clone(&count);
-    let thread = std::thread::spawn(move || consume(&consumer, &stopping, &beating, &counting));
+    let thread = std::thread::spawn(move || consume(reader, &stopping, &beating, &counting));
     Ok(Running { stop, last_beat, count, thread })
 }
 
@@ -96,30 +192,19 @@ pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
 /// Blocking; fails if nothing comes for a minute.
 pub(crate) fn until(
     topic: &str,
-    partitions: i32,
     mut visit: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
-    let consumer = client("read_committed")?;
-    assign(&consumer, topic, partitions)?;
-    loop {
-        let message = consumer.poll(Duration::from_secs(60)).context("nothing comes for a minute")?;
-        if visit(&message?)? {
-            return Ok(());
+    let reader = Reader::new(topic, Isolation::Committed)?;
+    let mut deadline = Instant::now() + OPEN;
+    while Instant::now() < deadline {
+        match reader.consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) if visit(&message)? => return Ok(()),
+            Some(Ok(_)) => deadline = Instant::now() + OPEN,
+            Some(Err(KafkaError::PartitionEOF(_))) | None => {}
+            Some(Err(error)) => return Err(error.into()),
         }
     }
-}
-
-fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
-        let count = metadata.topics().first().context("no metadata")?.partitions().len();
-        if count > 0 {
-            return Ok(count as i32);
-        }
-        anyhow::ensure!(Instant::now() < deadline, "the topic {topic} is not there");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    anyhow::bail!("nothing comes for a minute")
 }
 
 impl Running {
@@ -155,43 +240,33 @@ impl Running {
 
 /// Between two arrivals that are told apart.
 const APART: Duration = Duration::from_millis(1);
-/// How long a topic must stay silent, once told to stop, to count as read to its end.
-const QUIET: Duration = Duration::from_secs(3);
 
 fn consume(
-    consumer: &BaseConsumer,
+    reader: Reader,
     stop: &AtomicBool,
     last_beat: &AtomicI64,
     count: &AtomicU64,
 ) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
-    let mut last = Instant::now();
-    loop {
-        match consumer.poll(Duration::from_millis(100)) {
-            // Brokers come and go, the client goes on by itself.
-            Some(Err(KafkaError::MessageConsumption(code))) if code != RDKafkaErrorCode::Fatal => {}
-            Some(message) => {
-                let message = message?;
-                last = Instant::now();
-                let text = message.payload().context("a message without a value")?;
-                let mut change: Message = serde_json::from_slice(text)
-                    .with_context(|| format!("not a change: {}", String::from_utf8_lossy(text)))?;
-                let epoch = header(&message, "epoch").context("a message without an epoch")?;
-                seen.places.insert((message.partition(), message.offset()), epoch.parse()?);
-                change.gtid = header(&message, "gtid").map(str::to_owned);
-                if change.table == "beat" {
-                    seen.beats.push((last, change.data.id));
-                    last_beat.fetch_max(change.data.id, Ordering::AcqRel);
-                } else {
-                    seen.messages.push(change);
-                }
-                count.fetch_add(1, Ordering::Relaxed);
-                seen.arrived(last, last_beat.load(Ordering::Acquire));
-            }
-            None if stop.load(Ordering::Acquire) && last.elapsed() > QUIET => return Ok(seen),
-            None => {}
+    reader.each(stop, |message| {
+        let at = Instant::now();
+        let text = message.payload().context("a message without a value")?;
+        let mut change: Message = serde_json::from_slice(text)
+            .with_context(|| format!("not a change: {}", String::from_utf8_lossy(text)))?;
+        let epoch = header(message, "epoch").context("a message without an epoch")?;
+        seen.places.insert((message.partition(), message.offset()), epoch.parse()?);
+        change.gtid = header(message, "gtid").map(str::to_owned);
+        if change.table == "beat" {
+            seen.beats.push((at, change.data.id));
+            last_beat.fetch_max(change.data.id, Ordering::AcqRel);
+        } else {
+            seen.messages.push(change);
         }
-    }
+        count.fetch_add(1, Ordering::Relaxed);
+        seen.arrived(at, last_beat.load(Ordering::Acquire));
+        Ok(())
+    })?;
+    Ok(seen)
 }
 
 fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {

@@ -112,7 +112,7 @@ struct Row {
 /// Ids up to the last row, in their order; of the other table there must be none.
 fn seen(topic: &str) -> anyhow::Result<Vec<usize>> {
     let mut seen = Vec::new();
-    until(topic, 1, |message| {
+    until(topic, |message| {
         let text = message.payload().context("a message without a value")?;
         let Message { table, data } = serde_json::from_slice(text)?;
         if table == "shown" {

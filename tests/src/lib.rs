@@ -13,6 +13,7 @@ pub mod input;
 pub mod kubernetes;
 pub mod lab;
 pub mod large;
+mod positions;
 pub mod schema;
 pub mod session;
 pub mod switchover;

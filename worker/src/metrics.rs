@@ -1,5 +1,6 @@
 //! Every metric, by name. Names are an interface: rules, dashboards and documents use them.
 
+mod copies;
 mod original;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -11,6 +12,8 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+use self::copies::Copies;
 
 use crate::clock::milliseconds;
 use crate::engine::delay::Delay;
@@ -39,6 +42,7 @@ pub struct Metrics {
     leader: IntegerGauge,
     epoch: IntegerGauge,
     bootstrap_tables: IntegerGauge,
+    copies: Copies,
     mysql_up: IntegerGauge,
     kafka_up: IntegerGauge,
     zookeeper_up: IntegerGauge,
@@ -118,6 +122,7 @@ impl Default for Metrics {
             kafka_up: integer("kafka_up", "1 while Kafka answers"),
             zookeeper_up: integer("zookeeper_up", "1 while the ZooKeeper session is connected"),
             resident: integer("resident_memory_bytes", "Resident memory"),
+            copies: Copies::register(&mut registry),
             registry,
             rows,
             transactions,
@@ -231,7 +236,11 @@ impl Observer for Metrics {
     fn committed(&self, committed: &Committed) {
         self.rows.inc_by(committed.rows);
         self.bootstrap_rows.inc_by(committed.copied);
-        self.bootstrap_tables.set(committed.record.bootstrap.tasks.len() as i64);
+        let tables = committed.record.bootstrap.tasks.len() as i64;
+        if tables > 0 || self.bootstrap_tables.get() > 0 {
+            self.copies.committed(&committed.record.bootstrap);
+        }
+        self.bootstrap_tables.set(tables);
         self.transactions.inc_by(committed.transactions);
         self.bytes.inc_by(committed.bytes);
         self.commits.inc();

@@ -111,6 +111,7 @@ fn spec(options: &Options, wishes: &Wishes, secrets: &[SecretDocument], notes: &
         "failover": settings.failover,
         "filter": settings.filter,
         "output": settings.output,
+        "bootstrap": settings.bootstrap,
         "logging": settings.logging,
     });
     for secret in secrets {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use super::{
-    DeletionPolicy, ImagePullPolicy, KafkaSpec, MaxwellClusterStatus, MonitoringSpec, MySqlSpec, OutputSpec,
-    PodDisruptionBudgetSpec, PodTemplate, SecretRef, UpdateSpec, ZooKeeperSpec,
+    BootstrapSpec, DeletionPolicy, ImagePullPolicy, KafkaSpec, MaxwellClusterStatus, MonitoringSpec,
+    MySqlSpec, OutputSpec, PodDisruptionBudgetSpec, PodTemplate, SecretRef, UpdateSpec, ZooKeeperSpec,
 };
 
 /// What is wished of a replica set of Maxwell's daemon.
@@ -152,6 +152,9 @@ pub struct MaxwellClusterSpec {
             .message("encryption.mode needs encryption.keySecretRef: a Secret with the key named key")
     )]
     pub output: OutputSpec,
+    /// Tables that are copied beside the stream.
+    #[serde(default)]
+    pub bootstrap: BootstrapSpec,
     /// Compute resources of a worker.
     #[serde(default = "defaults::resources")]
     pub resources: ResourceRequirements,

@@ -1,5 +1,6 @@
 //! Version v1alpha1.
 
+mod bootstrap;
 #[expect(unreachable_pub, reason = "KubeSchema puts a copy of the struct into a function")]
 mod cluster;
 mod defaults;
@@ -16,6 +17,7 @@ mod zookeeper;
 #[cfg(test)]
 mod tests;
 
+pub use bootstrap::{BootstrapSpec, BootstrapState, BootstrapStatus};
 pub use cluster::{MaxwellCluster, MaxwellClusterSpec, Mode, State, UnsafeSpec};
 pub use kafka::{KafkaSaslSpec, KafkaSpec, KafkaTlsSpec};
 pub use mysql::{MySqlSpec, SecretRef};

@@ -3,7 +3,8 @@
 use maxwell_crds::v1alpha1::MaxwellClusterSpec;
 use maxwell_protocol::id::ClusterId;
 use maxwell_protocol::settings::{
-    Encryption, Kafka, KafkaSasl, KafkaTls, MySql, MySqlTls, Output, Producer, Secret, Settings, ZooKeeper,
+    Bootstrap, Encryption, Kafka, KafkaSasl, KafkaTls, MySql, MySqlTls, Output, Producer, Secret, Settings,
+    ZooKeeper,
 };
 use maxwell_protocol::tree::Tree;
 
@@ -50,9 +51,20 @@ pub(super) fn settings(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -
         failover: spec.failover.clone(),
         filter: spec.filter.clone(),
         output: output(spec),
-        bootstrap: Default::default(),
+        bootstrap: bootstrap(spec),
         port: spec.monitoring.port,
         logging: spec.logging.clone(),
+    }
+}
+
+/// Beside the stream, requests of Maxwell's table among them, which its default client makes.
+fn bootstrap(spec: &MaxwellClusterSpec) -> Bootstrap {
+    let bootstrap = &spec.bootstrap;
+    Bootstrap {
+        tables: bootstrap.tables.clone(),
+        chunk_rows: bootstrap.chunk_rows,
+        max_rows_per_second: bootstrap.max_rows_per_second,
+        ..Bootstrap::default()
     }
 }
 

@@ -65,7 +65,26 @@ impl Settings {
             (_, Producer::Stdout | Producer::File) => {}
         }
         self.validate_coordination(&mut found);
+        self.validate_bootstrap(&mut found);
         found
+    }
+
+    fn validate_bootstrap(&self, found: &mut Vec<Invalid>) {
+        let is_name = |part: &str| !part.is_empty() && part.chars().count() <= 64;
+        let names_one = |table: &&String| {
+            table.split_once('.').is_some_and(|(database, table)| is_name(database) && is_name(table))
+        };
+        for table in self.bootstrap.tables.iter().filter(|table| !names_one(table)) {
+            found.push(invalid("bootstrap.tables", table, "names no table", "write it as database.table"));
+        }
+        if self.bootstrap.chunk_rows == 0 {
+            found.push(invalid(
+                "bootstrap.chunkRows",
+                0,
+                "reads nothing",
+                "set it to 1 or more, 5000 by default",
+            ));
+        }
     }
 
     fn validate_start(&self, found: &mut Vec<Invalid>) {

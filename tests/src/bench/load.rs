@@ -97,7 +97,7 @@ async fn last_file(conn: &mut Conn) -> anyhow::Result<(String, u64)> {
 }
 
 /// `groups` of eleven digits, as sysbench fills its texts.
-fn digits(random: &mut StdRng, groups: usize) -> String {
+pub(crate) fn digits(random: &mut StdRng, groups: usize) -> String {
     let mut text = String::with_capacity(groups * 12);
     for group in 0..groups {
         let number = random.random_range(0..100_000_000_000u64);

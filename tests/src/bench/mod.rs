@@ -6,8 +6,11 @@
 //! the same file before each run: as it does without being told anything, which is with TLS, and without TLS, as the
 //! worker reads. Figures are medians of all runs but for the memory, which is the highest peak. The first runs are not
 //! counted: a broker that has just been started is still being compiled, which on two cores takes a good part of both.
+//!
+//! `copy` measures copies of a table beside the stream.
 
-mod load;
+mod copy;
+pub(crate) mod load;
 pub(crate) mod process;
 mod reference;
 mod storm;
@@ -49,6 +52,9 @@ pub struct Outcome {
     pub peak_mib: f64,
     /// The worker's processor time.
     pub cpu_seconds_per_million_rows: f64,
+    /// Copies of a table beside the stream.
+    #[serde(flatten)]
+    pub copies: copy::Outcome,
 }
 
 /// What tables and their changes cost.
@@ -107,7 +113,8 @@ pub async fn throughput(runs: usize) -> anyhow::Result<Outcome> {
         report(&format!("run {}", number + 1), &workload, &run);
         measured.push(run);
     }
-    Ok(outcome(&workload, &measured))
+    let copies = copy::copies(server, runs).await?;
+    Ok(outcome(&workload, &measured, copies))
 }
 
 async fn run(server: Server, workload: &Workload) -> anyhow::Result<Run> {
@@ -151,7 +158,7 @@ async fn finished(worker: &mut Worker, rows: u64, begun: Instant) -> anyhow::Res
     }
 }
 
-fn outcome(workload: &Workload, runs: &[Run]) -> Outcome {
+fn outcome(workload: &Workload, runs: &[Run], copies: copy::Outcome) -> Outcome {
     let rows = workload.rows as f64;
     let rate = median(runs.iter().map(|run| rows / run.elapsed.as_secs_f64()));
     let reference = median(runs.iter().map(|run| rows / run.reference.as_secs_f64()));
@@ -164,6 +171,7 @@ fn outcome(workload: &Workload, runs: &[Run]) -> Outcome {
         ratio_to_mysqlbinlog_without_tls: round(rate / plain, 100.0),
         peak_mib: round(peak as f64 / f64::from(1 << 20), 10.0),
         cpu_seconds_per_million_rows: round(cpu * 1e6 / rows, 100.0),
+        copies,
     }
 }
 

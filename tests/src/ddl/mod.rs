@@ -132,7 +132,7 @@ struct Key {
 /// The topic's messages up to the last row.
 fn seen(topic: &str) -> anyhow::Result<History> {
     let mut seen = History::new();
-    until(topic, PARTITIONS, |message| {
+    until(topic, |message| {
         let text = message.payload().context("a message without a value")?;
         let Message { table, kind, data, old } = serde_json::from_slice(text)
             .with_context(|| format!("not a change: {}", String::from_utf8_lossy(text)))?;

@@ -57,7 +57,7 @@ fn filled(server: Server, name: &str) -> anyhow::Result<String> {
 
 fn first(topic: &str) -> anyhow::Result<String> {
     let mut first = String::new();
-    until(topic, 1, |message| {
+    until(topic, |message| {
         let text = message.payload().context("a message without a value")?;
         first = String::from_utf8_lossy(text).into_owned();
         Ok(true)

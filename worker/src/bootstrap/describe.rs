@@ -28,6 +28,17 @@ pub struct RawColumn {
     pub charset: Option<String>,
 }
 
+/// A column of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexColumn {
+    /// The index.
+    pub index: String,
+    /// The column; an expression has none.
+    pub column: Option<String>,
+    /// Whether it tells rows apart: unique, over whole values, never NULL, and one that statements may name.
+    pub telling: bool,
+}
+
 /// A table ready to be copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyTable {
@@ -37,8 +48,12 @@ pub struct CopyTable {
     pub forms: Vec<Form>,
     /// What is selected, one expression a column.
     pub expressions: Vec<String>,
-    /// The key's columns.
-    pub key: Vec<String>,
+    /// The index whose columns tell rows apart.
+    pub index: String,
+    /// Those columns, in the index's order; empty if there are none.
+    pub key: Vec<usize>,
+    /// Their names.
+    pub key_names: Vec<String>,
     /// The columns' charsets, for literals.
     pub charsets: Vec<Option<String>>,
 }
@@ -49,11 +64,9 @@ pub fn describe(
     name: &str,
     mut catalog: CatalogTable,
     raw: &[RawColumn],
+    indexes: &[IndexColumn],
 ) -> Result<CopyTable, BootstrapError> {
     let full_name = format!("{}.{}", quoted(database), quoted(name));
-    if catalog.primary_key.is_empty() {
-        return Err(BootstrapError::NoPrimaryKey { table: full_name });
-    }
     let (mut types, mut meta, mut forms) = (Vec::new(), Vec::new(), Vec::new());
     for (column, described) in raw.iter().zip(&mut catalog.columns) {
         let (form, code, bytes) =
@@ -71,11 +84,28 @@ pub fn describe(
         forms.push(form);
     }
     let table = through_table_map((database, name), &types, &meta, &catalog)?;
-    let key = table.primary_key.iter().map(|&at| table.columns[at].name.clone()).collect();
+    let (index, key) = match table.primary_key.as_slice() {
+        [] => unique(indexes, raw).unwrap_or_default(),
+        key => ("PRIMARY".to_owned(), key.to_vec()),
+    };
+    let key_names = key.iter().map(|&at| raw[at].name.clone()).collect();
     let expressions = raw.iter().zip(&forms).map(|(column, form)| form.expression(&quoted(&column.name)));
     let expressions = expressions.collect();
     let charsets = raw.iter().map(|column| column.charset.clone()).collect();
-    Ok(CopyTable { table, forms, expressions, key, charsets })
+    Ok(CopyTable { table, forms, expressions, index, key, key_names, charsets })
+}
+
+/// The first index that tells rows apart, and its columns. It is the one that the server takes for a primary key, so
+/// that its columns are in every row image.
+fn unique(indexes: &[IndexColumn], columns: &[RawColumn]) -> Option<(String, Vec<usize>)> {
+    let at = |part: &IndexColumn| {
+        let name = part.column.as_ref().filter(|_| part.telling)?;
+        columns.iter().position(|column| column.name == *name)
+    };
+    let parts = indexes.chunk_by(|one, other| one.index == other.index);
+    parts
+        .filter_map(|parts| Some((parts[0].index.clone(), parts.iter().map(at).collect::<Option<_>>()?)))
+        .next()
 }
 
 fn through_table_map(
@@ -207,7 +237,7 @@ mod tests {
         ];
         let (raw, described): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
         let catalog = CatalogTable { columns: described, primary_key: vec![0], hidden: 0 };
-        let copy = describe("d", "t", catalog.clone(), &raw).unwrap();
+        let copy = describe("d", "t", catalog.clone(), &raw, &[]).unwrap();
         let kinds: Vec<&ColumnKind> = copy.table.columns.iter().map(|column| &column.kind).collect();
         assert_eq!(*kinds[0], ColumnKind::Integer { width: 4, unsigned: true });
         assert_eq!(*kinds[1], ColumnKind::Decimal { precision: 10, scale: 2 });
@@ -217,8 +247,18 @@ mod tests {
         assert!(matches!(kinds[5], ColumnKind::Text { charset: Charset::Utf8, .. }));
         assert!(matches!(kinds[6], ColumnKind::JsonText { charset: Charset::Utf8, .. }));
         assert_eq!(copy.expressions[4], "CAST(`s` AS UNSIGNED)");
-        assert_eq!(copy.key, ["id"]);
+        assert_eq!((copy.index.as_str(), copy.key_names), ("PRIMARY", vec!["id".to_owned()]));
         let keyless = CatalogTable { primary_key: Vec::new(), ..catalog };
-        assert!(describe("d", "t", keyless, &raw).unwrap_err().to_string().contains("ADD PRIMARY KEY"));
+        let part = |index: &str, column: &str, telling| IndexColumn {
+            index: index.into(),
+            column: Some(column.into()),
+            telling,
+        };
+        let indexes =
+            [part("few", "d", true), part("few", "t", false), part("u", "b", true), part("u", "d", true)];
+        let copy = describe("d", "t", keyless.clone(), &raw, &indexes).unwrap();
+        assert_eq!((copy.index.as_str(), copy.key), ("u", vec![3, 1]));
+        assert!(copy.table.primary_key.is_empty());
+        assert!(describe("d", "t", keyless, &raw, &indexes[..2]).unwrap().key.is_empty());
     }
 }

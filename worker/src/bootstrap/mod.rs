@@ -26,14 +26,16 @@ use crate::encode::EncodeError;
 /// Why a table cannot be copied.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BootstrapError {
-    /// No primary key: neither a cursor nor a row's identity.
+    /// Nothing tells rows apart, and the table cannot be read as it is at one place of the stream.
     #[error(
-        "{table} has no primary key, so a copy could neither be resumed nor kept apart from the stream; mend: ALTER \
-         TABLE {table} ADD PRIMARY KEY"
+        "{table} has no key, neither a primary nor a unique one that is NOT NULL, so all of it has to be read as it is at \
+         one place of the binlog: {why}; mend: ALTER TABLE {table} ADD PRIMARY KEY"
     )]
-    NoPrimaryKey {
+    NoKey {
         /// `database.table`.
         table: String,
+        /// What stands against that.
+        why: &'static str,
     },
     /// A type that is not known.
     #[error("column '{column}' of {table} has the type {what}, which cannot be copied")]

@@ -14,11 +14,13 @@ use crate::binlog::rows::{Field, Image};
 use crate::encode::message::{Row, RowContext, TableEncoder};
 use crate::encode::text;
 
-/// The digest of a key's columns, in key order; `None` if one of them is not in the image.
-pub fn key_of(key: &[usize], image: &Image, body: &[u8]) -> Option<Key> {
+/// The digest of a key's columns, in key order, of the image that is shown or, where that left one out, of the other;
+/// `None` if neither has it.
+pub fn key_of(key: &[usize], (shown, other): (&Image, &Image), body: &[u8]) -> Option<Key> {
     let mut digest = Xxh3::new();
     for &at in key {
-        let Some(Field::Value(from, to)) = image.get(at) else { return None };
+        let field = shown.get(at).filter(|field| **field != Field::Absent).or_else(|| other.get(at));
+        let Some(Field::Value(from, to)) = field else { return None };
         digest.update(&(to - from).to_le_bytes());
         digest.update(&body[*from as usize..*to as usize]);
     }
@@ -111,12 +113,14 @@ pub struct Printer<'a> {
     id: &'a str,
     body: Vec<u8>,
     image: Image,
+    /// Rows so far: what they are told apart by without a key.
+    rows: Key,
 }
 
 impl<'a> Printer<'a> {
     /// Prints rows of `copy` with `encoder` for the task of that id.
     pub fn new(copy: &'a CopyTable, encoder: &'a TableEncoder, style: CopyStyle, id: &'a str) -> Self {
-        Self { copy, encoder, style, id, body: Vec::new(), image: Image::new() }
+        Self { copy, encoder, style, id, body: Vec::new(), image: Image::new(), rows: 0 }
     }
 
     /// An empty piece.
@@ -136,7 +140,8 @@ impl<'a> Printer<'a> {
             let field = Field::Value(start, self.body.len() as u32);
             self.image.push(if shown { field } else { Field::Null });
         }
-        let key = self.key();
+        self.rows += 1;
+        let key = if self.copy.key.is_empty() { self.rows } else { self.key() };
         piece.push(self.encoder, (&self.body, &self.image), (self.id, key), now)?;
         piece.rows += 1;
         Ok(())
@@ -144,7 +149,7 @@ impl<'a> Printer<'a> {
 
     fn key(&self) -> Key {
         let mut digest = Xxh3::new();
-        for &at in &self.copy.table.primary_key {
+        for &at in &self.copy.key {
             let Field::Value(from, to) = self.image[at] else { continue };
             let bytes = self.form(at).of_key(&self.body[from as usize..to as usize]);
             digest.update(&(bytes.len() as u32).to_le_bytes());
@@ -166,7 +171,7 @@ impl<'a> Printer<'a> {
                 .and_then(|value| self.form(at).literal(value, charset))
                 .ok_or_else(|| BootstrapError::Value { column: self.copy.table.columns[at].name.clone() })
         };
-        self.copy.table.primary_key.iter().map(literal).collect()
+        self.copy.key.iter().map(literal).collect()
     }
 }
 
@@ -194,7 +199,9 @@ mod tests {
             table,
             forms: vec![Form::Integer { width: 4 }, Form::Bytes { padded: false }],
             expressions: vec!["`id`".into(), "`b`".into()],
-            key: vec!["id".into()],
+            index: "PRIMARY".into(),
+            key: vec![0],
+            key_names: vec!["id".into()],
             charsets: vec![None, None],
         }
     }
@@ -217,11 +224,12 @@ mod tests {
         );
         // The stream's image of row 1.
         let body = [9, 1, 0, 0, 0];
-        let key = key_of(&[0], &vec![Field::Value(1, 5), Field::Absent], &body).unwrap();
+        let image = vec![Field::Value(1, 5), Field::Absent];
+        let key = key_of(&[0], (&image, &image), &body).unwrap();
         assert_eq!(key, record.key);
         let name = ("d".to_owned(), "t".to_owned());
         let mut windows = Windows::default();
-        let window = windows.open(&name);
+        let window = windows.open(&name, &copy.key_names);
         windows.touch("d", "t", key, true);
         piece.drop_touched(&windows.close(&name, window).unwrap());
         assert_eq!(piece.records.len(), 1);

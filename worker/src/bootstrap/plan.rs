@@ -16,7 +16,9 @@ pub struct ChunkPlan<'a> {
     pub table: &'a str,
     /// Expressions of the columns, ready for SQL.
     pub columns: &'a [String],
-    /// Names of the key's columns.
+    /// Index of the key; it is read in its order.
+    pub index: &'a str,
+    /// Names of the key's columns; without one the whole table is read at once.
     pub key: &'a [String],
     /// The request's condition.
     pub condition: Option<&'a str>,
@@ -34,11 +36,14 @@ impl ChunkPlan<'_> {
     pub fn sql(&self) -> String {
         let key: Vec<String> = self.key.iter().map(|name| quoted(name)).collect();
         let mut sql = format!(
-            "SELECT {} FROM {}.{} FORCE INDEX (PRIMARY)",
+            "SELECT {} FROM {}.{}",
             self.columns.join(", "),
             quoted(self.database),
             quoted(self.table)
         );
+        if !key.is_empty() {
+            let _infallible = write!(sql, " FORCE INDEX ({})", quoted(self.index));
+        }
         let mut conditions = Vec::new();
         if let Some(condition) = self.condition {
             // The line's end keeps a comment in it from swallowing what follows.
@@ -50,7 +55,9 @@ impl ChunkPlan<'_> {
         if !conditions.is_empty() {
             let _infallible = write!(sql, " WHERE {}", conditions.join(" AND "));
         }
-        let _infallible = write!(sql, " ORDER BY {} LIMIT {}", key.join(", "), self.limit);
+        if !key.is_empty() {
+            let _infallible = write!(sql, " ORDER BY {} LIMIT {}", key.join(", "), self.limit);
+        }
         if self.locking {
             sql.push_str(" LOCK IN SHARE MODE");
         }
@@ -84,6 +91,7 @@ mod tests {
             database: "d",
             table: "t",
             columns: &columns,
+            index: "PRIMARY",
             key: &key,
             condition: None,
             after: &[],
@@ -92,7 +100,7 @@ mod tests {
         };
         assert_eq!(
             plan.sql(),
-            "SELECT `a`, CAST(`e` AS UNSIGNED) FROM `d`.`t` FORCE INDEX (PRIMARY) ORDER BY `a`, `b``c` LIMIT 10"
+            "SELECT `a`, CAST(`e` AS UNSIGNED) FROM `d`.`t` FORCE INDEX (`PRIMARY`) ORDER BY `a`, `b``c` LIMIT 10"
         );
         let after = ["1".to_owned(), "X'02'".to_owned()];
         plan.after = &after;
@@ -100,8 +108,10 @@ mod tests {
         plan.locking = true;
         assert_eq!(
             plan.sql(),
-            "SELECT `a`, CAST(`e` AS UNSIGNED) FROM `d`.`t` FORCE INDEX (PRIMARY) WHERE (a < 9 -- few\n) AND \
+            "SELECT `a`, CAST(`e` AS UNSIGNED) FROM `d`.`t` FORCE INDEX (`PRIMARY`) WHERE (a < 9 -- few\n) AND \
              `a` >= 1 AND (`a` > 1 OR (`a` = 1 AND (`b``c` > X'02'))) ORDER BY `a`, `b``c` LIMIT 10 LOCK IN SHARE MODE"
         );
+        let plan = ChunkPlan { key: &[], after: &[], locking: false, ..plan };
+        assert_eq!(plan.sql(), "SELECT `a`, CAST(`e` AS UNSIGNED) FROM `d`.`t` WHERE (a < 9 -- few\n)");
     }
 }

@@ -11,6 +11,8 @@ use crate::encode::value::{ValueStyle, value};
 
 /// Name of the table.
 pub const TABLE: &str = "bootstrap";
+/// Ids of its requests begin with this.
+pub const IDS: &str = "table/";
 
 /// What a change of that table asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +55,7 @@ impl Row<'_> {
     }
 
     fn id(&self) -> Option<String> {
-        Some(format!("table/{}", self.get("id")?.as_u64()?))
+        Some(format!("{IDS}{}", self.get("id")?.as_u64()?))
     }
 
     fn is_complete(&self) -> bool {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-/// Digest of a primary key's bytes: two keys never share one in practice.
+/// Digest of a key's bytes: two keys never share one in practice.
 pub type Key = u128;
 
 /// A database and a table.
@@ -50,11 +50,20 @@ struct Log {
     open: BTreeMap<WindowId, u64>,
     /// Windows that were opened before this entry are given up.
     lost_before: u64,
+    /// Names of the columns that tell rows apart.
+    key: Vec<String>,
 }
 
 impl Log {
     fn end(&self) -> u64 {
         self.first + self.entries.len() as u64
+    }
+
+    /// Gives up every window that is open.
+    fn lose(&mut self) {
+        self.first = self.end();
+        self.entries.clear();
+        self.lost_before = self.first;
     }
 
     /// Drops what no window needs.
@@ -74,11 +83,16 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Opens a window on a table, at the place in the stream where the caller is.
-    pub fn open(&mut self, table: &TableName) -> WindowId {
+    /// Opens a window on a table whose rows `key` tells apart, at the place in the stream where the caller is.
+    pub fn open(&mut self, table: &TableName, key: &[String]) -> WindowId {
         let id = WindowId(self.next);
         self.next += 1;
         let log = self.logs.entry(table.clone()).or_default();
+        if log.key != key {
+            // Another key than before: what was noted says nothing of it.
+            log.lose();
+            key.clone_into(&mut log.key);
+        }
         let end = log.end();
         log.open.insert(id, end);
         id
@@ -89,19 +103,29 @@ impl Windows {
         self.logs.is_empty()
     }
 
-    /// Whether a table has an open window.
-    pub fn watches(&self, database: &str, table: &str) -> bool {
-        self.logs.keys().any(|(d, t)| d == database && t == table)
+    /// The columns whose values are noted, if a table has an open window.
+    pub fn key(&self, database: &str, table: &str) -> Option<&[String]> {
+        let found = self.logs.iter().find(|((d, t), _)| d == database && t == table);
+        found.map(|(_, log)| log.key.as_slice())
+    }
+
+    fn log(&mut self, database: &str, table: &str) -> Option<&mut Log> {
+        let found = self.logs.iter_mut().find(|((d, t), _)| d == database && t == table);
+        found.map(|(_, log)| log)
+    }
+
+    /// The stream emitted a row whose key is not known: the table's windows are given up.
+    pub fn give_up(&mut self, database: &str, table: &str) {
+        if let Some(log) = self.log(database, table) {
+            log.lose();
+        }
     }
 
     /// The stream emitted a row of this key, with all its columns if `full`.
     pub fn touch(&mut self, database: &str, table: &str, key: Key, full: bool) {
-        let found = self.logs.iter_mut().find(|((d, t), _)| d == database && t == table);
-        let Some((_, log)) = found else { return };
+        let Some(log) = self.log(database, table) else { return };
         if log.entries.len() >= MOST {
-            log.first = log.end();
-            log.entries.clear();
-            log.lost_before = log.first;
+            log.lose();
         }
         log.entries.push_back((key, full));
     }
@@ -137,14 +161,18 @@ mod tests {
         ("d".into(), "t".into())
     }
 
+    fn key() -> [String; 1] {
+        ["id".to_owned()]
+    }
+
     #[test]
     fn only_what_was_touched_while_it_was_open_counts() {
         let mut windows = Windows::default();
         windows.touch("d", "t", 1, true);
-        let first = windows.open(&table());
+        let first = windows.open(&table(), &key());
         windows.touch("d", "t", 2, true);
         windows.touch("d", "other", 9, true);
-        let second = windows.open(&table());
+        let second = windows.open(&table(), &key());
         windows.touch("d", "t", 3, true);
         let touched = windows.close(&table(), first).unwrap();
         let hits: Vec<bool> = [1, 2, 3, 9].iter().map(|key| touched.contains(*key)).collect();
@@ -152,13 +180,13 @@ mod tests {
         let touched = windows.close(&table(), second).unwrap();
         assert!(!touched.contains(2) && touched.contains(3));
         assert!(windows.is_empty());
-        assert!(!windows.watches("d", "t"));
+        assert_eq!(windows.key("d", "t"), None);
     }
 
     #[test]
     fn a_row_that_the_stream_shows_in_part_is_read_again() {
         let mut windows = Windows::default();
-        let window = windows.open(&table());
+        let window = windows.open(&table(), &key());
         windows.touch("d", "t", 1, false);
         windows.touch("d", "t", 2, false);
         windows.touch("d", "t", 2, true);
@@ -172,12 +200,22 @@ mod tests {
     #[test]
     fn a_flood_gives_the_window_up_and_not_the_memory() {
         let mut windows = Windows::default();
-        let window = windows.open(&table());
+        let window = windows.open(&table(), &key());
         for key in 0..=MOST as Key {
             windows.touch("d", "t", key, true);
         }
-        let later = windows.open(&table());
+        let later = windows.open(&table(), &key());
         assert_eq!(windows.close(&table(), window), None);
         assert!(windows.close(&table(), later).is_some());
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_gives_the_windows_up() {
+        let mut windows = Windows::default();
+        let window = windows.open(&table(), &key());
+        windows.give_up("d", "t");
+        let other = windows.open(&table(), &["b".to_owned()]);
+        assert_eq!(windows.close(&table(), window), None);
+        assert!(windows.close(&table(), other).is_some());
     }
 }

@@ -102,14 +102,14 @@ pub trait Ownership: Send + Sync + 'static {
     /// The first commit of a run. Called on the pipeline's thread: returns at once.
     fn resumed(&self, resumption: Resumption);
 
-    /// Copies of tables that are asked for in the cluster's tree, by request; `None` while that is not known, or where
-    /// there is none.
+    /// Copies of tables that are asked for in the cluster's tree and have not ended, by request; `None` while that is not
+    /// known, or where there is none.
     async fn copies_asked_for(&self) -> Option<Vec<(String, BootstrapRequest)>> {
         None
     }
 
-    /// A request among those was carried out, and that is committed: it is taken out of the tree. Best effort.
-    async fn copy_is_done(&self, _request: &str) {}
+    /// A request among those was carried out, and that is committed; or refused, for this reason. Best effort.
+    async fn copy_has_ended(&self, _request: &str, _refused: Option<&str>) {}
 
     /// What the mirror says, for the check that "no record on the topic" is not a lost topic.
     async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError>;

@@ -8,7 +8,7 @@ use maxwell_protocol::bootstrap::BootstrapRequest;
 use maxwell_protocol::id::ShardId;
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::PositionMirror;
-use maxwell_protocol::request::{Ask, Request};
+use maxwell_protocol::request::{Ask, Outcome, Plan, Progress, Request};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use zookeeper_client::CreateMode;
@@ -21,6 +21,7 @@ use super::reach::another_can_for_sure;
 use super::resumption::Steps;
 use super::store::{Change, Link, Store, encode};
 use super::{Ownership, ProofError, Resumption};
+use crate::clock::milliseconds;
 
 /// How long ZooKeeper may take to prove ownership.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -82,12 +83,35 @@ impl HeldShard {
         for id in self.store.children(&tree.requests()).await? {
             let Some((bytes, _)) = self.store.bytes(&tree.request(&id)).await? else { continue };
             // What else may be asked for is not for the owner of a shard.
-            if let Ok(Request { ask: Ask::Bootstrap(copy), .. }) = serde_json::from_slice(&bytes) {
-                found.push((id, copy));
+            match serde_json::from_slice(&bytes) {
+                Ok(Request { ask: Ask::Bootstrap(copy), outcome: None, .. }) => found.push((id, copy)),
+                _ => continue,
             }
         }
         found.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(found)
+    }
+
+    /// Writes what came of a copy, unless that is known or the request was taken back.
+    async fn settle(&self, request: &str, refused: Option<&str>) -> Result<(), Failure> {
+        let path = self.store.tree().request(request);
+        let Some((asked, version)) = self.store.read::<Request>(&path).await? else { return Ok(()) };
+        if asked.is_settled() {
+            return Ok(());
+        }
+        let outcome = Outcome {
+            state: if refused.is_some() { Progress::Refused } else { Progress::Done },
+            detail: refused.unwrap_or_default().to_owned(),
+            at: milliseconds(),
+            plan: Plan::default(),
+        };
+        let settled = encode(&Request { outcome: Some(outcome), ..asked });
+        let held = Change::Check(self.lock.path().to_owned());
+        match self.store.commit(&[held, Change::Set(path, settled, Some(version))]).await {
+            // It was taken back meanwhile, or the lock is gone: then whoever has it tells.
+            Err(Failure::Conflict) => Ok(()),
+            written => written,
+        }
     }
 
     async fn write_mirror(&self, mirror: &PositionMirror) -> Result<(), Failure> {
@@ -152,11 +176,9 @@ impl Ownership for HeldShard {
         self.in_time(self.requests()).await.ok()
     }
 
-    async fn copy_is_done(&self, request: &str) {
-        let held = Change::Check(self.lock.path().to_owned());
-        let done = Change::Delete(self.store.tree().request(request), None);
-        if let Err(error) = self.in_time(self.store.commit(&[held, done])).await {
-            tracing::debug!(request, %error, "the request's node is still there");
+    async fn copy_has_ended(&self, request: &str, refused: Option<&str>) {
+        if let Err(error) = self.in_time(self.settle(request, refused)).await {
+            tracing::debug!(request, %error, "what came of the request could not be written");
         }
     }
 

@@ -27,11 +27,12 @@ use crate::source::retention::Retention;
 const QUEUED_BATCHES: usize = 16;
 const QUEUED_CHUNKS: usize = 8;
 impl Engine {
-    fn shop(&self, copies: &Copies, parts: &PumpParts, wake: mpsc::Sender<Batch>) -> Shop {
+    fn shop(&self, run: &Run<'_>, copies: &Copies, parts: &PumpParts, wake: mpsc::Sender<Batch>) -> Shop {
         Shop {
             settings: self.settings.bootstrap.clone(),
             mysql: self.reactions.sources.current().clone(),
             server: parts.side.server.clone(),
+            ownership: Arc::clone(&run.ownership),
             style: self.style.clone(),
             piece_records: pump::chunk_records(parts.max_rows),
             orders: copies.orders.clone(),
@@ -50,7 +51,7 @@ impl Engine {
         let retained = Retention::new(parts.side.clone());
         let (batch_tx, batch_rx) = mpsc::channel(QUEUED_BATCHES);
         let (chunk_tx, chunk_rx) = crossbeam_channel::bounded(QUEUED_CHUNKS);
-        let shop = self.shop(&copies, &parts, batch_tx.clone());
+        let shop = self.shop(run, &copies, &parts, batch_tx.clone());
         let (span, of_committer) = (Span::current(), Span::current());
         let pump = tokio::task::spawn_blocking(move || {
             span.in_scope(|| pump_all(Pump::new(parts, chunk_tx), batch_rx))
@@ -77,7 +78,7 @@ impl Engine {
             epoch,
         ));
         run.retained.ask(retained, run.progress.subscribe(), Arc::clone(&self.observer));
-        let runner = copies.run(shop, Arc::clone(&run.ownership), run.progress.subscribe());
+        let runner = copies.run(shop, run.progress.subscribe());
         let read = read(&mut dump, batch_tx, run).await;
         runner.abort();
         closing.cancel();

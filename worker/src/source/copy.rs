@@ -11,14 +11,15 @@ use maxwell_protocol::gtid::GtidSet;
 use maxwell_protocol::position::Position;
 use maxwell_protocol::settings::MySql;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Value};
+use mysql_async::{BinaryProtocol, Conn, QueryResult, Value};
 
 use super::SourceError;
 use super::capture;
 use super::connect::connect;
 use super::preflight::{Head, ServerInfo, head, mariadb_gtids};
 use crate::binlog::place::Place;
-use crate::bootstrap::describe::RawColumn;
+use crate::bootstrap::describe::{IndexColumn, RawColumn};
+use crate::bootstrap::plan::quoted;
 use crate::schema::catalog::CatalogTable;
 
 const COLUMNS: &str = "SELECT COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, CHARACTER_SET_NAME \
@@ -33,6 +34,10 @@ const NAME: &str = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABL
     WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? \
     ORDER BY BINARY TABLE_SCHEMA = ? DESC, BINARY TABLE_NAME = ? DESC LIMIT 1";
 
+/// No row for a view.
+const ENGINE: &str = "SELECT e.TRANSACTIONS, t.TABLE_ROWS FROM information_schema.TABLES t JOIN information_schema.ENGINES e \
+    ON e.ENGINE = t.ENGINE WHERE t.TABLE_SCHEMA = ? AND t.TABLE_NAME = ?";
+
 type ColumnRow = (String, String, String, Option<String>);
 
 /// A table as it is found.
@@ -45,6 +50,12 @@ pub struct Found {
     pub catalog: CatalogTable,
     /// What else is known of its columns.
     pub columns: Vec<RawColumn>,
+    /// The columns of its indexes, in the server's order.
+    pub indexes: Vec<IndexColumn>,
+    /// Whether its engine has snapshots; a view has none.
+    pub transactional: bool,
+    /// Rows that the server reckons it to have.
+    pub estimated_rows: u64,
 }
 
 /// A side connection for copies.
@@ -94,6 +105,11 @@ impl CopySession {
         !self.server.gtid && !self.server.mariadb
     }
 
+    /// Why no snapshot can be placed in the binlog, if so.
+    pub fn without_snapshots(&self) -> Option<&'static str> {
+        self.locking().then_some("without GTIDs the server does not tell what a snapshot has")
+    }
+
     /// The table as it is now; `None` if it does not exist.
     pub async fn describe(&mut self, database: &str, table: &str) -> Result<Option<Found>, SourceError> {
         in_time(async {
@@ -108,7 +124,13 @@ impl CopySession {
             let columns: Vec<RawColumn> = rows.into_iter().map(raw).collect();
             // Between the two questions it may have been changed: then it is as if it were not there yet.
             let catalog = catalog.filter(|catalog| catalog.columns.len() == columns.len());
-            Ok(catalog.map(|catalog| Found { database, table, catalog, columns }))
+            let Some(catalog) = catalog else { return Ok(None) };
+            let indexes = indexes(conn, &database, &table).await?;
+            let engine: Option<(Option<String>, Option<u64>)> =
+                conn.exec_first(ENGINE, (&database, &table)).await.map_err(failed)?;
+            let (transactions, rows) = engine.unwrap_or_default();
+            let (transactional, estimated_rows) = (transactions.as_deref() == Some("YES"), rows.unwrap_or(0));
+            Ok(Some(Found { database, table, catalog, columns, indexes, transactional, estimated_rows }))
         })
         .await
     }
@@ -157,37 +179,115 @@ impl CopySession {
         Ok(visible)
     }
 
-    /// Runs a chunk's statement. `each` takes a row, and says whether it wants more.
-    pub async fn rows<E: From<SourceError>>(
-        &mut self,
-        sql: &str,
-        mut each: impl FnMut(Vec<Value>) -> Result<bool, E>,
-    ) -> Result<(), E> {
-        let fetched = async {
-            let mut result = self.conn.exec_iter(sql, ()).await.map_err(failed)?;
-            while let Some(row) = result.next().await.map_err(failed)? {
-                if !each(row.unwrap())? {
-                    break;
+    /// Begins a transaction that locks what it reads, until [`CopySession::commit`].
+    pub async fn begin_locking(&mut self) -> Result<(), SourceError> {
+        // Rows, and nothing between them.
+        self.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+        self.run("START TRANSACTION").await
+    }
+
+    /// Begins to read one state of the database, until [`CopySession::commit`]. It has everything up to `passed`, and of
+    /// what is behind the place that is returned nothing.
+    pub async fn freeze(&mut self, passed: &Position) -> Result<Head, SourceError> {
+        self.begin(passed).await?;
+        if self.server.mariadb {
+            let place = self.snapshot.take().ok_or(SourceError::Ended)?;
+            return self.mariadb_head(Some(place)).await;
+        }
+        self.run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+        self.head().await
+    }
+
+    /// Where the binlog ends.
+    pub async fn head(&mut self) -> Result<Head, SourceError> {
+        if self.server.mariadb {
+            return self.mariadb_head(None).await;
+        }
+        in_time(head(&mut self.conn, &self.server)).await
+    }
+
+    /// A place, by default where MariaDB's binlog ends. Its GTIDs are those of a moment later, which at worst is waited
+    /// for: for its own the server would read the binlog file from its start.
+    async fn mariadb_head(&mut self, place: Option<Place>) -> Result<Head, SourceError> {
+        in_time(async {
+            let Place { file, offset } = match place {
+                Some(place) => place,
+                None => {
+                    let row: Option<mysql_async::Row> =
+                        self.conn.query_first("SHOW MASTER STATUS").await.map_err(failed)?;
+                    let row = row.ok_or(SourceError::Ended)?;
+                    Place { file: row.get(0).unwrap_or_default(), offset: row.get(1).unwrap_or_default() }
                 }
-            }
-            result.drop_result().await.map_err(failed)?;
-            Ok(())
-        };
-        tokio::time::timeout(PATIENCE, fetched)
-            .await
-            .unwrap_or(Err(SourceError::Silent(PATIENCE.as_secs()).into()))
+            };
+            let text: Option<String> =
+                self.conn.query_first("SELECT @@GLOBAL.gtid_binlog_pos").await.map_err(failed)?;
+            Ok(Head { file, offset, gtids: gtids(&text.unwrap_or_default()) })
+        })
+        .await
+    }
+
+    /// Ends a transaction.
+    pub async fn commit(&mut self) -> Result<(), SourceError> {
+        self.snapshot = None;
+        self.run("COMMIT").await
+    }
+
+    async fn run(&mut self, statement: &str) -> Result<(), SourceError> {
+        in_time(async { self.conn.query_drop(statement).await.map_err(failed) }).await
+    }
+
+    /// Whether the server understands a statement.
+    pub async fn check(&mut self, sql: &str) -> Result<(), SourceError> {
+        in_time(async { self.conn.prep(sql).await.map(drop).map_err(failed) }).await
+    }
+
+    /// Runs a statement that selects rows.
+    pub async fn select(&mut self, sql: &str) -> Result<Rows<'_>, SourceError> {
+        let result = in_time(async { self.conn.exec_iter(sql, ()).await.map_err(failed) }).await?;
+        Ok(Rows(result))
     }
 
     /// Where the binlog ended after everything that was read: nothing of it is behind that place.
     pub async fn end(&mut self) -> Result<Head, SourceError> {
-        in_time(async {
-            let Some(place) = self.snapshot.take() else { return head(&mut self.conn, &self.server).await };
-            self.conn.query_drop("COMMIT").await.map_err(failed)?;
-            let text = mariadb_gtids(&mut self.conn, &place.file, place.offset).await?;
-            Ok(Head { file: place.file, offset: place.offset, gtids: gtids(&text) })
-        })
-        .await
+        let Some(place) = self.snapshot.take() else { return self.head().await };
+        self.commit().await?;
+        self.mariadb_head(Some(place)).await
     }
+}
+
+/// Rows as they come.
+pub struct Rows<'a>(QueryResult<'a, 'static, BinaryProtocol>);
+
+impl Rows<'_> {
+    /// The next one's values.
+    pub async fn next(&mut self) -> Result<Option<Vec<Value>>, SourceError> {
+        let row = in_time(async { self.0.next().await.map_err(failed) }).await?;
+        Ok(row.map(mysql_async::Row::unwrap))
+    }
+
+    /// Leaves the others unread.
+    pub async fn finish(self) -> Result<(), SourceError> {
+        in_time(async { self.0.drop_result().await.map_err(failed) }).await
+    }
+}
+
+async fn indexes(conn: &mut Conn, database: &str, table: &str) -> Result<Vec<IndexColumn>, SourceError> {
+    let sql = format!("SHOW INDEX FROM {}.{}", quoted(database), quoted(table));
+    let rows: Vec<mysql_async::Row> = conn.query(sql).await.map_err(failed)?;
+    let text = |row: &mysql_async::Row, name: &str| row.get::<Option<String>, _>(name).flatten();
+    let column = |row: &mysql_async::Row| {
+        let is_hidden =
+            text(row, "Visible").as_deref() == Some("NO") || text(row, "Ignored").as_deref() == Some("YES");
+        let unique = row.get::<u8, _>("Non_unique") == Some(0);
+        let nullable = text(row, "Null").as_deref() == Some("YES");
+        let whole = matches!(row.get::<Option<u64>, _>("Sub_part"), None | Some(None));
+        IndexColumn {
+            index: text(row, "Key_name").unwrap_or_default(),
+            column: text(row, "Column_name"),
+            telling: unique && !nullable && whole && !is_hidden,
+        }
+    };
+    Ok(rows.iter().map(column).collect())
 }
 
 /// A set that the server or the stream printed.

@@ -1,6 +1,7 @@
 //! From what Kubernetes and ZooKeeper say to the resource's status. [`compute`] is pure; [`publish`] writes.
 
 mod coarse;
+mod copies;
 mod judge;
 mod memory;
 mod phase;

@@ -16,6 +16,7 @@ use maxwell_protocol::position::PositionMirror;
 use maxwell_protocol::request::{Ask, Progress};
 use maxwell_protocol::snapshot::ClusterSnapshot;
 
+use super::copies;
 use super::{cpu_percent, lag_seconds, memory_bytes, seconds_left};
 
 /// The part of the status that the tree tells.
@@ -50,6 +51,7 @@ pub(super) fn draw(
             })
             .collect(),
         shards,
+        bootstrap: copies::draw(snapshot, before),
         ..MaxwellClusterStatus::default()
     }
 }

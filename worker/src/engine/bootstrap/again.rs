@@ -58,7 +58,7 @@ mod tests {
         state.add("table/1", request("item", None));
         state.add("table/2", request("orders", Some("id > 5")));
         for id in ["table/1", "table/2"] {
-            state.started(id);
+            state.started(id, 0);
             state.advanced(id, vec!["7".into()], 7);
         }
         state.finished("request/3", true);

@@ -1,13 +1,16 @@
 //! Copies one table: reads chunks, prints them, hands them to the desk.
 
-use std::collections::VecDeque;
+use std::time::Duration;
 
 use maxwell_protocol::bootstrap::{BootstrapPhase, BootstrapTask};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use super::cutter::Cutter;
+use super::outbox::Outbox;
 use super::runner::Shop;
-use super::{Delivery, Order, Then, Verdict};
+use super::whole::Holding;
+use super::{Guard, Order, Then, Verdict};
 use crate::bootstrap::BootstrapError;
 use crate::bootstrap::describe::{CopyTable, describe};
 use crate::bootstrap::piece::{Piece, Printer};
@@ -25,12 +28,12 @@ use crate::source::preflight::Head;
 const CHUNKS: usize = 4;
 const WINDOW_BYTES: usize = 8 * 1024 * 1024;
 /// A chunk is planned for this many bytes; the first one is small, because nothing is known of its rows.
-const CHUNK_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const CHUNK_BYTES: usize = 2 * 1024 * 1024;
 const FIRST_ROWS: u64 = 256;
-/// A piece is cut at this many bytes.
-const PIECE_BYTES: usize = 256 * 1024;
 /// Windows that wait for the stream while the next one is read.
-const AHEAD: usize = 2;
+pub(super) const AHEAD: usize = 2;
+/// How long rows may be locked at the source.
+const LOCKED: Duration = Duration::from_millis(500);
 
 /// Why a copy stopped.
 #[derive(Debug, Error)]
@@ -63,70 +66,74 @@ pub(super) enum Ended {
 }
 
 /// A table that is being copied.
-struct Copier<'a> {
-    shop: &'a Shop,
-    task: &'a BootstrapTask,
-    name: TableName,
-    copy: CopyTable,
-    encoder: TableEncoder,
-    style: CopyStyle,
-    session: CopySession,
-    /// The cursor behind what was read.
-    cursor: Vec<String>,
+pub(super) struct Copier<'a> {
+    pub(super) out: Outbox<'a>,
+    pub(super) task: &'a BootstrapTask,
+    pub(super) name: TableName,
+    pub(super) copy: CopyTable,
+    pub(super) encoder: TableEncoder,
+    /// For `bootstrap-start`.
+    start: TableEncoder,
+    pub(super) style: CopyStyle,
+    pub(super) session: CopySession,
+    /// Whether the table's engine has snapshots.
+    pub(super) transactional: bool,
+    pub(super) holding: Option<Holding<'a>>,
+    /// Rows that the server reckons the table to have; 0 if that says nothing of what is copied.
+    pub(super) estimated_rows: u64,
     /// Rows of the next chunk.
     limit: u64,
-    /// Whether that stays small.
-    careful: bool,
-    pending: VecDeque<oneshot::Receiver<Verdict>>,
-    /// `bootstrap-start`, until it is written.
-    start: Option<Piece>,
+    /// Chunks that are still to be read with their rows locked.
+    careful: u32,
+    /// Whether `bootstrap-start` is still to be written.
+    starts: bool,
     /// Rows that were read so far, those before a restart included.
     read: u64,
 }
 
-/// Copies the rest of a task. A careful one reads little at a time, so that the stream seldom touches what is read.
-pub(super) async fn copy(shop: &Shop, task: &BootstrapTask, careful: bool) -> Result<Ended, CopyError> {
+/// Copies the rest of a task, the first `careful` chunks of it with their rows locked: a window cannot tell what the
+/// stream shows in part.
+pub(super) async fn copy(shop: &Shop, task: &BootstrapTask, careful: u32) -> Result<Ended, CopyError> {
     let mut session = CopySession::open(&shop.mysql, &shop.server).await?;
     let request = &task.request;
     let Some(found) = session.describe(&request.database, &request.table).await? else {
         return Ok(Ended::Missing);
     };
     let name = (found.database, found.table);
-    let copy = describe(&name.0, &name.1, found.catalog, &found.columns)?;
+    let copy = describe(&name.0, &name.1, found.catalog, &found.columns, &found.indexes)?;
     let original = !shop.settings.like_stream;
     let style = style(&shop.style, original);
     let comment = request.comment.as_deref();
-    let encoder = TableEncoder::copied(copy.table.clone(), &style, "bootstrap-insert", comment);
+    let encoder = |kind| TableEncoder::copied(copy.table.clone(), &style, kind, comment);
     let mut copier = Copier {
-        shop,
+        out: Outbox::new(shop, &task.id, task.cursor.clone()),
         task,
         name,
-        encoder,
+        encoder: encoder("bootstrap-insert"),
+        start: encoder("bootstrap-start"),
         style: CopyStyle { original },
         session,
-        cursor: task.cursor.clone(),
+        transactional: found.transactional,
+        estimated_rows: if request.condition.is_none() { found.estimated_rows } else { 0 },
+        holding: None,
         limit: FIRST_ROWS.min(shop.chunk_rows()),
         careful,
-        pending: VecDeque::new(),
         read: task.rows,
-        start: None,
+        starts: task.phase == BootstrapPhase::Waiting,
         copy,
     };
-    if task.phase == BootstrapPhase::Waiting {
-        let encoder = TableEncoder::copied(copier.copy.table.clone(), &style, "bootstrap-start", comment);
-        copier.start = Some(copier.piece(&encoder, Then::Started)?);
-    }
     let ended = match task.phase {
         BootstrapPhase::Aborting => Ended::Aborted,
+        _ if copier.copy.key.is_empty() => copier.whole().await?,
         _ => copier.rows().await?,
     };
     if matches!(ended, Ended::Complete { .. } | Ended::Aborted) {
         let mut table = copier.copy.table.clone();
         table.primary_key.clear();
         let encoder = TableEncoder::copied(table, &style, "bootstrap-complete", comment);
-        let piece = copier.piece(&encoder, Then::Finished)?;
-        copier.deliver(None, None, vec![piece], Then::Finished);
-        copier.settle(0).await?;
+        let piece = copier.mark(&encoder, "Finished")?;
+        copier.out.deliver(copier.guard(), None, vec![piece], Then::Finished);
+        copier.out.settle(0).await?;
     }
     Ok(ended)
 }
@@ -153,15 +160,29 @@ impl Drop for OpenWindow<'_> {
 }
 
 impl Copier<'_> {
-    fn piece(&self, encoder: &TableEncoder, then: Then) -> Result<Piece, CopyError> {
-        Ok(Piece::mark(encoder, &format!("{}/{then:?}", self.task.id), seconds())?)
+    fn mark(&self, encoder: &TableEncoder, name: &str) -> Result<Piece, CopyError> {
+        Ok(Piece::mark(encoder, &format!("{}/{name}", self.task.id), seconds())?)
+    }
+
+    pub(super) fn start_piece(&self) -> Result<Piece, CopyError> {
+        self.mark(&self.start, "Started")
+    }
+
+    /// What keeps marks, and rows without a key, apart from the stream.
+    pub(super) fn guard(&self) -> Guard {
+        self.holding.as_ref().map_or(Guard::None, |_| Guard::Hold(self.name.clone()))
     }
 
     /// Reads window by window to the end of the table.
     async fn rows(&mut self) -> Result<Ended, CopyError> {
         loop {
-            let more = self.window().await?;
-            let verdict = self.settle(if more { AHEAD } else { 0 }).await?;
+            let (more, verdict) = if self.careful > 0 {
+                self.careful -= 1;
+                self.locked().await?
+            } else {
+                let more = self.window().await?;
+                (more, self.out.settle(if more { AHEAD } else { 0 }).await?)
+            };
             match (verdict, more) {
                 (Verdict::Again, _) => return Ok(Ended::Again),
                 (Verdict::Gone, _) => return Ok(Ended::Aborted),
@@ -171,114 +192,112 @@ impl Copier<'_> {
         }
     }
 
-    /// Waits until no more than `left` deliveries are undecided.
-    async fn settle(&mut self, left: usize) -> Result<Verdict, CopyError> {
-        while self.pending.len() > left {
-            let Some(first) = self.pending.pop_front() else { break };
-            match first.await.map_err(|_| CopyError::Closed)? {
-                Verdict::Taken => {}
-                other => return Ok(other),
-            }
-        }
-        Ok(Verdict::Taken)
-    }
-
-    fn deliver(
-        &mut self,
-        window: Option<(TableName, WindowId)>,
-        until: Option<Head>,
-        pieces: Vec<Piece>,
-        then: Then,
-    ) {
-        let from = match pieces.last() {
-            Some(piece) if then == Then::Advanced => {
-                std::mem::replace(&mut self.cursor, piece.cursor.clone())
-            }
-            _ => Vec::new(),
-        };
-        let (verdict, answer) = oneshot::channel();
-        let task = self.task.id.clone();
-        self.shop.order(Order::Deliver(Delivery { task, window, from, until, pieces, then, verdict }));
-        self.pending.push_back(answer);
-    }
-
     /// Reads and delivers some chunks; whether there may be more.
     async fn window(&mut self) -> Result<bool, CopyError> {
         let (reply, opened) = oneshot::channel();
-        self.shop.order(Order::Open { table: self.name.clone(), reply });
+        let (shop, table) = (self.out.shop, self.name.clone());
+        shop.order(Order::Open { table: table.clone(), key: self.copy.key_names.clone(), reply });
         let opened = opened.await.map_err(|_| CopyError::Closed)?;
-        let mut open = OpenWindow { shop: self.shop, window: Some((self.name.clone(), opened.window)) };
+        let mut open = OpenWindow { shop, window: Some((table, opened.window)) };
         self.session.begin(&opened.passed).await?;
         let mut pieces: Vec<Piece> = Vec::new();
         let mut more = true;
-        let mut after = self.cursor.clone();
-        let small = self.careful || self.shop.settings.max_rows_per_second > 0;
-        let chunks = if small { 1 } else { CHUNKS };
+        let mut after = self.out.cursor.clone();
+        let chunks = if shop.settings.max_rows_per_second > 0 { 1 } else { CHUNKS };
         for _ in 0..chunks {
             let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
             if !more || bytes >= WINDOW_BYTES {
                 break;
             }
-            more = self.chunk(&mut pieces, &after).await?;
+            more = self.chunk(&mut pieces, &after, self.session.locking()).await?;
             if let Some(last) = pieces.last() {
                 after.clone_from(&last.cursor);
             }
         }
         let until = self.session.end().await?;
-        // Not before the condition is known to be one that the server understands.
-        if let Some(start) = self.start.take() {
-            self.deliver(None, None, vec![start], Then::Started);
-        }
-        if pieces.is_empty() {
+        self.started()?;
+        let Some((table, window)) = open.window.take().filter(|_| !pieces.is_empty()) else {
             return Ok(false);
-        }
-        let rows = pieces.iter().map(|piece| piece.rows).sum();
-        self.read += rows;
-        self.deliver(open.window.take(), Some(until), pieces, Then::Advanced);
-        self.shop.pace(rows).await;
+        };
+        let rows = self.advance(Guard::Window(table, window), until, pieces);
+        shop.pace(rows).await;
         Ok(more)
     }
 
+    /// Reads and delivers a chunk whose rows stay as they are until the stream has come to it; whether there may be more.
+    async fn locked(&mut self) -> Result<(bool, Verdict), CopyError> {
+        // The stream shall be near, so that they are not locked for long.
+        let head = self.session.head().await?;
+        self.out.deliver(Guard::None, Some(head), Vec::new(), Then::Asked);
+        match self.out.settle(0).await? {
+            Verdict::Taken => {}
+            other => return Ok((true, other)),
+        }
+        self.limit = self.limit.min(FIRST_ROWS);
+        self.session.begin_locking().await?;
+        let (mut pieces, after) = (Vec::new(), self.out.cursor.clone());
+        let more = self.chunk(&mut pieces, &after, true).await?;
+        let until = self.session.head().await?;
+        self.started()?;
+        let rows = if pieces.is_empty() { 0 } else { self.advance(Guard::Locks, until, pieces) };
+        let verdict = self.out.settle_within(LOCKED).await?;
+        self.session.commit().await?;
+        self.out.shop.pace(rows).await;
+        Ok((more, verdict))
+    }
+
+    /// Writes `bootstrap-start`. Not before the condition is known to be one that the server understands.
+    fn started(&mut self) -> Result<(), CopyError> {
+        if std::mem::take(&mut self.starts) {
+            self.out.deliver(
+                Guard::None,
+                None,
+                vec![self.start_piece()?],
+                Then::Started(self.estimated_rows),
+            );
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, guard: Guard, until: Head, pieces: Vec<Piece>) -> u64 {
+        let rows = pieces.iter().map(|piece| piece.rows).sum();
+        self.read += rows;
+        self.out.deliver(guard, Some(until), pieces, Then::Advanced);
+        rows
+    }
+
     /// Reads one chunk behind `after`; whether there may be more.
-    async fn chunk(&mut self, pieces: &mut Vec<Piece>, after: &[String]) -> Result<bool, CopyError> {
-        let request = &self.task.request;
+    async fn chunk(
+        &mut self,
+        pieces: &mut Vec<Piece>,
+        after: &[String],
+        locking: bool,
+    ) -> Result<bool, CopyError> {
         let plan = ChunkPlan {
             database: &self.name.0,
             table: &self.name.1,
             columns: &self.copy.expressions,
-            key: &self.copy.key,
-            condition: request.condition.as_deref(),
+            index: &self.copy.index,
+            key: &self.copy.key_names,
+            condition: self.task.request.condition.as_deref(),
             after,
             limit: self.limit,
-            locking: self.session.locking(),
+            locking,
         };
-        let mut printer = Printer::new(&self.copy, &self.encoder, self.style, &self.task.id);
-        let (mut rows, mut bytes, time) = (0, 0, seconds());
-        let most = self.shop.piece_records;
-        let mut piece = printer.piece();
-        let mut last = Vec::new();
+        let printer = Printer::new(&self.copy, &self.encoder, self.style, &self.task.id);
+        let mut cutter = Cutter::new(printer, self.out.shop.piece_records);
+        let mut rows = self.session.select(&plan.sql()).await?;
         let mut cut_short = false;
-        let each = |values: Vec<mysql_common::value::Value>| -> Result<bool, CopyError> {
-            printer.print(&mut piece, &values, time)?;
-            rows += 1;
-            if piece.records.len() >= most || piece.bytes.len() >= PIECE_BYTES {
-                piece.cursor = printer.cursor(&values)?;
-                bytes += piece.bytes.len();
-                pieces.push(std::mem::replace(&mut piece, printer.piece()));
-            }
-            last = values;
-            cut_short = bytes >= 2 * WINDOW_BYTES;
-            Ok(!cut_short)
-        };
-        self.session.rows(&plan.sql(), each).await?;
-        if piece.rows > 0 {
-            piece.cursor = printer.cursor(&last)?;
-            bytes += piece.bytes.len();
-            pieces.push(piece);
+        while !cut_short && let Some(values) = rows.next().await? {
+            cutter.row(values)?;
+            cut_short = cutter.bytes >= 2 * WINDOW_BYTES;
         }
+        rows.finish().await?;
+        let (bytes, rows) = (cutter.bytes as u64, cutter.rows);
+        pieces.append(&mut cutter.take()?);
         let more = cut_short || rows >= self.limit;
-        if let Some(average) = (bytes as u64).checked_div(rows).filter(|_| !self.careful) {
-            self.limit = (CHUNK_BYTES as u64 / average.max(1)).clamp(1, self.shop.chunk_rows());
+        if let Some(average) = bytes.checked_div(rows) {
+            self.limit = (CHUNK_BYTES as u64 / average.max(1)).clamp(1, self.out.shop.chunk_rows());
         }
         Ok(more)
     }

@@ -1,8 +1,11 @@
 //! Where copies meet the pump, between two transactions of the stream.
 
 use super::super::pump::{Closed, Pump};
-use super::{Then, Verdict};
+use super::{Delivery, Then, Verdict};
+use crate::binlog::place::Place;
+use crate::binlog::transaction::HeldRows;
 use crate::bootstrap::piece::PieceRecord;
+use crate::encode::message::TableEncoder;
 use crate::sink::Record;
 
 impl Pump {
@@ -12,19 +15,44 @@ impl Pump {
             return Ok(());
         }
         let position = self.assembler.position();
-        self.desk.serve(&position);
+        if self.desk.serve(&position) {
+            self.flush(false)?;
+        }
         while let Some(delivery) = self.desk.next(&position) {
             self.flush(false)?;
-            for piece in delivery.pieces {
-                self.desk.leaves(&delivery.task, &piece, delivery.then);
-                self.send_copied(piece)?;
+            self.deliver(delivery, true)?;
+        }
+        Ok(())
+    }
+
+    /// Holds rows back while a table of theirs is copied as it was before them. Nothing of their transaction has left
+    /// that concerns the table; what copies it leaves at the place that was sent last.
+    pub(in crate::engine) fn hold_back(&mut self, rows: &[HeldRows<TableEncoder>]) -> Result<(), Closed> {
+        while rows.iter().any(|held| self.desk.holds(&held.table.table)) {
+            let (file, offset) = self.assembler.read_up_to();
+            let read = Place { file: file.to_owned(), offset };
+            if let Some(delivery) = self.desk.wait(&read) {
+                self.deliver(delivery, false)?;
             }
-            if delivery.then == Then::Finished {
-                self.desk.over(&delivery.task);
+        }
+        Ok(())
+    }
+
+    /// Lets copied rows go; `between` two transactions of the stream, or inside one.
+    fn deliver(&mut self, delivery: Delivery, between: bool) -> Result<(), Closed> {
+        for piece in delivery.pieces {
+            self.desk.leaves(&delivery.task, &piece, delivery.then);
+            self.send_copied(piece)?;
+        }
+        if delivery.then == Then::Finished {
+            self.desk.over(&delivery.task);
+            if between {
                 self.flush(false)?;
             }
-            // The copier may be gone: then nobody has to be told.
-            let _told = delivery.verdict.send(Verdict::Taken);
+        }
+        if let Some(copier) = delivery.verdict {
+            // It may be gone: then nobody has to be told.
+            let _told = copier.send(Verdict::Taken);
         }
         Ok(())
     }

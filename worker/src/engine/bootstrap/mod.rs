@@ -6,12 +6,18 @@
 //! runner ─▶ copier ─orders▶  │ opens and closes windows, notes what the stream touches,
 //!              └─ reads      │ lets pieces go when the stream has passed their place
 //! ```
+//!
+//! Three ways to keep a copy and the stream apart, [`Guard`]: windows; locks at the source where the stream shows rows in
+//! part and a window finds no quiet moment; for a table without a key, the stream's rows of it held back (`whole`).
 
 pub(super) mod again;
 mod copier;
 mod counter;
+mod cutter;
 pub mod desk;
+mod outbox;
 pub mod runner;
+mod whole;
 
 use maxwell_protocol::bootstrap::BootstrapRequest;
 use maxwell_protocol::position::Position;
@@ -28,8 +34,22 @@ pub enum Order {
     Open {
         /// The table.
         table: TableName,
+        /// The columns that tell its rows apart.
+        key: Vec<String>,
         /// Where the answer goes.
         reply: oneshot::Sender<Opened>,
+    },
+    /// Hold the stream's rows of a table back from here on.
+    Hold {
+        /// The table.
+        table: TableName,
+        /// Where the answer goes: what the stream has passed.
+        reply: oneshot::Sender<Position>,
+    },
+    /// Let them go.
+    Release {
+        /// The table.
+        table: TableName,
     },
     /// Close a window whose chunk was not read.
     Close {
@@ -68,8 +88,8 @@ pub struct Opened {
 pub struct Delivery {
     /// The task's id.
     pub task: String,
-    /// The window that they were read in.
-    pub window: Option<(TableName, WindowId)>,
+    /// What keeps them and the stream apart.
+    pub guard: Guard,
     /// The cursor that they go on from.
     pub from: Vec<String>,
     /// They leave once the stream has passed this place; `None` is at once.
@@ -79,14 +99,31 @@ pub struct Delivery {
     /// What they mean for the task.
     pub then: Then,
     /// Where the answer goes.
-    pub verdict: oneshot::Sender<Verdict>,
+    pub verdict: Option<oneshot::Sender<Verdict>>,
+}
+
+/// What keeps rows that were read and the stream apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// Nothing: they are no rows of the table.
+    None,
+    /// Those that the stream showed since the window was opened are left out.
+    Window(TableName, WindowId),
+    /// They are locked at the source until the verdict.
+    Locks,
+    /// The stream's rows of the table are held back.
+    Hold(TableName),
 }
 
 /// What a delivery means for its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
-    /// It has begun.
-    Started,
+    /// Nothing: it asks where the stream is.
+    Asked,
+    /// It has begun; the server reckons the table to have so many rows.
+    Started(u64),
+    /// It begins anew: what was copied before does not count.
+    Restarted(u64),
     /// Rows are copied.
     Advanced,
     /// It is over.

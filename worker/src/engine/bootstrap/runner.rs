@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
-use maxwell_protocol::bootstrap::{BootstrapRequest, BootstrapState, BootstrapTask};
+use maxwell_protocol::bootstrap::{
+    BootstrapRequest, BootstrapState, BootstrapTask, OF_REQUESTS, OF_SETTINGS,
+};
 use maxwell_protocol::position::PositionRecord;
 use maxwell_protocol::settings::{Bootstrap, MySql};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,7 +16,7 @@ use tracing::Instrument;
 
 use super::copier::{CopyError, Ended, copy};
 use super::desk::Desk;
-use super::{Delivery, Order, Then};
+use super::{Delivery, Guard, Order, Then};
 use crate::bootstrap::BootstrapError;
 use crate::clock::milliseconds;
 use crate::coordination::Ownership;
@@ -32,6 +34,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Refusals by the server that a copy survives without progress: the table may be changing at that moment.
 const REFUSALS: u32 = 5;
 
+/// Chunks that are read with their rows locked after a window that found no quiet moment: more every time.
+const LEAST_CAREFUL: u32 = 8;
+const MOST_CAREFUL: u32 = 1024;
+
 /// What every copier needs.
 pub struct Shop {
     /// How tables are copied.
@@ -40,6 +46,8 @@ pub struct Shop {
     pub mysql: MySql,
     /// What it is.
     pub server: ServerInfo,
+    /// Where requests come from, and what came of them goes.
+    pub ownership: Arc<dyn Ownership>,
     /// How messages look.
     pub style: Style,
     /// Records of a piece at the most.
@@ -107,12 +115,12 @@ impl Copies {
     }
 
     /// Starts to copy tables.
-    pub fn run(self, shop: Shop, ownership: Arc<dyn Ownership>, committed: Progress) -> JoinHandle<()> {
+    pub fn run(self, shop: Shop, committed: Progress) -> JoinHandle<()> {
         let span = tracing::Span::current();
         tokio::spawn(
             async move {
                 if shop.settings.enabled {
-                    run(shop, self.state, ownership, committed).await;
+                    run(shop, self.state, committed).await;
                 }
             }
             .instrument(span),
@@ -121,19 +129,9 @@ impl Copies {
 }
 
 /// Copies tables until it is dropped.
-async fn run(
-    shop: Shop,
-    state: Arc<watch::Sender<BootstrapState>>,
-    ownership: Arc<dyn Ownership>,
-    committed: Progress,
-) {
+async fn run(shop: Shop, state: Arc<watch::Sender<BootstrapState>>, committed: Progress) {
     let shop = Arc::new(shop);
-    for table in &shop.settings.tables {
-        let (database, name) = table.split_once('.').unwrap_or(("", table));
-        let request =
-            BootstrapRequest { database: database.into(), table: name.into(), ..BootstrapRequest::default() };
-        shop.order(Order::Ask { id: format!("settings/{table}"), request });
-    }
+    of_settings(&shop, &state.borrow());
     let mut shown = state.subscribe();
     let mut running = HashSet::new();
     let mut copies: JoinSet<String> = JoinSet::new();
@@ -157,8 +155,26 @@ async fn run(
                     copies.abort_all();
                 }
             },
-            _ = look.tick() => elsewhere(&shop, &state, ownership.as_ref(), &committed).await,
+            _ = look.tick() => elsewhere(&shop, &state, &committed).await,
         }
+    }
+}
+
+/// Takes the settings' tables in, and those back that are no longer among them: one that comes back later is copied again.
+fn of_settings(shop: &Shop, state: &BootstrapState) {
+    let tables = &shop.settings.tables;
+    let known = state.tasks.iter().map(|task| &task.id).chain(&state.done);
+    let is_gone = |id: &&String| {
+        id.strip_prefix(OF_SETTINGS).is_some_and(|table| !tables.iter().any(|wished| wished == table))
+    };
+    for id in known.filter(is_gone) {
+        shop.order(Order::Withdraw { id: id.clone() });
+    }
+    for table in tables {
+        let (database, name) = table.split_once('.').unwrap_or(("", table));
+        let request =
+            BootstrapRequest { database: database.into(), table: name.into(), ..BootstrapRequest::default() };
+        shop.order(Order::Ask { id: format!("{OF_SETTINGS}{table}"), request });
     }
 }
 
@@ -169,31 +185,26 @@ fn due(state: &BootstrapState, running: &HashSet<String>, now: i64) -> Vec<Boots
 }
 
 /// Takes requests in that are not in the stream, and those back that are gone.
-async fn elsewhere(
-    shop: &Shop,
-    state: &watch::Sender<BootstrapState>,
-    ownership: &dyn Ownership,
-    committed: &Progress,
-) {
-    let Some(requests) = ownership.copies_asked_for().await else { return };
+async fn elsewhere(shop: &Shop, state: &watch::Sender<BootstrapState>, committed: &Progress) {
+    let Some(requests) = shop.ownership.copies_asked_for().await else { return };
     let (known, done) = {
         let state = state.borrow();
         (state.tasks.iter().map(|task| task.id.clone()).collect::<HashSet<_>>(), state.done.clone())
     };
-    let there: HashSet<String> = requests.iter().map(|(id, _)| format!("request/{id}")).collect();
+    let there: HashSet<String> = requests.iter().map(|(id, _)| format!("{OF_REQUESTS}{id}")).collect();
     for (name, request) in requests {
-        let id = format!("request/{name}");
+        let id = format!("{OF_REQUESTS}{name}");
         if done.contains(&id) {
             // Not before that is committed: after a crash the copy would pass for one that was taken back.
             let is_committed = |record: &PositionRecord| record.bootstrap.done.contains(&id);
             if committed.borrow().as_ref().is_some_and(is_committed) {
-                ownership.copy_is_done(&name).await;
+                shop.ownership.copy_has_ended(&name, None).await;
             }
         } else if !known.contains(&id) {
             shop.order(Order::Ask { id, request });
         }
     }
-    let gone = |id: &&String| id.starts_with("request/") && !there.contains(*id);
+    let gone = |id: &&String| id.starts_with(OF_REQUESTS) && !there.contains(*id);
     for id in known.iter().chain(&done).filter(gone) {
         shop.order(Order::Withdraw { id: id.clone() });
     }
@@ -202,7 +213,7 @@ async fn elsewhere(
 /// Copies a table through errors that may heal, until it is complete or refused.
 async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: String) -> String {
     let mut refusals = (0, Vec::new());
-    let mut careful = false;
+    let mut careful = 0;
     loop {
         let Some(task) = state.borrow().task(&id).cloned() else { return id };
         if refusals.1 != task.cursor {
@@ -219,19 +230,19 @@ async fn persist(shop: Arc<Shop>, state: watch::Receiver<BootstrapState>, id: St
             Ok(Ended::Aborted) => return id,
             Ok(Ended::Missing) => {
                 tracing::error!(database, table, "there is no such table: the request is dropped");
-                drop_task(&shop, &id).await;
+                drop_task(&shop, &id, "there is no such table").await;
                 return id;
             }
             Ok(Ended::Again) => {
                 tracing::debug!(database, table, "reading again from the cursor");
-                careful = true;
+                careful = (careful * 2).clamp(LEAST_CAREFUL, MOST_CAREFUL);
             }
             Err(CopyError::Closed) => return id,
             Err(error) => {
                 refusals.0 += u32::from(is_refusal(&error));
                 if is_final(&error) || refusals.0 > REFUSALS {
                     tracing::error!(database, table, %error, "the table cannot be copied: the request is dropped");
-                    drop_task(&shop, &id).await;
+                    drop_task(&shop, &id, &error.to_string()).await;
                     return id;
                 }
                 tracing::warn!(database, table, %error, "the copy is interrupted");
@@ -264,16 +275,19 @@ fn is_refusal(error: &CopyError) -> bool {
 }
 
 /// Ends a task without a message.
-async fn drop_task(shop: &Shop, id: &str) {
+async fn drop_task(shop: &Shop, id: &str, why: &str) {
+    if let Some(request) = id.strip_prefix(OF_REQUESTS) {
+        shop.ownership.copy_has_ended(request, Some(why)).await;
+    }
     let (verdict, answer) = oneshot::channel();
     shop.order(Order::Deliver(Delivery {
         task: id.to_owned(),
-        window: None,
+        guard: Guard::None,
         from: Vec::new(),
         until: None,
         pieces: Vec::new(),
         then: Then::Finished,
-        verdict,
+        verdict: Some(verdict),
     }));
     // An error means that the pipeline is gone.
     let _answer = answer.await;

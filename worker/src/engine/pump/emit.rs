@@ -23,6 +23,7 @@ impl Pump {
         start: Option<&Position>,
         last: bool,
     ) -> Result<(), PumpEnd> {
+        self.hold_back(rows)?;
         if !self.changes.is_empty() {
             self.encode_changes();
         }
@@ -34,7 +35,8 @@ impl Pump {
         };
         for (at, held) in rows.iter().enumerate() {
             let body = held.event.data();
-            let watched = self.desk.watches(&held.table.table);
+            let table = &held.table.table;
+            let watch = self.desk.watch(table);
             let mut cursor =
                 RowCursor::new(body, is_version_2(&held.event), held.operation, &held.table.table)?;
             let mut row = 0;
@@ -42,16 +44,21 @@ impl Pump {
                 cursor.next(&mut before, &mut after)?;
                 row += 1;
                 let image = Row { operation: held.operation, body, before: &before, after: &after };
-                if row <= held.skip_rows || !held.table.passes(&image).map_err(EngineError::from)? {
+                if row <= held.skip_rows {
+                    continue;
+                }
+                let passes = held.table.passes(&image).map_err(EngineError::from)?;
+                if let Some(watch) = &watch {
+                    let how = (held.operation, passes);
+                    self.desk.passed((table, watch), how, body, (&before, &after));
+                }
+                if !passes {
                     continue;
                 }
                 let end = last_row.map_or(!cursor.has_next(), |last_row| row == last_row);
                 let commit = last && at + 1 == rows.len() && end;
                 self.encode(held, &image, header, xid, gtid.as_deref(), (row - 1, commit))?;
                 self.xoffset += 1;
-                if watched {
-                    self.desk.passed(&held.table.table, held.operation, body, (&before, &after));
-                }
                 let full = self.bytes.len() >= CHUNK_BYTES || self.records.len() >= self.chunk_records;
                 if let Some(start) = start.filter(|_| full && !commit) {
                     self.inside = Some(place(start, held, &cursor, row, xid, self.xoffset));
