@@ -211,7 +211,11 @@ impl Zoo {
             }
             Ask::Commit(changes) => {
                 self.check(&state, connection, &changes);
+                let mirrors = self.mirrors(&state, &changes);
                 let events = state.znodes.commit(session, &changes)?;
+                for (before, after) in mirrors {
+                    self.check_mirror(before.as_deref(), after);
+                }
                 self.world.note("committed", session, changes.len() as u64);
                 self.take_note(connection, &changes);
                 state.tell(&events);
@@ -228,7 +232,20 @@ impl Zoo {
         }
     }
 
-    /// The invariants of the tree: nobody deletes a lock of a live incarnation but itself, and mirrors never go back.
+    /// Mirrors that these changes write, as they are and as they will be. A late write of a former owner is refused: only
+    /// what is written is looked at.
+    fn mirrors<'c>(&self, state: &State, changes: &'c [Change]) -> Vec<(Option<Vec<u8>>, &'c [u8])> {
+        let mirror = |change: &'c Change| match change {
+            Change::Set(path, data, _) | Change::Create(path, data, _) => {
+                let before = state.znodes.get(path).map(|node| node.data.clone());
+                matches!(self.tree.node(path), Some(Node::Position(_))).then_some((before, data.as_slice()))
+            }
+            Change::Delete(..) | Change::Check(_) => None,
+        };
+        changes.iter().filter_map(mirror).collect()
+    }
+
+    /// Nobody deletes a lock of a live incarnation but itself.
     fn check(&self, state: &State, connection: &Connection, changes: &[Change]) {
         for change in changes {
             match change {
@@ -248,12 +265,7 @@ impl Zoo {
                         });
                     }
                 }
-                Change::Set(path, data, _) | Change::Create(path, data, _) => {
-                    if let Some(Node::Position(_)) = self.tree.node(path) {
-                        self.check_mirror(state.znodes.get(path).map(|node| node.data.as_slice()), data);
-                    }
-                }
-                Change::Check(_) => {}
+                Change::Set(..) | Change::Create(..) | Change::Check(_) => {}
             }
         }
     }
