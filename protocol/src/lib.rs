@@ -28,6 +28,7 @@ pub mod filter;
 pub mod gtid;
 pub mod history;
 pub mod id;
+pub mod layout;
 pub mod member;
 pub mod options;
 pub mod position;

@@ -12,6 +12,7 @@ pub mod kubernetes;
 pub mod lab;
 pub mod large;
 pub mod schema;
+pub mod sharded;
 pub mod topic;
 pub mod types;
 pub mod worker;

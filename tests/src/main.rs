@@ -1,7 +1,7 @@
 //! `maxwell-tests`: the long checks, with a report each.
 
 use clap::{Parser, Subcommand};
-use maxwell_protocol::settings::Delivery;
+use maxwell_protocol::settings::{Delivery, Mode, Strategy};
 use maxwell_tests::bootstrap::{Plan, bootstrap};
 use maxwell_tests::chaos::cluster::Shape;
 use maxwell_tests::chaos::fault::{Fault, mix};
@@ -91,6 +91,8 @@ enum What {
         #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
         servers: Vec<String>,
     },
+    /// Several shards on several members that join, end and are killed, with a check of every change.
+    Sharded(Sharded),
     /// The whole product on the lab's Kubernetes node.
     Kubernetes {
         /// How often the leader's process is killed, and its pod deleted.
@@ -127,6 +129,37 @@ struct Chaos {
     seed: u64,
     /// The lab's names of the servers to take.
     #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
+    servers: Vec<String>,
+}
+
+#[derive(Parser)]
+struct Sharded {
+    /// Row changes of each round.
+    #[arg(long, default_value_t = 60_000)]
+    changes: u64,
+    /// Shards.
+    #[arg(long, default_value_t = 4)]
+    shards: u32,
+    /// Members; the last one joins when the others stream.
+    #[arg(long, default_value_t = 3)]
+    members: usize,
+    /// Members that are killed.
+    #[arg(long, default_value_t = 4)]
+    kills: usize,
+    /// Keeps one member free.
+    #[arg(long)]
+    hybrid: bool,
+    /// Updates that take a row to another shard, of each round by key, at the least.
+    #[arg(long, default_value_t = 100)]
+    least: u64,
+    /// Seed of the load.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What decides about a row's shard: one round for each.
+    #[arg(long, value_delimiter = ',', default_value = "Table,PrimaryKey")]
+    strategies: Vec<String>,
+    /// The lab's names of the servers to take.
+    #[arg(long, value_delimiter = ',', default_value = "mysql80,mariadb")]
     servers: Vec<String>,
 }
 
@@ -184,6 +217,7 @@ async fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
+        What::Sharded(asked) => sharded(&asked).await,
         What::Kubernetes { times } => maxwell_tests::kubernetes::kubernetes(times).await,
         What::Bench { runs } => line(&maxwell_tests::bench::bench(runs).await?),
     }
@@ -211,6 +245,28 @@ async fn corpus(asked: &Corpus) -> anyhow::Result<()> {
         patience: std::time::Duration::from_secs(asked.patience),
     };
     maxwell_tests::corpus::corpus(&asked.cases, &named(&asked.servers)?, &how).await
+}
+
+async fn sharded(asked: &Sharded) -> anyhow::Result<()> {
+    for server in named(&asked.servers)? {
+        for strategy in &asked.strategies {
+            let plan = maxwell_tests::sharded::Plan {
+                changes: asked.changes,
+                shards: asked.shards,
+                members: asked.members,
+                strategy: serde_json::from_value(strategy.as_str().into())?,
+                mode: if asked.hybrid { Mode::Hybrid } else { Mode::Sharded },
+                kills: asked.kills,
+                seed: asked.seed,
+            };
+            let outcome = maxwell_tests::sharded::sharded(server, &plan).await?;
+            line(&outcome)?;
+            anyhow::ensure!(outcome.is_clean(), "changes are missing, repeated, out of order or torn");
+            let enough = plan.strategy != Strategy::PrimaryKey || outcome.split >= asked.least;
+            anyhow::ensure!(enough, "only {} updates took a row to another shard", outcome.split);
+        }
+    }
+    Ok(())
 }
 
 async fn chaos(asked: &Chaos) -> anyhow::Result<()> {

@@ -13,6 +13,7 @@ pub mod http;
 pub mod metrics;
 pub mod options;
 pub mod schema;
+pub mod shard;
 pub mod sink;
 pub mod source;
 pub mod telemetry;

@@ -4,11 +4,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use maxwell_protocol::assignment::Layout;
 use maxwell_protocol::settings::MySql;
 
 use crate::coordination::{Health, Vitals};
-use crate::engine::status::Observer;
 use crate::metrics::{Metrics, cpu_time, memory};
 use crate::sink::kafka::KafkaSink;
 use crate::source::connect::connect_any;
@@ -32,15 +30,16 @@ pub struct VitalSigns {
     metrics: Arc<Metrics>,
     mysql: MySql,
     kafka: Arc<KafkaSink>,
+    shards: u32,
     counted: Mutex<Counted>,
 }
 
 impl VitalSigns {
-    /// Of a process that streams `mysql` to `kafka`.
-    pub fn new(metrics: Arc<Metrics>, mysql: MySql, kafka: Arc<KafkaSink>) -> Self {
+    /// Of a process that streams `mysql` to `kafka`, divided into `shards` shards unless the cluster has a layout already.
+    pub fn new(metrics: Arc<Metrics>, mysql: MySql, kafka: Arc<KafkaSink>, shards: u32) -> Self {
         let counted =
             Counted { at: Instant::now(), cpu: cpu_time(), rows: 0, cpu_percent: 0.0, rows_per_second: 0.0 };
-        Self { metrics, mysql, kafka, counted: Mutex::new(counted) }
+        Self { metrics, mysql, kafka, shards, counted: Mutex::new(counted) }
     }
 
     /// Asks MySQL and Kafka every few seconds, for ever.
@@ -60,7 +59,7 @@ impl VitalSigns {
     }
 
     async fn ask_kafka(&self) -> Result<(), String> {
-        self.kafka.prepare(Layout::default().shards).await.map_err(|error| error.to_string())?;
+        self.kafka.prepare(self.shards).await.map_err(|error| error.to_string())?;
         let kafka = Arc::clone(&self.kafka);
         let asked = tokio::task::spawn_blocking(move || kafka.check().map_err(|error| error.to_string()));
         asked.await.unwrap_or_else(|error| Err(error.to_string()))

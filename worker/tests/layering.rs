@@ -10,7 +10,8 @@ const USES: &[(&str, &[&str])] = &[
     ("schema", &[]),
     ("filter", &[]),
     ("binlog", &["schema"]),
-    ("encode", &["binlog", "filter", "schema"]),
+    ("shard", &[]),
+    ("encode", &["binlog", "filter", "schema", "shard"]),
     ("bootstrap", &["binlog", "encode", "schema"]),
     ("options", &[]),
     // Adapters, and the clock that they read. A sink proves the ownership of its shard through the traits in `coordination`.
@@ -23,12 +24,23 @@ const USES: &[(&str, &[&str])] = &[
     // The engine, and what counts its progress through `engine::status::Observer`.
     (
         "engine",
-        &["binlog", "bootstrap", "clock", "coordination", "encode", "filter", "schema", "sink", "source"],
+        &[
+            "binlog",
+            "bootstrap",
+            "clock",
+            "coordination",
+            "encode",
+            "filter",
+            "schema",
+            "shard",
+            "sink",
+            "source",
+        ],
     ),
     ("metrics", &["clock", "engine"]),
     ("http", &["failpoint", "filter", "metrics"]),
     // Wiring.
-    ("vitals", &["coordination", "engine", "metrics", "sink", "source"]),
+    ("vitals", &["coordination", "metrics", "sink", "source"]),
     ("app", &["coordination", "engine", "filter", "http", "metrics", "options", "sink", "vitals"]),
 ];
 

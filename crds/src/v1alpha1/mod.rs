@@ -15,7 +15,7 @@ mod zookeeper;
 #[cfg(test)]
 mod tests;
 
-pub use cluster::{MaxwellCluster, MaxwellClusterSpec, Mode, State, UnsafeSpec};
+pub use cluster::{MaxwellCluster, MaxwellClusterSpec, State, UnsafeSpec};
 pub use kafka::KafkaSpec;
 pub use mysql::{MySqlSpec, SecretRef};
 pub use output::{EncryptionSpec, OutputSpec};

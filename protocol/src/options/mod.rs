@@ -9,6 +9,7 @@ mod notices;
 mod process;
 pub mod properties;
 mod refused;
+mod sharding;
 mod table;
 
 use std::path::PathBuf;
@@ -16,7 +17,8 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::settings::{
-    Delivery, Kafka, LogFormat, Logging, MySql, Producer, Secret, Settings, StartFrom, TlsMode, ZooKeeper,
+    Delivery, Kafka, LogFormat, Logging, MySql, Producer, Secret, Settings, Sharding, StartFrom, TlsMode,
+    ZooKeeper,
 };
 
 pub use table::{help, is_flag};
@@ -160,6 +162,9 @@ pub struct Draft {
     /// Separates the state of several of the original's processes.
     pub(crate) client_id: Option<String>,
     pub(crate) cluster: Option<String>,
+    pub(crate) sharding: Sharding,
+    /// What `maxwell.instance.shard.*` says, by name.
+    pub(crate) instances: Vec<(String, Vec<String>)>,
     /// Whether something said where to begin.
     pub(crate) start_chosen: bool,
     pub(crate) notices: Vec<String>,
@@ -198,6 +203,8 @@ impl Draft {
             replication: Replication::default(),
             client_id: None,
             cluster: None,
+            sharding: Sharding::default(),
+            instances: Vec::new(),
             start_chosen: false,
             notices: Vec::new(),
         }
@@ -213,6 +220,7 @@ impl Draft {
             self.hosts = zookeeper.hosts.clone();
             self.root = Some(zookeeper.root.clone());
         }
+        self.sharding = settings.sharding.clone().unwrap_or_default();
         self.settings = settings;
         self.start_chosen = true;
     }
@@ -256,6 +264,7 @@ impl Draft {
         if let Some(name) = self.cluster.take().or_else(|| self.client_id.clone()) {
             self.settings.cluster = name;
         }
+        sharding::settle(&mut self);
         self.settle_start();
         self.settle_replication();
         Options { settings: self.settings, process: self.process, notices: self.notices }

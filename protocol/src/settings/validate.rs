@@ -1,5 +1,7 @@
 //! What is wrong with settings: field, value, mend.
 
+mod sharding;
+
 use thiserror::Error;
 
 use super::{EncryptionMode, Kafka, Output, PartitionBy, Producer, Settings, StartFrom};
@@ -65,6 +67,7 @@ impl Settings {
             (_, Producer::Stdout | Producer::File) => {}
         }
         self.validate_coordination(&mut found);
+        sharding::validate(self, &mut found);
         found
     }
 

@@ -54,7 +54,8 @@ fn owners(observed: &Observed) -> impl Iterator<Item = &MemberId> {
     observed.assignments.values().map(|assignment| &assignment.member)
 }
 
-fn cut_off(member: &MemberRecord) -> bool {
+/// Whether a member does not reach MySQL or Kafka.
+pub(super) fn cut_off(member: &MemberRecord) -> bool {
     member.mysql.reachable == Some(false) || member.kafka.reachable == Some(false)
 }
 
@@ -141,7 +142,7 @@ pub(super) mod tests {
         let mut all = observed(&[member("a", 0, 1), member("b", 0, 2)]);
         assert_eq!(order(&all, false), ["a", "b"]);
         let reason = AssignmentReason::Initial;
-        let assignment = Assignment { member: "b".into(), leader_epoch: Epoch(1), reason };
+        let assignment = Assignment { member: "b".into(), leader_epoch: Epoch(1), reason, from: None };
         all.assignments.insert("0".into(), assignment);
         assert_eq!(order(&all, false), ["b"]);
     }

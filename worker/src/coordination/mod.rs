@@ -28,12 +28,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use maxwell_protocol::bootstrap::BootstrapRequest;
 use maxwell_protocol::id::{ClusterId, Incarnation, MemberId, ShardId};
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::ShardReport;
-use maxwell_protocol::position::PositionMirror;
+use maxwell_protocol::position::{Position, PositionMirror};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use assign::Policy;
 pub use config::{CoordinatorConfig, Health, ProbeConfig, Vitals};
 pub use error::CoordinationError;
 pub use store::Link;
@@ -97,8 +99,14 @@ pub trait Ownership: Send + Sync + 'static {
         None
     }
 
-    /// A request among those was carried out, and that is committed: it is taken out of the tree. Best effort.
-    async fn copy_is_done(&self, _request: &str) {}
+    /// This shard's part of a request among those was carried out, and that is committed: once all `parts` are, it is
+    /// taken out of the tree. Best effort.
+    async fn copy_is_done(&self, _request: &str, _parts: u32) {}
+
+    /// Agrees on where the shards of this layout begin: `found` for the first one that asks, and for all others too.
+    async fn begin(&self, found: Position) -> Result<Position, ProofError> {
+        Ok(found)
+    }
 
     /// What the mirror says, for the check that "no record on the topic" is not a lost topic.
     async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError>;
@@ -117,10 +125,8 @@ pub struct ShardContext {
     pub shard: ShardId,
     /// Its number: the partition of the position topic.
     pub number: u32,
-    /// How many shards the layout has.
-    pub shards: u32,
-    /// The layout's generation.
-    pub generation: u64,
+    /// The layout that it is part of.
+    pub layout: Arc<Layout>,
 }
 
 /// How a shard's run ended.

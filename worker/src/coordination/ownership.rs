@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use maxwell_protocol::bootstrap::BootstrapRequest;
 use maxwell_protocol::id::ShardId;
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::{ShardReport, ShardState};
-use maxwell_protocol::position::PositionMirror;
+use maxwell_protocol::position::{Position, PositionMirror};
 use maxwell_protocol::request::{Ask, Request};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -90,6 +91,41 @@ impl HeldShard {
         Ok(found)
     }
 
+    /// Notes that this shard has copied its part, or takes a request away whose parts are all copied.
+    async fn part_is_done(&self, name: &str, parts: u32) -> Result<(), Failure> {
+        let path = self.store.tree().request(name);
+        let Some((mut request, version)) = self.store.read::<Request>(&path).await? else { return Ok(()) };
+        let held = Change::Check(self.lock.path().to_owned());
+        let Ask::Bootstrap(copy) = &mut request.ask;
+        if !copy.copied_by.contains(&self.shard) {
+            copy.copied_by.push(self.shard.clone());
+        }
+        let done = match (copy.copied_by.len() as u32) < parts {
+            true => Change::Set(path, encode(&request), Some(version)),
+            false => Change::Delete(path, Some(version)),
+        };
+        self.store.commit(&[held, done]).await
+    }
+
+    /// The place where this layout's shards begin: what stands, else what was found here.
+    async fn agree_on_begin(&self, found: Position) -> Result<Position, Failure> {
+        let path = self.store.tree().layout();
+        loop {
+            let Some((layout, version)) = self.store.read::<Layout>(&path).await? else { return Ok(found) };
+            if let Some(begins) = layout.begins {
+                return Ok(begins);
+            }
+            let layout = Layout { begins: Some(found.clone()), ..layout };
+            let held = Change::Check(self.lock.path().to_owned());
+            match self.store.commit(&[held, Change::Set(path.clone(), encode(&layout), Some(version))]).await
+            {
+                Ok(()) => return Ok(found),
+                Err(Failure::Conflict) if self.store.bytes(self.lock.path()).await?.is_some() => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
     async fn write_mirror(&self, mirror: &PositionMirror) -> Result<(), Failure> {
         let path = self.store.tree().position(&self.shard);
         let data = encode(mirror);
@@ -100,9 +136,16 @@ impl HeldShard {
             None if self.store.bytes(&path).await?.is_some() => Change::Set(path, data.clone(), None),
             None => Change::Create(path, data.clone(), CreateMode::Persistent),
         };
-        // With one shard the oldest position is this one.
-        let oldest = Change::Set(self.store.tree().positions(), data, None);
-        self.store.commit(&[held, change, oldest]).await
+        let mut changes = vec![held, change];
+        let is_oldest = {
+            let observed = self.observation.borrow();
+            let mut others = observed.positions.iter().filter(|(shard, _)| **shard != self.shard);
+            others.all(|(_, other)| mirror.timestamp <= other.timestamp)
+        };
+        if is_oldest {
+            changes.push(Change::Set(self.store.tree().positions(), data, None));
+        }
+        self.store.commit(&changes).await
     }
 }
 
@@ -157,12 +200,14 @@ impl Ownership for HeldShard {
         self.in_time(self.requests()).await.ok()
     }
 
-    async fn copy_is_done(&self, request: &str) {
-        let held = Change::Check(self.lock.path().to_owned());
-        let done = Change::Delete(self.store.tree().request(request), None);
-        if let Err(error) = self.in_time(self.store.commit(&[held, done])).await {
+    async fn copy_is_done(&self, request: &str, parts: u32) {
+        if let Err(error) = self.in_time(self.part_is_done(request, parts)).await {
             tracing::debug!(request, %error, "the request's node is still there");
         }
+    }
+
+    async fn begin(&self, found: Position) -> Result<Position, ProofError> {
+        self.in_time(self.agree_on_begin(found)).await
     }
 
     async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError> {

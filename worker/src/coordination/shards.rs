@@ -3,17 +3,18 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use maxwell_protocol::assignment::Layout;
 use maxwell_protocol::id::ShardId;
-use maxwell_protocol::settings::Delivery;
+use maxwell_protocol::layout::Layout;
+use maxwell_protocol::settings::{Delivery, Mode};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::assign::shards;
+use super::assign::is_heir;
 use super::error::Failure;
 use super::life::Life;
 use super::lock::Lock;
+use super::observed::Observed;
 use super::ownership::HeldShard;
 use super::resumption::{Steps, note_resumption};
 use super::{ShardContext, ShardEnd};
@@ -36,21 +37,21 @@ pub(super) async fn run_shards(life: Life, stop: CancellationToken) {
         },
     };
     let mut running = JoinSet::new();
-    for (shard, number) in shards(&layout) {
-        running.spawn(run_shard(life.clone(), layout.clone(), shard, number, stop.clone()));
+    let layout = Arc::new(layout);
+    for (shard, number) in layout.shards() {
+        running.spawn(run_shard(life.clone(), Arc::clone(&layout), shard, number, stop.clone()));
     }
     while running.join_next().await.is_some() {}
 }
 
-async fn run_shard(life: Life, layout: Layout, shard: ShardId, number: u32, stop: CancellationToken) {
+async fn run_shard(life: Life, layout: Arc<Layout>, shard: ShardId, number: u32, stop: CancellationToken) {
     let context = ShardContext {
         cluster: life.cluster,
         member: life.config.member.clone(),
         incarnation: life.incarnation,
         shard: shard.clone(),
         number,
-        shards: layout.shards,
-        generation: layout.generation,
+        layout,
     };
     loop {
         let turn = tokio::select! {
@@ -75,17 +76,22 @@ async fn run_shard(life: Life, layout: Layout, shard: ShardId, number: u32, stop
             ShardEnd::Drained => {}
             ShardEnd::Relinquished { reason } | ShardEnd::Unreachable { reason } => {
                 tracing::warn!(%shard, reason, "gave the shard up");
-                life.step_down.notify_waiters();
+                if life.config.policy.mode == Mode::ActiveStandby {
+                    life.step_down.notify_waiters();
+                }
                 tokio::time::sleep(REST).await;
             }
         }
     }
 }
 
-/// Keeps the host ready for the shard, for as long as it is polled.
+/// Keeps the host ready for the shard while this member would be the next to own it, for as long as it is polled.
 async fn stay_warm(life: &Life, context: &ShardContext) {
     loop {
-        life.host.warm(context).await;
+        let heir = is_heir(&life.config.policy, &life.observation.borrow(), &context.shard, &context.member);
+        if heir {
+            life.host.warm(context).await;
+        }
         tokio::time::sleep(WARMING).await;
     }
 }
@@ -93,16 +99,13 @@ async fn stay_warm(life: &Life, context: &ShardContext) {
 /// Waits until the shard is assigned to this member and its lock is held; since when it was waited for.
 async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, i64), Failure> {
     let mut observation = life.observation.clone();
-    let assigned = |life: &Life, observed: &super::observed::Observed| {
-        observed.assignments.get(shard).is_some_and(|assignment| assignment.member == life.config.member)
-            && observed.leader.as_ref().is_some_and(|leader| leader.incarnation == life.incarnation)
-    };
-    observation.wait_for(|observed| assigned(life, observed)).await.map_err(|_| Failure::Expired)?;
+    let assigned = |observed: &Observed| is_assigned(observed, shard, life);
+    observation.wait_for(|observed| assigned(observed)).await.map_err(|_| Failure::Expired)?;
     let lock = Lock::enter(&life.store, life.store.tree().shard_locks(shard), &life.lock_record()).await?;
     let held = tokio::select! {
         held = lock.held(&life.store, life.observation.clone()) => held,
         // The assignment went elsewhere while another one still held the lock.
-        moved = observation.wait_for(|observed| !assigned(life, observed)) => {
+        moved = observation.wait_for(|observed| !assigned(observed)) => {
             moved.map(drop).map_err(|_| Failure::Expired).and(Err(Failure::Conflict))
         }
     };
@@ -113,6 +116,19 @@ async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, i64), Failu
             Err(failure)
         }
     }
+}
+
+/// Whether the leader there is, and not one before it, wants this member to own the shard.
+fn is_assigned(observed: &Observed, shard: &ShardId, life: &Life) -> bool {
+    observed.assignments.get(shard).is_some_and(|assignment| {
+        assignment.member == life.config.member
+            && observed.leader.as_ref().is_some_and(|leader| leader.epoch == assignment.leader_epoch)
+    })
+}
+
+/// Whether a leader wants another member to own the shard.
+fn is_moved(observed: &Observed, shard: &ShardId, life: &Life) -> bool {
+    observed.assignments.get(shard).is_some_and(|assignment| assignment.member != life.config.member)
 }
 
 async fn run_held(
@@ -139,10 +155,22 @@ async fn run_held(
     #[cfg(feature = "failpoints")]
     fail::fail_point!("after-lock");
     let noted = note_resumption(life, shard, entered, stepped);
-    let run = life.host.run(context.clone(), ownership, stop.clone());
-    tokio::pin!(run);
+    let drain = stop.child_token();
+    let run = life.host.run(context.clone(), ownership, drain.clone());
+    let mut observation = life.observation.clone();
+    let moved = async {
+        if observation.wait_for(|observed| is_moved(observed, shard, life)).await.is_ok() {
+            drain.cancel();
+        }
+        std::future::pending().await
+    };
+    let noted = async {
+        noted.await;
+        std::future::pending().await
+    };
     tokio::select! {
-        ended = &mut run => ended,
-        () = noted => run.await,
+        ended = run => ended,
+        ended = moved => ended,
+        ended = noted => ended,
     }
 }

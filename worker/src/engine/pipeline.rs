@@ -40,12 +40,14 @@ impl Engine {
             mysql: self.sources.current().clone(),
             server: parts.side.server.clone(),
             style: self.style.clone(),
+            divider: copies.divider.clone(),
             piece_records: pump::chunk_records(parts.max_rows),
             orders: copies.orders.clone(),
             wake,
             next_row: Mutex::new(Instant::now()),
         }
     }
+
     pub(super) async fn pipeline(
         &self,
         run: &Run<'_>,
@@ -64,7 +66,7 @@ impl Engine {
         let delay = Arc::new(Mutex::new(Delay::default()));
         lock(&delay).resumed(base.source_time);
         let watcher = Watcher {
-            observer: Arc::clone(&self.observer),
+            observer: Arc::clone(&run.observer),
             progress: run.progress.clone(),
             ownership: Arc::clone(&run.ownership),
             delay: Arc::clone(&delay),
@@ -77,7 +79,7 @@ impl Engine {
         });
         let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), delay, epoch));
         let retention =
-            tokio::spawn(retention(retained, run.progress.subscribe(), Arc::clone(&self.observer)));
+            tokio::spawn(retention(retained, run.progress.subscribe(), Arc::clone(&run.observer)));
         let runner = copies.run(shop, Arc::clone(&run.ownership), run.progress.subscribe());
         let read = read(&mut dump, batch_tx, run).await;
         runner.abort();

@@ -23,6 +23,7 @@ use super::pump::PumpParts;
 use super::run::{Engine, Run};
 use super::tables::Tables;
 use crate::coordination::ShardContext;
+use crate::shard::Divider;
 use crate::sink::{SinkError, TakenOver, Writer};
 use crate::source::SourceError;
 use crate::source::connect::connect;
@@ -65,8 +66,11 @@ impl Engine {
     /// Everything before the first row: fence, find the position, open the dump.
     pub(super) async fn prepare(&self, run: &Run<'_>) -> Result<Prepared, EngineError> {
         let begun = Instant::now();
+        let divider = Divider::new(&run.context.layout, run.context.number)?;
+        let mut style = self.style.clone();
+        style.output.ddl &= divider.tells_of_schema();
         let (mut taken, (mut conn, server)) =
-            tokio::try_join!(self.take_over(run), answered(self.inspect_source()))?;
+            tokio::try_join!(self.take_over(run), answered(self.inspect_source(run)))?;
         let taken_over = begun.elapsed();
         let stored = Stored {
             capture: taken.last.as_ref().and_then(|last| last.catalog),
@@ -83,13 +87,14 @@ impl Engine {
             }
         };
         let side = SideDump { settings: self.sources.current().clone(), server: server.clone(), by };
-        let follower = answered(self.follow(&side, &position, (stored, base.epoch))).await?;
+        let follower =
+            answered(self.follow(&side, &position, style.output.ddl, (stored, base.epoch))).await?;
         base.catalog = follower.capture();
         // What follows ends the dump of whoever has it.
         run.ownership.prove().await.map_err(SinkError::from)?;
         let dump = answered(self.open(run, conn, &server, &position, by)).await?;
         Span::current().record("epoch", base.epoch.0);
-        self.observer.resumed(base.epoch, base.source_time, inside);
+        run.observer.resumed(base.epoch, base.source_time, inside);
         run.report(ShardState::Streaming, base.epoch, "");
         tracing::info!(
             file = position.file,
@@ -107,27 +112,33 @@ impl Engine {
                  ask: output.rowQuery prints no query"
             );
         }
-        let tables =
-            Tables::new(self.filters.clone(), self.style.clone(), side.clone(), follower, Handle::current())
-                .always(desk::requests(&self.settings.bootstrap));
-        let (copies, desk) = Copies::new(base.bootstrap.clone(), &self.settings.bootstrap);
+        let tables = Tables::new(
+            self.filters.clone(),
+            style.clone(),
+            side.clone(),
+            follower,
+            Handle::current(),
+            divider.clone(),
+        )
+        .always(desk::requests(&self.settings.bootstrap));
+        let (copies, desk) = Copies::new(base.bootstrap.clone(), &self.settings.bootstrap, divider.clone());
         let gtids = server.gtid.then(|| stored_set(&position.gtid_set)).transpose()?;
         let parts = PumpParts {
             position,
             tables,
-            style: self.style.clone(),
+            style,
             side,
             runtime: Handle::current(),
             max_rows: self.commit().max_rows,
             gtids,
-            observer: Arc::clone(&self.observer),
+            observer: Arc::clone(&run.observer),
             closing: CancellationToken::new(),
             desk,
         };
         Ok(Prepared { dump, parts, writer, base, copies })
     }
 
-    async fn inspect_source(&self) -> Result<(Conn, ServerInfo), EngineError> {
+    async fn inspect_source(&self, run: &Run<'_>) -> Result<(Conn, ServerInfo), EngineError> {
         let opened = async {
             let mut conn = connect(self.sources.current()).await?;
             let server = inspect(&mut conn, self.sources.current()).await?;
@@ -135,8 +146,8 @@ impl Engine {
         }
         .await;
         match &opened {
-            Ok(_) => self.observer.mysql(Ok(())),
-            Err(error) => self.observer.mysql(Err(&error.to_string())),
+            Ok(_) => run.observer.mysql(Ok(())),
+            Err(error) => run.observer.mysql(Err(&error.to_string())),
         }
         Ok(opened?)
     }
@@ -145,9 +156,9 @@ impl Engine {
         let taken = self.sink.take_over(run.context, run.ownership.as_ref()).await;
         match &taken {
             Err(error @ (SinkError::Failed { .. } | SinkError::Unfit { .. })) => {
-                self.observer.kafka(Err(&error.to_string()));
+                run.observer.kafka(Err(&error.to_string()));
             }
-            _ => self.observer.kafka(Ok(())),
+            _ => run.observer.kafka(Ok(())),
         }
         Ok(taken?)
     }
@@ -155,10 +166,11 @@ impl Engine {
         &self,
         side: &SideDump,
         position: &Position,
+        ddl: bool,
         stored: (Stored, Epoch),
     ) -> Result<Follower, EngineError> {
         let filter = self.filters.borrow().clone();
-        Ok(Follower::start(side, &filter, self.style.output.ddl, position, stored).await?)
+        Ok(Follower::start(side, &filter, ddl, position, stored).await?)
     }
     /// The place to go on from. A first position is committed before anything else, so that a crash cannot choose
     /// another one.
@@ -171,7 +183,7 @@ impl Engine {
     ) -> Result<(Position, RecordBase, Box<dyn Writer>), EngineError> {
         let TakenOver { mut writer, last, last_at, .. } = taken;
         run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
-        let generation = run.context.generation;
+        let generation = run.context.layout.generation;
         let bootstrap = BootstrapState::default();
         let mut base =
             RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0, catalog: None, bootstrap };
@@ -195,14 +207,31 @@ impl Engine {
             tracing::error!("the position is lost and changes are missing: going on at the source's head");
             settings = MySql { start: Start::default(), ..settings };
         }
-        let found = async { Ok(first_position(conn, server, &settings).await?) };
-        let position = within(SEARCH, found).await?;
+        let position = self.first(run, (conn, server), &settings, over).await?;
         let record = base.next(position.clone(), 0);
         run.progress.send_replace(Some(record.clone()));
         let writer = tokio::task::spawn_blocking(move || writer.commit(&record).map(|()| writer))
             .await
             .map_err(|error| EngineError::Thread(error.to_string()))??;
         Ok((position, base, writer))
+    }
+
+    /// Where the layout's shards begin; after a lost position, where the settings say.
+    async fn first(
+        &self,
+        run: &Run<'_>,
+        (conn, server): (&mut Conn, &ServerInfo),
+        settings: &MySql,
+        over: bool,
+    ) -> Result<Position, EngineError> {
+        if let Some(begins) = run.context.layout.begins.as_ref().filter(|_| !over) {
+            return Ok(begins.clone());
+        }
+        let found = within(SEARCH, async { Ok(first_position(conn, server, settings).await?) }).await?;
+        if over {
+            return Ok(found);
+        }
+        Ok(run.ownership.begin(found).await.map_err(SinkError::from)?)
     }
 
     async fn open(

@@ -16,7 +16,7 @@ use tracing::{Instrument, field};
 use super::error::{Disposition, EngineError};
 use super::pipeline::{FAREWELL, Stopped};
 use super::sources::{Sources, Turn};
-use super::status::Observer;
+use super::status::{Observer, Observers};
 use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
 use crate::encode::style::Style;
 use crate::filter::TableFilter;
@@ -33,7 +33,7 @@ pub struct Engine {
     pub(super) filters: watch::Receiver<TableFilter>,
     pub(super) style: Style,
     pub(super) sink: Arc<dyn Sink>,
-    pub(super) observer: Arc<dyn Observer>,
+    observers: Arc<dyn Observers>,
 }
 
 /// With the encryption's key out of its file.
@@ -55,11 +55,11 @@ impl Engine {
         settings: Settings,
         filters: watch::Receiver<TableFilter>,
         sink: Arc<dyn Sink>,
-        observer: Arc<dyn Observer>,
+        observers: Arc<dyn Observers>,
     ) -> Result<Self, EngineError> {
         let style = style(&settings)?;
         let (sources, position_lost) = (Sources::new(&settings.mysql), AtomicBool::new(false));
-        Ok(Self { settings, sources, position_lost, filters, style, sink, observer })
+        Ok(Self { settings, sources, position_lost, filters, style, sink, observers })
     }
 
     /// Whether it stopped because no server has what follows the position.
@@ -89,7 +89,7 @@ impl Engine {
         let text = error.to_string();
         if disposition == Disposition::Relinquish && !run.ownership.may_still_own().await {
             tracing::warn!(error = text, "a successor owns the shard");
-            self.observer.fenced();
+            run.observer.fenced();
             return Some(ShardEnd::Relinquished { reason: text });
         }
         let turn = self.sources.turn(error, attempt);
@@ -147,6 +147,7 @@ impl Engine {
     ) -> ShardEnd {
         let run = Run {
             context: &context,
+            observer: Arc::clone(&self.observers).shard(),
             ownership,
             stop,
             progress: watch::Sender::new(None),
@@ -179,6 +180,7 @@ impl Engine {
 /// What a run's parts share.
 pub(super) struct Run<'a> {
     pub(super) context: &'a ShardContext,
+    pub(super) observer: Arc<dyn Observer>,
     pub(super) ownership: Arc<dyn Ownership>,
     pub(super) stop: CancellationToken,
     /// The last committed record of this run.

@@ -19,6 +19,7 @@ use crate::encode::style::Style;
 use crate::filter::{TableFilter, Verdict};
 use crate::schema::catalog::CatalogTable;
 use crate::schema::ddl::{self, Event as SchemaEvent, TableDef, parse};
+use crate::shard::{Divider, Held};
 use crate::sink::CatalogEntry;
 use crate::source::connect::connect;
 use crate::source::scan::SideDump;
@@ -45,6 +46,8 @@ pub struct Tables {
     runtime: Handle,
     /// Passes whatever the filter says.
     always: Option<TableName>,
+    /// Which rows are this shard's.
+    divider: Divider,
 }
 
 /// What the server says a table is now.
@@ -64,9 +67,20 @@ impl Tables {
         side: SideDump,
         follower: Follower,
         runtime: Handle,
+        divider: Divider,
     ) -> Self {
         let filter = filters.borrow_and_update().clone();
-        Self { entries: HashMap::new(), filter, filters, style, side, follower, runtime, always: None }
+        Self {
+            entries: HashMap::new(),
+            filter,
+            filters,
+            style,
+            side,
+            follower,
+            runtime,
+            always: None,
+            divider,
+        }
     }
 
     /// Lets a table pass whatever the filter says.
@@ -90,8 +104,10 @@ impl Tables {
             database: map.database_name().into_owned(),
             table: map.table_name().into_owned(),
         };
-        let passes = self.filter.may_pass(&name.database, &name.table);
-        let encoder = if passes || self.is_always_passing(&name.database, &name.table) {
+        let passes = self.filter.may_pass(&name.database, &name.table)
+            || self.is_always_passing(&name.database, &name.table);
+        // Rows of other shards are skipped without a look.
+        let encoder = if passes && self.divider.table(&name.database, &name.table) != Held::Not {
             let table = self.describe(&map, &name, position)?;
             self.encoder(table).map(Arc::new)
         } else {
@@ -102,8 +118,19 @@ impl Tables {
     }
 
     fn encoder(&self, table: Table) -> Option<TableEncoder> {
+        let share = match self.divider.table(&table.database, &table.name) {
+            Held::Whole => None,
+            Held::ByKey if table.primary_key.is_empty() => {
+                if !self.divider.holds_by_name(&table.database, &table.name) {
+                    return None;
+                }
+                None
+            }
+            Held::ByKey => Some(self.divider.keys()),
+            Held::Not => return None,
+        };
         if self.is_always_passing(&table.database, &table.name) {
-            return Some(TableEncoder::new(table, &self.style));
+            return Some(TableEncoder::new(table, &self.style).with_share(share));
         }
         let columns = table.columns.iter().map(|column| column.name.as_str());
         let rows = match self.filter.verdict(&table.database, &table.name, columns) {
@@ -111,7 +138,7 @@ impl Tables {
             Verdict::Pass => None,
             Verdict::Ask(rows) => Some(rows),
         };
-        Some(TableEncoder::new(table, &self.style).with_filter(rows))
+        Some(TableEncoder::new(table, &self.style).with_filter(rows).with_share(share))
     }
 
     /// Between two transactions: from here on the filter holds that was set last.

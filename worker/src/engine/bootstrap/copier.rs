@@ -17,6 +17,7 @@ use crate::bootstrap::window::{TableName, WindowId};
 use crate::clock::seconds;
 use crate::encode::message::TableEncoder;
 use crate::encode::style::Style;
+use crate::shard::Held;
 use crate::source::SourceError;
 use crate::source::copy::CopySession;
 use crate::source::preflight::Head;
@@ -97,6 +98,8 @@ pub(super) async fn copy(shop: &Shop, task: &BootstrapTask, careful: bool) -> Re
     let style = style(&shop.style, original);
     let comment = request.comment.as_deref();
     let encoder = TableEncoder::copied(copy.table.clone(), &style, "bootstrap-insert", comment);
+    let divided = shop.divider.table(&name.0, &name.1) == Held::ByKey;
+    let encoder = encoder.with_share(divided.then(|| shop.divider.keys()));
     let mut copier = Copier {
         shop,
         task,

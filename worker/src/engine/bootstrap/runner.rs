@@ -19,6 +19,7 @@ use crate::bootstrap::BootstrapError;
 use crate::clock::milliseconds;
 use crate::coordination::Ownership;
 use crate::encode::style::Style;
+use crate::shard::{Divider, Held};
 use crate::source::SourceError;
 use crate::source::dump::Batch;
 use crate::source::preflight::ServerInfo;
@@ -42,6 +43,8 @@ pub struct Shop {
     pub server: ServerInfo,
     /// How messages look.
     pub style: Style,
+    /// Which rows are this shard's.
+    pub divider: Divider,
     /// Records of a piece at the most.
     pub piece_records: usize,
     /// To the desk.
@@ -59,6 +62,11 @@ impl Shop {
         if self.orders.send(order).is_ok() {
             let _full_or_closed = self.wake.try_send(Batch::default());
         }
+    }
+
+    /// Whether a table has rows of this shard.
+    fn holds(&self, request: &BootstrapRequest) -> bool {
+        self.divider.table(&request.database, &request.table) != Held::Not
     }
 
     /// Rows of a chunk at the most. With a limit they are few, so that neither another table nor an abort waits long.
@@ -92,18 +100,20 @@ type Progress = watch::Receiver<Option<PositionRecord>>;
 pub struct Copies {
     /// To the desk.
     pub orders: Sender<Order>,
+    /// Which rows are this shard's.
+    pub divider: Divider,
     /// The state as the desk shows it.
     state: Arc<watch::Sender<BootstrapState>>,
 }
 
 impl Copies {
     /// Goes on from `state`.
-    pub fn new(state: BootstrapState, settings: &Bootstrap) -> (Self, Desk) {
+    pub fn new(state: BootstrapState, settings: &Bootstrap, divider: Divider) -> (Self, Desk) {
         // Bounded by what the copiers wait for: a window or two each.
         let (orders, received) = crossbeam_channel::unbounded();
         let state = Arc::new(watch::Sender::new(state));
-        let desk = Desk::new(received, Arc::clone(&state), settings.clone());
-        (Self { orders, state }, desk)
+        let desk = Desk::new(received, Arc::clone(&state), settings.clone(), divider.clone());
+        (Self { orders, divider, state }, desk)
     }
 
     /// Starts to copy tables.
@@ -132,7 +142,9 @@ async fn run(
         let (database, name) = table.split_once('.').unwrap_or(("", table));
         let request =
             BootstrapRequest { database: database.into(), table: name.into(), ..BootstrapRequest::default() };
-        shop.order(Order::Ask { id: format!("settings/{table}"), request });
+        if shop.holds(&request) {
+            shop.order(Order::Ask { id: format!("settings/{table}"), request });
+        }
     }
     let mut shown = state.subscribe();
     let mut running = HashSet::new();
@@ -181,13 +193,14 @@ async fn elsewhere(
         (state.tasks.iter().map(|task| task.id.clone()).collect::<HashSet<_>>(), state.done.clone())
     };
     let there: HashSet<String> = requests.iter().map(|(id, _)| format!("request/{id}")).collect();
-    for (name, request) in requests {
+    for (name, request) in requests.into_iter().filter(|(_, request)| shop.holds(request)) {
         let id = format!("request/{name}");
         if done.contains(&id) {
             // Not before that is committed: after a crash the copy would pass for one that was taken back.
             let is_committed = |record: &PositionRecord| record.bootstrap.done.contains(&id);
             if committed.borrow().as_ref().is_some_and(is_committed) {
-                ownership.copy_is_done(&name).await;
+                let parts = shop.divider.parts(&request.database, &request.table);
+                ownership.copy_is_done(&name, parts).await;
             }
         } else if !known.contains(&id) {
             shop.order(Order::Ask { id, request });

@@ -1,5 +1,6 @@
 //! Take-over: proof, `init_transactions` in short attempts, proof, position.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,6 @@ use maxwell_protocol::settings::{Delivery, Kafka};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
-
-use tokio::sync::OnceCell;
 
 use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
 use super::limits::{Bounds, Limits};
@@ -27,8 +26,13 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
 /// After this long without success the caller is told.
 const PATIENCE: Duration = Duration::from_secs(30);
 const CHECK: Duration = Duration::from_secs(2);
+/// Producers that are kept connected for shards of others: each has threads of its own.
+const MOST_WARM: usize = 16;
+/// One that is not looked after for this long is of a shard that this member would not be given any more.
+const COLD: Duration = Duration::from_secs(20);
 
-type Warm = ((String, Bounds), BaseProducer<Deliveries>);
+/// A connected producer, what it is made for, when it was last looked after.
+type Warm = (Bounds, BaseProducer<Deliveries>, Instant);
 
 /// A Kafka cluster as sink.
 pub struct KafkaSink {
@@ -36,11 +40,11 @@ pub struct KafkaSink {
     position_topic: String,
     /// Kept connected, so that neither a question nor a take-over has to wait for that.
     readers: OnceLock<Arc<Readers>>,
-    /// A producer that is connected, but not initialised, with its transactional id and what it is made for.
-    warm: Mutex<Option<Warm>>,
+    /// Producers that are connected, but not initialised, by transactional id.
+    warm: Mutex<HashMap<String, Warm>>,
     limits: Arc<Limits>,
-    /// Set once the position topic is known to be there and fit.
-    topic: OnceCell<()>,
+    /// For how many shards the position topic is known to be there and fit.
+    topic: tokio::sync::Mutex<u32>,
 }
 
 impl KafkaSink {
@@ -54,14 +58,18 @@ impl KafkaSink {
             readers: OnceLock::new(),
             warm: Mutex::default(),
             limits: Arc::default(),
-            topic: OnceCell::new(),
+            topic: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Makes and checks the position topic, once. A standby does it before it is needed.
+    /// Makes and checks the position topic, once for as many shards. A standby does it before it is needed.
     pub async fn prepare(&self, shards: u32) -> Result<(), SinkError> {
-        let made = self.topic.get_or_try_init(|| ensure_topic(&self.settings, &self.position_topic, shards));
-        made.await.map(drop)
+        let mut known = self.topic.lock().await;
+        if *known < shards {
+            ensure_topic(&self.settings, &self.position_topic, shards).await?;
+            *known = shards;
+        }
+        Ok(())
     }
 
     fn readers(&self) -> Result<Arc<Readers>, SinkError> {
@@ -80,8 +88,20 @@ impl KafkaSink {
         self.readers()?.touch(&self.position_topic, CHECK)
     }
 
-    fn warm_producer(&self) -> MutexGuard<'_, Option<Warm>> {
+    fn warm_producers(&self) -> MutexGuard<'_, HashMap<String, Warm>> {
         self.warm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_warm(&self, id: &str, bounds: Bounds) -> Option<BaseProducer<Deliveries>> {
+        let kept = self.warm_producers().remove(id);
+        kept.filter(|(of, ..)| *of == bounds).map(|(_, producer, _)| producer)
+    }
+
+    /// Whether another producer may be kept warm, once those are gone that nobody looks after any more.
+    fn has_room(&self) -> bool {
+        let mut warm = self.warm_producers();
+        warm.retain(|_, (_, _, at)| at.elapsed() < COLD);
+        warm.len() < MOST_WARM
     }
 
     /// What a producer has to be made for. Topics with placeholders are learned of when they are met.
@@ -109,9 +129,7 @@ impl KafkaSink {
             // Begun after the last failure: an owner that woke up late finds here that it is none any more.
             ownership.prove().await?;
             let config = config::transactional(&self.settings, bounds, &id);
-            let wanted = (id.clone(), bounds);
-            let warm =
-                self.warm_producer().take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
+            let warm = self.take_warm(&id, bounds);
             let (timeout, topic) = (attempt, self.position_topic.clone());
             let initialised = tokio::task::spawn_blocking(move || {
                 let producer = match warm {
@@ -198,7 +216,7 @@ impl Sink for KafkaSink {
         context: &ShardContext,
         ownership: &dyn Ownership,
     ) -> Result<TakenOver, SinkError> {
-        self.prepare(context.shards).await?;
+        self.prepare(context.layout.shards).await?;
         let bounds = self.bounds().await?;
         let producer = self.fence(context, ownership, bounds).await?;
         #[cfg(feature = "failpoints")]
@@ -246,11 +264,14 @@ impl Sink for KafkaSink {
     }
 
     async fn warm(&self, context: &ShardContext) -> Result<(), SinkError> {
-        self.prepare(context.shards).await?;
+        self.prepare(context.layout.shards).await?;
         let id = context.cluster.transactional_id(&context.shard);
-        let wanted = (id, self.bounds().await?);
-        let kept = self.warm_producer().take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
-        let config = config::transactional(&self.settings, wanted.1, &wanted.0);
+        let bounds = self.bounds().await?;
+        let kept = self.take_warm(&id, bounds);
+        if kept.is_none() && !self.has_room() {
+            return Ok(());
+        }
+        let config = config::transactional(&self.settings, bounds, &id);
         let topic = self.position_topic.clone();
         let connecting = tokio::task::spawn_blocking(move || match kept {
             Some(producer) => {
@@ -264,7 +285,7 @@ impl Sink for KafkaSink {
             reason: error.to_string(),
         })?;
         let producer = connected.map_err(|error| classify("connect the producer", &error))?;
-        *self.warm_producer() = Some((wanted, producer));
+        self.warm_producers().insert(id, (bounds, producer, Instant::now()));
         Ok(())
     }
 }
