@@ -17,7 +17,7 @@ pub struct History {
     /// The last entries, newest last.
     #[serde(default)]
     pub entries: Vec<Transition>,
-    /// Why the last owner went, as long as its successor has not resumed. Written together with the deletion of its
+    /// Why the last owner went. Written together with the deletion of its
     /// locks, by itself or by the peer that found it gone; absent when its session merely ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub departure: Option<Departure>,
@@ -66,6 +66,9 @@ pub struct Transition {
     pub to: MemberId,
     /// What set it off.
     pub trigger: Trigger,
+    /// Who asked for it; empty when nobody did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
     /// Milliseconds between the old owner's last committed change and the new owner's first, on the source's clock
     /// and the new owner's; `None` until a change came.
     #[serde(default)]
@@ -88,6 +91,8 @@ pub enum Trigger {
     Shutdown,
     /// Somebody asked for it.
     Requested,
+    /// The owner had more to do than another member.
+    Rebalanced,
     /// The owner could not reach MySQL or Kafka.
     Unreachable,
 }
@@ -103,7 +108,7 @@ impl Trigger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Phases {
-    /// From the last sign of the old owner to the verdict.
+    /// From the last sign of the old owner to the verdict; of a request, from its writing to its acceptance.
     #[serde(default)]
     pub detection_milliseconds: u64,
     /// From the verdict to the shard's lock.

@@ -21,6 +21,8 @@
 //! ```
 //! [`tree::Tree`] is the only place that spells a path.
 
+#[cfg(feature = "reader")]
+mod asking;
 pub mod assignment;
 pub mod bootstrap;
 pub mod catalog;
@@ -29,6 +31,7 @@ pub mod gtid;
 pub mod history;
 pub mod id;
 pub mod layout;
+pub mod live;
 pub mod member;
 pub mod options;
 pub mod position;

@@ -94,6 +94,8 @@ pub enum ShardState {
     TakingOver,
     /// Changes flow.
     Streaming,
+    /// The owner keeps the shard and reads nothing, as it was told.
+    Paused,
     /// The owner waits for a system that is away, and tries again.
     Retrying,
     /// The owner stopped at something that it cannot heal by itself.

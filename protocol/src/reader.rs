@@ -1,4 +1,5 @@
-//! Reads the tree into a [`ClusterSnapshot`] and waits for it to change. The only I/O of this crate; it never writes.
+//! Reads the tree into a [`ClusterSnapshot`] and waits for it to change. With `asking`, which
+//! writes requests, the only I/O of this crate.
 
 use std::time::Duration;
 
@@ -21,6 +22,15 @@ pub enum ReadError {
         #[source]
         source: zookeeper_client::Error,
     },
+    /// A write failed.
+    #[error("cannot write {path} in ZooKeeper")]
+    Write {
+        /// The node.
+        path: String,
+        /// The client's error.
+        #[source]
+        source: zookeeper_client::Error,
+    },
     /// A read failed.
     #[error("cannot read {path} from ZooKeeper")]
     Read {
@@ -32,10 +42,11 @@ pub enum ReadError {
     },
 }
 
-/// A read-only view of one cluster's tree.
+/// A view of one cluster's tree, for those who are not members of it.
 pub struct TreeReader {
     client: Client,
     tree: Tree,
+    owner_only: bool,
 }
 
 impl TreeReader {
@@ -51,12 +62,17 @@ impl TreeReader {
             .connect(hosts)
             .await
             .map_err(|source| ReadError::Connect { hosts: hosts.to_owned(), source })?;
-        Ok(Self { client, tree: Tree::new(root) })
+        Ok(Self { client, tree: Tree::new(root), owner_only: digest.is_some() })
     }
 
     /// The tree's paths.
     pub fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// Whether what is created is the owner's only.
+    pub(crate) fn owner_only(&self) -> bool {
+        self.owner_only
     }
 
     /// The session, for callers that also write.
@@ -79,6 +95,7 @@ impl TreeReader {
         let mut snapshot = ClusterSnapshot {
             leader: self.node(&tree.leader()).await?,
             layout: self.node(&tree.layout()).await?.unwrap_or_default(),
+            live: self.node(&tree.config()).await?.unwrap_or_default(),
             history: self.node(&tree.history()).await?.unwrap_or_default(),
             ..ClusterSnapshot::default()
         };
@@ -99,6 +116,11 @@ impl TreeReader {
         for name in self.children(&tree.positions()).await? {
             if let Some(record) = self.node(&tree.position(&name.as_str().into())).await? {
                 snapshot.positions.insert(name.as_str().into(), record);
+            }
+        }
+        for name in self.children(&tree.requests()).await? {
+            if let Some(record) = self.node(&tree.request(&name)).await? {
+                snapshot.requests.insert(name, record);
             }
         }
         Ok(snapshot)

@@ -6,8 +6,10 @@ use crate::assignment::Assignment;
 use crate::history::History;
 use crate::id::{MemberId, ShardId};
 use crate::layout::Layout;
+use crate::live::LiveSettings;
 use crate::member::{LeaderRecord, MemberRecord, RosterRecord, ShardReport, ShardState};
 use crate::position::PositionMirror;
+use crate::request::Request;
 
 /// A cluster as its ZooKeeper tree shows it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,6 +24,10 @@ pub struct ClusterSnapshot {
     pub assignments: BTreeMap<ShardId, Assignment>,
     /// How far each shard is.
     pub positions: BTreeMap<ShardId, PositionMirror>,
+    /// What holds for the whole cluster now.
+    pub live: LiveSettings,
+    /// What was asked for, by the name of its node.
+    pub requests: BTreeMap<String, Request>,
     /// The shard layout.
     pub layout: Layout,
     /// The last changes of owner.

@@ -11,10 +11,14 @@ pub enum Node {
     Member(MemberId),
     /// `cluster/roster/<id>`.
     Roster(MemberId),
+    /// `cluster/config`.
+    Config,
     /// `cluster/layout`.
     Layout,
     /// `cluster/history`.
     History,
+    /// `cluster/requests/<id>`.
+    Request(String),
     /// `cluster/position/<shard>`.
     Position(ShardId),
     /// `shards/<shard>`.
@@ -147,10 +151,12 @@ impl Tree {
         let segments: Vec<&str> = below.split('/').collect();
         Some(match segments[..] {
             ["cluster", "leader"] => Node::Leader,
+            ["cluster", "config"] => Node::Config,
             ["cluster", "layout"] => Node::Layout,
             ["cluster", "history"] => Node::History,
             ["cluster", "members", id] => Node::Member(id.into()),
             ["cluster", "roster", id] => Node::Roster(id.into()),
+            ["cluster", "requests", id] => Node::Request(id.to_owned()),
             ["cluster", "position", shard] => Node::Position(shard.into()),
             ["shards", shard] => Node::Assignment(shard.into()),
             ["locks", "leader-election", name] => Node::LeaderLock(name.to_owned()),

@@ -13,6 +13,7 @@ pub mod lab;
 pub mod large;
 pub mod schema;
 pub mod sharded;
+pub mod switchover;
 pub mod topic;
 pub mod types;
 pub mod worker;

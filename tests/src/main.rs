@@ -99,6 +99,15 @@ enum What {
         #[arg(long, default_value_t = 5)]
         times: usize,
     },
+    /// Switches over, parks, pauses and restarts members under load, and checks every change.
+    Switchover {
+        /// Switchovers.
+        #[arg(long, default_value_t = 20)]
+        times: usize,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+        servers: Vec<String>,
+    },
     /// Measures the throughput from MySQL to Kafka beside MySQL's own reader.
     Bench {
         /// How often.
@@ -218,6 +227,12 @@ async fn main() -> anyhow::Result<()> {
             Ok(())
         }
         What::Sharded(asked) => sharded(&asked).await,
+        What::Switchover { times, servers } => {
+            for server in named(&servers)? {
+                line(&maxwell_tests::switchover::switchover(server, times).await?)?;
+            }
+            Ok(())
+        }
         What::Kubernetes { times } => maxwell_tests::kubernetes::kubernetes(times).await,
         What::Bench { runs } => line(&maxwell_tests::bench::bench(runs).await?),
     }

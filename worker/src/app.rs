@@ -14,7 +14,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::coordination::{self, CoordinatorConfig, Link, ProbeConfig, ShardEnd, ShardHost, View, embedded};
+use crate::coordination::{
+    self, CoordinatorConfig, Ended, Link, ProbeConfig, ShardEnd, ShardHost, View, embedded,
+};
 use crate::engine::run::Engine;
 use crate::engine::status::Observers;
 use crate::filter::TableFilter;
@@ -27,8 +29,8 @@ use crate::sink::kafka::KafkaSink;
 use crate::sink::stdout::StdoutSink;
 use crate::vitals::VitalSigns;
 
-/// Runs the worker until it is told to stop.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+/// Runs the worker until it is told to stop, or to begin anew.
+pub async fn run(options: Options) -> anyhow::Result<Ended> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
     let metrics = Arc::new(Metrics::default());
@@ -59,7 +61,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
                 Arc::new(VitalSigns::new(Arc::clone(&metrics), settings.mysql.clone(), kafka, shards));
             together(&options, host, (metrics, vitals), readiness_tx, shutdown).await
         }
-        _ => alone(&options, host, readiness_tx, shutdown).await,
+        _ => alone(&options, host, readiness_tx, shutdown).await.map(|()| Ended::Stopped),
     };
     serving.cancel();
     match ended {
@@ -100,7 +102,7 @@ async fn together(
     (metrics, vitals): (Arc<Metrics>, Arc<VitalSigns>),
     readiness: watch::Sender<Readiness>,
     shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Ended> {
     let process = &options.process;
     let probe =
         ProbeConfig { listen: everywhere(process.probe_port), advertise: process.advertise_host.clone() };

@@ -1,8 +1,10 @@
 //! The `maxwell` binary.
 
 use std::io::IsTerminal;
+use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
+use maxwell_worker::coordination::Ended;
 use maxwell_worker::options::{self, Asked, Place};
 use maxwell_worker::{app, telemetry};
 
@@ -62,7 +64,11 @@ fn main() -> ExitCode {
         }
     };
     match runtime.block_on(app::run(*options)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ended::Stopped) => ExitCode::SUCCESS,
+        Ok(Ended::Restart) => {
+            drop(runtime);
+            restart(&arguments)
+        }
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "ended");
             eprintln!("maxwell: {error:#}");
@@ -70,4 +76,15 @@ fn main() -> ExitCode {
             if error.is::<app::PositionLost>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Begins anew in this process, with what it was started with: there may be nobody to start it again.
+#[expect(clippy::print_stderr, reason = "the error is for the person at the terminal")]
+fn restart(arguments: &[String]) -> ExitCode {
+    let failed = match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program).args(arguments).exec(),
+        Err(error) => error,
+    };
+    eprintln!("maxwell: cannot restart: {failed}");
+    ExitCode::FAILURE
 }

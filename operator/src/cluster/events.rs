@@ -216,6 +216,7 @@ mod tests {
                 from: Some("a".into()),
                 to: "b".into(),
                 reason: "ConnectionReset".into(),
+                by: String::new(),
                 gap_milliseconds: gap,
                 phases: FailoverPhases::default(),
             }),

@@ -156,7 +156,10 @@ impl<'a> Table<'a> {
     fn stays(&self, shard: &ShardId, current: &Assignment) -> bool {
         let Deal { policy, observed, .. } = self.deal;
         let member = &current.member;
-        if policy.mode == Mode::ActiveStandby && current.reason != AssignmentReason::Requested {
+        // What an earlier leader was asked for has gone with it: a new leader is the fittest.
+        let asked_for =
+            current.reason == AssignmentReason::Requested && current.leader_epoch == self.deal.epoch;
+        if policy.mode == Mode::ActiveStandby && !asked_for {
             return false;
         }
         let holds = observed

@@ -7,20 +7,23 @@ use maxwell_protocol::id::{Incarnation, MemberId};
 use maxwell_protocol::member::{MemberRecord, MemberState};
 
 use super::observed::Observed;
+use super::requests::{asks_for, nominee};
 
 /// Each rank waits this much longer than the one before: enough for the fitter member to be seen with the lock.
 const STEP: Duration = Duration::from_millis(150);
 
 /// The place of `incarnation` among the candidates, 0 first; `None` if it is not one.
 ///
-/// Those that do not reach MySQL or Kafka come last, then priority decides, then age, then the name. Completeness of
-/// position does not tell candidates apart: the position is the cluster's, not a member's, so every one is equally
+/// Whom a request names goes first and those that do not reach MySQL or Kafka come last, then priority decides, then
+/// age, then the name. Completeness of position does not tell candidates apart: the position is the cluster's, not a member's, so every one is equally
 /// complete.
 pub(super) fn rank(observed: &Observed, incarnation: Incarnation, failover: bool) -> Option<u32> {
     let mut candidates: Vec<&MemberRecord> =
         observed.members.values().filter(|member| stands(observed, member, failover)).collect();
+    let named = nominee(observed);
     candidates.sort_by_key(|member| {
-        (cut_off(member), Reverse(member.priority), member.started_at, member.id.clone())
+        let id = member.id.clone();
+        (cut_off(member), named != Some(&id), Reverse(member.priority), member.started_at, id)
     });
     let place = candidates.iter().position(|member| member.incarnation == incarnation)?;
     u32::try_from(place).ok()
@@ -43,10 +46,11 @@ pub(super) fn another_can(observed: &Observed, me: &MemberId, failover: bool) ->
 }
 
 /// A member runs for the lead unless it drains or is parked. Without automatic failover only the member that owns the
-/// shards does, or anybody while there is none.
+/// shards does, or anybody while there is none, and who is asked to.
 fn stands(observed: &Observed, member: &MemberRecord, failover: bool) -> bool {
     let parked = observed.roster.get(&member.id).is_some_and(|entry| entry.parked);
-    let allowed = failover || owners(observed).all(|owner| *owner == member.id);
+    let allowed =
+        failover || owners(observed).all(|owner| *owner == member.id) || asks_for(observed, &member.id);
     member.state == MemberState::Running && !parked && allowed
 }
 

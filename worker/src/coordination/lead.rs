@@ -17,6 +17,7 @@ use super::error::Failure;
 use super::life::Life;
 use super::lock::Lock;
 use super::observed::Observed;
+use super::requests::{carry_out, claim};
 use super::store::{Change, Store, encode};
 use crate::clock::milliseconds;
 
@@ -47,6 +48,7 @@ async fn one_term(life: &Life) -> Result<(), Failure> {
         return lock.leave(&life.store).await;
     }
     let term = Term::begin(life, &lock).await?;
+    let epoch = term.epoch;
     tokio::select! {
         () = lock.gone(&life.store, life.observation.clone()) => {
             tracing::warn!("the lead was taken away");
@@ -54,6 +56,7 @@ async fn one_term(life: &Life) -> Result<(), Failure> {
         }
         failure = term.deal() => return Err(failure),
         () = life.step_down.notified() => {}
+        ended = carry_out(life, &lock, epoch) => ended?,
     }
     tracing::info!("giving the lead up");
     let changes =
@@ -113,6 +116,9 @@ impl<'a> Term<'a> {
             since: milliseconds(),
         };
         changes.push(Change::Create(tree.leader(), encode(&record), CreateMode::Ephemeral));
+        if !life.config.failover.enabled {
+            changes.extend(claim(life, &life.observation.borrow()));
+        }
         match store.commit(&changes).await {
             Ok(()) => {
                 tracing::info!(epoch = term.epoch.0, "leading");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use maxwell_protocol::history::{Departure, History, Trigger};
 use maxwell_protocol::id::{ClusterId, Incarnation};
+use maxwell_protocol::live::LiveSettings;
 use maxwell_protocol::member::{LockRecord, MemberRecord, MemberState, RosterRecord};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -18,9 +19,10 @@ use super::membership::Membership;
 use super::observed::Observed;
 use super::observer::{Observation, observe};
 use super::probe::{Answer, Prober, Record, ask, watch_owners};
+use super::requests::is_to_restart;
 use super::shards::run_shards;
 use super::store::{Store, encode};
-use super::{ShardHost, View};
+use super::{Ended, ShardHost, View};
 use crate::clock::milliseconds;
 
 /// Between two looks at a predecessor that neither answers nor is gone.
@@ -57,8 +59,8 @@ pub(super) struct Beginning {
     pub(super) view: watch::Sender<View>,
 }
 
-/// Lives until `shutdown`, then leaves; or until the session is over.
-pub(super) async fn live(beginning: Beginning, shutdown: &CancellationToken) -> Result<(), Failure> {
+/// Lives until `shutdown` or until it is to restart, then leaves; or until the session is over.
+pub(super) async fn live(beginning: Beginning, shutdown: &CancellationToken) -> Result<Ended, Failure> {
     let store = beginning.store.clone();
     let cluster = prepare(&store).await?;
     let (seen, mut observation) = watch::channel(Arc::new(Observed::default()));
@@ -79,7 +81,7 @@ async fn live_observed(
     observation: Observation,
     cluster: ClusterId,
     shutdown: &CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<Ended, Failure> {
     let Beginning {
         config,
         store,
@@ -134,6 +136,7 @@ async fn prepare(store: &Store) -> Result<ClusterId, Failure> {
         store.ensure(&directory, b"").await?;
     }
     store.ensure(&tree.history(), &encode(&History::default())).await?;
+    store.ensure(&tree.config(), &encode(&LiveSettings::default())).await?;
     let path = tree.cluster_id();
     store.ensure(&path, &encode(&ClusterId::random())).await?;
     match store.read::<ClusterId>(&path).await? {
@@ -188,11 +191,12 @@ impl Life {
         LockRecord { id: self.config.member.clone(), incarnation: self.incarnation }
     }
 
-    async fn run(self, verdicts: Arc<Mutex<Record>>, shutdown: &CancellationToken) -> Result<(), Failure> {
+    async fn run(self, verdicts: Arc<Mutex<Record>>, shutdown: &CancellationToken) -> Result<Ended, Failure> {
         let interval = Duration::from_millis(u64::from(self.config.failover.heartbeat_interval_milliseconds));
         let stop = CancellationToken::new();
         // A task of its own: its end, with everything drained, is waited for whatever else happens.
         let mut shards = tokio::spawn(run_shards(self.clone(), stop.clone()));
+        let mut ended = Ended::Stopped;
         let failure = {
             let shown = self.show();
             let kept = self.membership.keep(&self.store, self.health.as_ref(), interval);
@@ -200,7 +204,8 @@ impl Life {
             let probed = self.probe(verdicts);
             tokio::pin!(kept);
             tokio::select! {
-                () = shutdown.cancelled() => {
+                why = self.is_told_to_end(shutdown) => {
+                    ended = why;
                     self.membership.set_state(MemberState::Draining);
                     stop.cancel();
                     // The session must live on until everything is drained.
@@ -216,13 +221,36 @@ impl Life {
                 () = shown => Some(Failure::Expired),
             }
         };
-        let Some(failure) = failure else { return self.leave().await };
+        let Some(failure) = failure else { return self.leave().await.map(|()| ended) };
         stop.cancel();
         if !shards.is_finished() {
             // Ownership ends with the observation; the engine sees it and stops.
             let _ended = shards.await;
         }
         Err(failure)
+    }
+
+    /// Shows whether it is parked, until it shall end.
+    async fn is_told_to_end(&self, shutdown: &CancellationToken) -> Ended {
+        let mut observation = self.observation.clone();
+        let me = &self.config.member;
+        loop {
+            let observed = Arc::clone(&observation.borrow_and_update());
+            if is_to_restart(&observed, me, self.incarnation) {
+                tracing::info!("told to restart");
+                return Ended::Restart;
+            }
+            let parked = observed.roster.get(me).is_some_and(|entry| entry.parked);
+            self.membership.set_state(if parked { MemberState::Parked } else { MemberState::Running });
+            tokio::select! {
+                () = shutdown.cancelled() => return Ended::Stopped,
+                changed = observation.changed() => if changed.is_err() {
+                    // The session is over, which another one says.
+                    shutdown.cancelled().await;
+                    return Ended::Stopped;
+                },
+            }
+        }
     }
 
     async fn probe(&self, record: Arc<Mutex<Record>>) -> Failure {

@@ -55,8 +55,10 @@ impl Membership {
 
     /// Changes what the member is doing.
     pub(super) fn set_state(&self, state: MemberState) {
-        self.lock().state = state;
-        self.urgent.notify_one();
+        let before = std::mem::replace(&mut self.lock().state, state);
+        if before != state {
+            self.urgent.notify_one();
+        }
     }
 
     /// Takes a shard's report in.

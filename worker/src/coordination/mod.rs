@@ -17,6 +17,7 @@ mod observed;
 mod observer;
 mod ownership;
 mod probe;
+mod requests;
 mod resumption;
 mod session;
 mod shards;
@@ -184,10 +185,19 @@ impl Default for View {
     }
 }
 
+/// How a member's part in a cluster ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// It was asked to begin anew, as another process would.
+    Restart,
+}
+
 /// Between two lives.
 const REBIRTH: Duration = Duration::from_millis(200);
 
-/// Takes part in a cluster until `shutdown`, through as many sessions as it takes. Fails only on what trying again
+/// Takes part in a cluster until `shutdown`, or until it is asked to restart, through as many sessions as it takes. Fails only on what trying again
 /// cannot help.
 pub async fn run(
     config: CoordinatorConfig,
@@ -195,14 +205,14 @@ pub async fn run(
     health: Arc<dyn Health>,
     view: watch::Sender<View>,
     shutdown: CancellationToken,
-) -> Result<(), CoordinationError> {
+) -> Result<Ended, CoordinationError> {
     config.check()?;
     let listener = Listener::bind(&config.probe).await?;
     let verdicts = Arc::new(Mutex::default());
     let timeout = Duration::from_millis(u64::from(config.failover.session_timeout_milliseconds));
     loop {
         let session = tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
+            () = shutdown.cancelled() => return Ok(Ended::Stopped),
             session = Session::open(&config.zookeeper, timeout) => session?,
         };
         let incarnation = Incarnation::random();
@@ -223,8 +233,9 @@ pub async fn run(
         session.close().await;
         match lived {
             Err(Failure::Fatal(error)) => return Err(error),
-            _ if shutdown.is_cancelled() => return Ok(()),
-            Ok(()) => {}
+            Ok(Ended::Restart) => return Ok(Ended::Restart),
+            _ if shutdown.is_cancelled() => return Ok(Ended::Stopped),
+            Ok(Ended::Stopped) => {}
             Err(failure) => tracing::warn!(%failure, "this life in the cluster is over, beginning another"),
         }
         tokio::time::sleep(REBIRTH).await;

@@ -6,8 +6,10 @@ use maxwell_protocol::assignment::Assignment;
 use maxwell_protocol::history::History;
 use maxwell_protocol::id::{Incarnation, MemberId, ShardId};
 use maxwell_protocol::layout::Layout;
+use maxwell_protocol::live::LiveSettings;
 use maxwell_protocol::member::{LeaderRecord, LockRecord, MemberRecord, RosterRecord};
 use maxwell_protocol::position::PositionMirror;
+use maxwell_protocol::request::{Plan, Request};
 use maxwell_protocol::tree::{Node, Tree};
 
 use super::store::decode;
@@ -67,6 +69,10 @@ pub(super) struct Observed {
     pub(super) layout: Option<Layout>,
     /// The history and its node's version.
     pub(super) history: Option<(History, i32)>,
+    /// What holds for the whole cluster, and its node's version.
+    pub(super) live: Option<(LiveSettings, i32)>,
+    /// What was asked for, by the name of its node, with the node's version.
+    pub(super) requests: BTreeMap<String, (Request, i32)>,
     /// Where each shard is assigned to.
     pub(super) assignments: BTreeMap<ShardId, Assignment>,
     /// How far each shard is.
@@ -87,6 +93,15 @@ impl Observed {
             Node::History => {
                 self.history = found.and_then(|(data, version)| Some((decode(path, data)?, version)));
             }
+            Node::Config => {
+                self.live = found.and_then(|(data, version)| Some((decode(path, data)?, version)));
+            }
+            Node::Request(id) => {
+                match found.and_then(|(data, version)| Some((decode(path, data)?, version))) {
+                    Some(request) => drop(self.requests.insert(id, request)),
+                    None => drop(self.requests.remove(&id)),
+                }
+            }
             Node::Member(id) => put(&mut self.members, id, path, data),
             Node::Roster(id) => put(&mut self.roster, id, path, data),
             Node::Position(shard) => put(&mut self.positions, shard, path, data),
@@ -96,6 +111,26 @@ impl Observed {
                 line_up(self.shard_locks.entry(shard).or_default(), &name, path, data);
             }
         }
+    }
+
+    /// Whether owners shall read nothing.
+    pub(super) fn paused(&self) -> bool {
+        self.live.as_ref().is_some_and(|(live, _)| live.paused)
+    }
+
+    /// Who holds the shard's lock.
+    pub(super) fn owner(&self, shard: &ShardId) -> Option<&LockRecord> {
+        self.shard_locks.get(shard)?.holder()
+    }
+
+    /// Whether `member` stands in line for the shard's lock, or holds it.
+    pub(super) fn stands_in_line(&self, shard: &ShardId, member: &MemberId) -> bool {
+        self.shard_locks.get(shard).is_some_and(|line| line.records().any(|(_, lock)| lock.id == *member))
+    }
+
+    /// What is being carried out.
+    pub(super) fn plans(&self) -> impl Iterator<Item = (&Request, &Plan)> {
+        self.requests.values().filter_map(|(request, _)| Some((request, request.plan()?)))
     }
 
     /// Whether the lock node at `path` is there.

@@ -98,9 +98,15 @@ async fn read_all(store: &Store) -> Result<Observed, Failure> {
     let tree = store.tree();
     store.sync().await?;
     let mut observed = Observed::default();
-    let mut paths = vec![tree.leader(), tree.layout(), tree.history()];
-    let mut directories =
-        vec![tree.members(), tree.roster(), tree.positions(), tree.shards(), tree.leader_locks()];
+    let mut paths = vec![tree.leader(), tree.layout(), tree.history(), tree.config()];
+    let mut directories = vec![
+        tree.members(),
+        tree.roster(),
+        tree.positions(),
+        tree.shards(),
+        tree.leader_locks(),
+        tree.requests(),
+    ];
     let locks = tree.locks_of_shards();
     directories.extend(store.children(&locks).await?.iter().map(|shard| format!("{locks}/{shard}")));
     for directory in directories {

@@ -96,7 +96,7 @@ impl HeldShard {
         let path = self.store.tree().request(name);
         let Some((mut request, version)) = self.store.read::<Request>(&path).await? else { return Ok(()) };
         let held = Change::Check(self.lock.path().to_owned());
-        let Ask::Bootstrap(copy) = &mut request.ask;
+        let Ask::Bootstrap(copy) = &mut request.ask else { return Ok(()) };
         if !copy.copied_by.contains(&self.shard) {
             copy.copied_by.push(self.shard.clone());
         }

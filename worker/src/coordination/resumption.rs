@@ -1,5 +1,6 @@
 //! A change of owner as `cluster/history` tells it: what set it off, its phases, its gap.
 
+use maxwell_protocol::assignment::AssignmentReason;
 use maxwell_protocol::history::{Departure, History, Phases, Transition, Trigger};
 use maxwell_protocol::id::{MemberId, ShardId};
 use tokio::sync::watch;
@@ -7,6 +8,7 @@ use tokio::sync::watch;
 use super::Resumption;
 use super::error::Failure;
 use super::life::Life;
+use super::observed::Observed;
 use super::store::{Change, encode};
 use crate::clock::milliseconds;
 
@@ -35,11 +37,51 @@ impl Steps {
     }
 }
 
+/// How a shard came to its owner.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Arrival {
+    /// When its lock was held, milliseconds since the epoch.
+    pub(super) entered: i64,
+    /// The request that it moves for.
+    pub(super) asked: Option<Asked>,
+    /// The member that it was assigned to before.
+    pub(super) from: Option<MemberId>,
+    /// Whether it was taken from that one because it had more to do.
+    pub(super) rebalanced: bool,
+}
+
+/// A request that moves a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    by: String,
+    from: MemberId,
+    at: i64,
+    accepted_at: i64,
+}
+
+impl Arrival {
+    /// Of `shard` at `me`, now.
+    pub(super) fn of(observed: &Observed, shard: &ShardId, me: &MemberId) -> Self {
+        let asked = observed.plans().find_map(|(request, plan)| {
+            let hop = plan.moves.get(shard).filter(|hop| hop.to == *me)?;
+            let accepted_at = request.outcome.as_ref()?.at;
+            Some(Asked { by: request.by.clone(), from: hop.from.clone(), at: request.at, accepted_at })
+        });
+        let assignment = observed.assignments.get(shard);
+        Self {
+            entered: milliseconds(),
+            asked,
+            from: assignment.and_then(|assignment| assignment.from.clone()),
+            rebalanced: assignment.is_some_and(|it| it.reason == AssignmentReason::Rebalanced),
+        }
+    }
+}
+
 /// Records the change of owner once the shard has committed.
 pub(super) async fn note_resumption(
     life: &Life,
     shard: &ShardId,
-    entered: i64,
+    arrival: &Arrival,
     mut steps: watch::Receiver<Steps>,
 ) {
     let Ok(steps) = steps.wait_for(|steps| steps.committed.is_some()).await.map(|steps| *steps) else {
@@ -48,7 +90,7 @@ pub(super) async fn note_resumption(
     let path = life.store.tree().history();
     loop {
         let Ok(Some((mut history, version))) = life.store.read::<History>(&path).await else { return };
-        let transition = transition(&mut history, shard, &life.config.member, entered, steps);
+        let transition = transition(&history, shard, &life.config.member, arrival, steps);
         let failover = transition.trigger.is_failover();
         tracing::info!(
             %shard,
@@ -65,52 +107,109 @@ pub(super) async fn note_resumption(
     }
 }
 
-/// What is recorded. The departure that it follows is taken out of `history`.
+/// What is recorded.
 ///
 /// The gap lasts from the last commit before, or the moment that the owner was last known to be there if that is
-/// later, to the first commit after; a source that had nothing to say ends it when the dump is open.
+/// later, to the first commit after; a source that had nothing to say ends it when the dump is open. An owner that was
+/// asked to give the shard up was there until then at least.
 fn transition(
-    history: &mut History,
+    history: &History,
     shard: &ShardId,
     to: &MemberId,
-    entered: i64,
+    arrival: &Arrival,
     steps: Steps,
 ) -> Transition {
-    let departure = history.departure.take();
-    let before =
-        history.entries.iter().rev().find(|entry| entry.shard == *shard).map(|entry| entry.to.clone());
-    let elapsed = |from: i64, to: i64| u64::try_from(to - from).unwrap_or(0);
+    let last = history.entries.iter().rev().find(|entry| entry.shard == *shard);
+    // Kept, because it may have left other shards too; it tells nothing of an owner that came later.
+    let before = last.map(|last| last.to.clone()).or_else(|| arrival.from.clone());
+    let explains = |departure: &Departure| {
+        before.as_ref().is_none_or(|before| *before == departure.member)
+            && last.is_none_or(|last| last.time <= departure.time)
+    };
+    let departure = history.departure.clone().filter(explains);
+    let moved_from = arrival.from.clone().filter(|_| arrival.rebalanced && before.as_ref() != Some(to));
+    let cause = Cause::of(departure, arrival.asked.clone(), moved_from, before);
+    let entered = arrival.entered;
     let streaming = steps.streaming.unwrap_or(entered);
     let (resumed, last_before) = match steps.committed {
         Some((at, Resumption { before, rows: true })) => (at, before),
         Some((_, Resumption { before, rows: false })) => (streaming, before),
         None => (streaming, None),
     };
-    let last_seen = departure.as_ref().map(last_seen);
-    let phases = Phases {
-        detection_milliseconds: departure.as_ref().map_or(0, |departure| departure.detection_milliseconds),
-        election_milliseconds: departure.as_ref().map_or(0, |departure| elapsed(departure.time, entered)),
-        sync_milliseconds: elapsed(entered, streaming),
-        resume_milliseconds: elapsed(streaming, resumed),
-    };
-    let trigger = match (&departure, &before) {
-        (Some(departure), _) => departure.trigger,
-        (None, Some(_)) => Trigger::SessionExpired,
-        (None, None) => Trigger::FirstStart,
-    };
     Transition {
         time: resumed,
         shard: shard.clone(),
-        from: departure.map(|departure| departure.member).or(before),
+        from: cause.from,
         to: to.clone(),
-        trigger,
-        gap_milliseconds: last_before.max(last_seen).map(|last| elapsed(last, resumed)),
-        phases,
+        trigger: cause.trigger,
+        by: cause.by,
+        gap_milliseconds: last_before.max(cause.last_seen).map(|last| elapsed(last, resumed)),
+        phases: Phases {
+            detection_milliseconds: cause.detection_milliseconds,
+            election_milliseconds: cause.decided.map_or(0, |decided| elapsed(decided, entered)),
+            sync_milliseconds: elapsed(entered, streaming),
+            resume_milliseconds: elapsed(streaming, resumed),
+        },
     }
 }
 
-fn last_seen(departure: &Departure) -> i64 {
-    departure.time - i64::try_from(departure.detection_milliseconds).unwrap_or(i64::MAX)
+fn elapsed(from: i64, to: i64) -> u64 {
+    u64::try_from(to - from).unwrap_or(0)
+}
+
+/// Why a shard changes its owner.
+struct Cause {
+    trigger: Trigger,
+    from: Option<MemberId>,
+    by: String,
+    /// When the owner before was last known to be there, milliseconds since the epoch.
+    last_seen: Option<i64>,
+    /// When it was clear that another one follows.
+    decided: Option<i64>,
+    detection_milliseconds: u64,
+}
+
+impl Cause {
+    /// An owner that died while it was asked to go counts as dead.
+    fn of(
+        departure: Option<Departure>,
+        asked: Option<Asked>,
+        moved_from: Option<MemberId>,
+        before: Option<MemberId>,
+    ) -> Self {
+        match (departure, asked) {
+            (Some(departure), _) => Self {
+                trigger: departure.trigger,
+                by: String::new(),
+                last_seen: Some(
+                    departure.time - i64::try_from(departure.detection_milliseconds).unwrap_or(i64::MAX),
+                ),
+                decided: Some(departure.time),
+                detection_milliseconds: departure.detection_milliseconds,
+                from: Some(departure.member),
+            },
+            (None, Some(asked)) => Self {
+                trigger: Trigger::Requested,
+                by: asked.by,
+                last_seen: Some(asked.accepted_at),
+                decided: Some(asked.accepted_at),
+                detection_milliseconds: elapsed(asked.at, asked.accepted_at),
+                from: Some(asked.from),
+            },
+            (None, None) => Self {
+                trigger: match (&moved_from, &before) {
+                    (Some(_), _) => Trigger::Rebalanced,
+                    (None, Some(_)) => Trigger::SessionExpired,
+                    (None, None) => Trigger::FirstStart,
+                },
+                by: String::new(),
+                last_seen: None,
+                decided: None,
+                detection_milliseconds: 0,
+                from: moved_from.or(before),
+            },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -134,11 +233,31 @@ mod tests {
         Steps { streaming: Some(streaming), committed: Some((committed, Resumption { before, rows })) }
     }
 
+    fn arrived(entered: i64) -> Arrival {
+        Arrival { entered, ..Arrival::default() }
+    }
+
+    #[test]
+    fn a_request_that_moved_the_shard_is_told() {
+        let asked = Asked { by: "cli".into(), from: "a".into(), at: 1_000, accepted_at: 1_010 };
+        let arrival = Arrival { entered: 1_060, asked: Some(asked), ..Arrival::default() };
+        let steps = steps(1_100, 1_150, Some(1_050), true);
+        let noted = transition(&History::default(), &"0".into(), &"b".into(), &arrival, steps);
+        assert_eq!(
+            (noted.trigger, noted.by.as_str(), noted.from),
+            (Trigger::Requested, "cli", Some("a".into()))
+        );
+        assert_eq!(noted.gap_milliseconds, Some(100));
+        assert_eq!((noted.phases.detection_milliseconds, noted.phases.election_milliseconds), (10, 50));
+        let dead = transition(&departed(1_040, 30), &"0".into(), &"b".into(), &arrival, steps);
+        assert_eq!((dead.trigger, dead.by.as_str()), (Trigger::ConnectionReset, ""));
+    }
+
     #[test]
     fn a_gap_lasts_from_the_last_commit_to_the_first() {
-        let mut history = departed(1_040, 30);
+        let history = departed(1_040, 30);
         let steps = steps(1_300, 1_350, Some(1_000), true);
-        let noted = transition(&mut history, &"0".into(), &"b".into(), 1_100, steps);
+        let noted = transition(&history, &"0".into(), &"b".into(), &arrived(1_100), steps);
         assert_eq!(noted.gap_milliseconds, Some(340));
         assert_eq!((noted.from, noted.trigger), (Some("a".into()), Trigger::ConnectionReset));
         let Phases { detection_milliseconds, election_milliseconds, sync_milliseconds, resume_milliseconds } =
@@ -147,21 +266,44 @@ mod tests {
             (detection_milliseconds, election_milliseconds, sync_milliseconds, resume_milliseconds),
             (30, 60, 200, 50)
         );
-        assert_eq!(history.departure, None);
+    }
+
+    #[test]
+    fn one_departure_explains_every_shard_that_it_left() {
+        let mut history = departed(1_040, 30);
+        let arrival = Arrival { from: Some("a".into()), ..arrived(1_100) };
+        for shard in ["0", "1"] {
+            let noted =
+                transition(&history, &shard.into(), &"b".into(), &arrival, steps(1_300, 1_350, None, true));
+            assert_eq!((noted.trigger, noted.from.clone()), (Trigger::ConnectionReset, Some("a".into())));
+            history.record(noted);
+        }
+        // It tells nothing of what happens to the successor.
+        let moved = Arrival { from: Some("b".into()), rebalanced: true, ..arrived(2_000) };
+        let noted = transition(&history, &"0".into(), &"c".into(), &moved, steps(2_100, 2_150, None, true));
+        assert_eq!((noted.trigger, noted.from), (Trigger::Rebalanced, Some("b".into())));
+        let lost = Arrival { from: Some("b".into()), ..arrived(2_000) };
+        let noted = transition(&history, &"1".into(), &"c".into(), &lost, steps(2_100, 2_150, None, true));
+        assert_eq!(noted.trigger, Trigger::SessionExpired);
     }
 
     #[test]
     fn an_idle_source_does_not_count_as_a_gap() {
-        let mut history = departed(1_000_040, 30);
+        let history = departed(1_000_040, 30);
         let steps = steps(1_000_300, 1_005_300, Some(1_000), false);
-        let noted = transition(&mut history, &"0".into(), &"b".into(), 1_000_100, steps);
+        let noted = transition(&history, &"0".into(), &"b".into(), &arrived(1_000_100), steps);
         assert_eq!(noted.gap_milliseconds, Some(290));
     }
 
     #[test]
     fn the_first_start_has_no_gap() {
-        let noted =
-            transition(&mut History::default(), &"0".into(), &"b".into(), 10, steps(20, 30, None, true));
+        let noted = transition(
+            &mut History::default(),
+            &"0".into(),
+            &"b".into(),
+            &arrived(10),
+            steps(20, 30, None, true),
+        );
         assert_eq!((noted.trigger, noted.gap_milliseconds, noted.from), (Trigger::FirstStart, None, None));
     }
 }

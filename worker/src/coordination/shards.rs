@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use maxwell_protocol::id::ShardId;
+use maxwell_protocol::id::{Epoch, ShardId};
 use maxwell_protocol::layout::Layout;
+use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::settings::{Delivery, Mode};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,10 +16,10 @@ use super::error::Failure;
 use super::life::Life;
 use super::lock::Lock;
 use super::observed::Observed;
+use super::observer::Observation;
 use super::ownership::HeldShard;
-use super::resumption::{Steps, note_resumption};
-use super::{ShardContext, ShardEnd};
-use crate::clock::milliseconds;
+use super::resumption::{Arrival, Steps, note_resumption};
+use super::{Ownership, ShardContext, ShardEnd};
 
 /// After a shard was given up it is not taken back for this long: whoever took it goes first.
 const REST: Duration = Duration::from_secs(1);
@@ -59,14 +60,14 @@ async fn run_shard(life: Life, layout: Arc<Layout>, shard: ShardId, number: u32,
             turn = my_turn(&life, &shard) => turn,
             () = stay_warm(&life, &context) => return,
         };
-        let Ok((lock, entered)) = turn else {
+        let Ok((lock, arrival)) = turn else {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = life.store.expired() => return,
                 () = tokio::time::sleep(Duration::from_millis(100)) => continue,
             }
         };
-        let ended = run_held(&life, &context, (&lock, entered), &stop).await;
+        let ended = run_held(&life, &context, (&lock, &arrival), &stop).await;
         life.membership.withdraw(&shard);
         if let Err(failure) = lock.leave(&life.store).await {
             tracing::warn!(%shard, %failure, "the shard's lock could not be released");
@@ -96,21 +97,27 @@ async fn stay_warm(life: &Life, context: &ShardContext) {
     }
 }
 
-/// Waits until the shard is assigned to this member and its lock is held; since when it was waited for.
-async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, i64), Failure> {
+/// Waits until the shard is assigned to this member and its lock is held; how it came.
+async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, Arrival), Failure> {
     let mut observation = life.observation.clone();
-    let assigned = |observed: &Observed| is_assigned(observed, shard, life);
-    observation.wait_for(|observed| assigned(observed)).await.map_err(|_| Failure::Expired)?;
+    let of_this_leader = |observed: &Observed| {
+        let assignment = observed.assignments.get(shard);
+        assignment.map(|assignment| assignment.leader_epoch) == observed.leader.as_ref().map(|it| it.epoch)
+    };
+    observation
+        .wait_for(|observed| is_mine(life, observed, shard) && of_this_leader(observed))
+        .await
+        .map_err(|_| Failure::Expired)?;
     let lock = Lock::enter(&life.store, life.store.tree().shard_locks(shard), &life.lock_record()).await?;
     let held = tokio::select! {
         held = lock.held(&life.store, life.observation.clone()) => held,
         // The assignment went elsewhere while another one still held the lock.
-        moved = observation.wait_for(|observed| !assigned(observed)) => {
+        moved = observation.wait_for(|observed| !is_mine(life, observed, shard)) => {
             moved.map(drop).map_err(|_| Failure::Expired).and(Err(Failure::Conflict))
         }
     };
     match held {
-        Ok(()) => Ok((Arc::new(lock), milliseconds())),
+        Ok(()) => Ok((Arc::new(lock), Arrival::of(&life.observation.borrow(), shard, &life.config.member))),
         Err(failure) => {
             lock.leave(&life.store).await?;
             Err(failure)
@@ -118,23 +125,23 @@ async fn my_turn(life: &Life, shard: &ShardId) -> Result<(Arc<Lock>, i64), Failu
     }
 }
 
-/// Whether the leader there is, and not one before it, wants this member to own the shard.
-fn is_assigned(observed: &Observed, shard: &ShardId, life: &Life) -> bool {
-    observed.assignments.get(shard).is_some_and(|assignment| {
-        assignment.member == life.config.member
-            && observed.leader.as_ref().is_some_and(|leader| leader.epoch == assignment.leader_epoch)
-    })
+fn is_mine(life: &Life, observed: &Observed, shard: &ShardId) -> bool {
+    observed.assignments.get(shard).is_some_and(|assignment| assignment.member == life.config.member)
 }
 
-/// Whether a leader wants another member to own the shard.
-fn is_moved(observed: &Observed, shard: &ShardId, life: &Life) -> bool {
-    observed.assignments.get(shard).is_some_and(|assignment| assignment.member != life.config.member)
+/// Whether the shard is assigned to another member that stands in line for its lock. As long as it does not, it may
+/// not be well, and the owner streams on.
+fn is_awaited(life: &Life, observed: &Observed, shard: &ShardId) -> bool {
+    let assignment = observed.assignments.get(shard);
+    assignment.is_some_and(|assignment| {
+        assignment.member != life.config.member && observed.stands_in_line(shard, &assignment.member)
+    })
 }
 
 async fn run_held(
     life: &Life,
     context: &ShardContext,
-    (lock, entered): (&Arc<Lock>, i64),
+    (lock, arrival): (&Arc<Lock>, &Arrival),
     stop: &CancellationToken,
 ) -> ShardEnd {
     let shard = &context.shard;
@@ -154,23 +161,61 @@ async fn run_held(
     });
     #[cfg(feature = "failpoints")]
     fail::fail_point!("after-lock");
-    let noted = note_resumption(life, shard, entered, stepped);
-    let drain = stop.child_token();
-    let run = life.host.run(context.clone(), ownership, drain.clone());
-    let mut observation = life.observation.clone();
-    let moved = async {
-        if observation.wait_for(|observed| is_moved(observed, shard, life)).await.is_ok() {
-            drain.cancel();
-        }
-        std::future::pending().await
-    };
-    let noted = async {
-        noted.await;
-        std::future::pending().await
-    };
+    let noted = note_resumption(life, shard, arrival, stepped);
+    let run = run_unless_paused(life, context, ownership, stop);
+    tokio::pin!(run);
     tokio::select! {
-        ended = run => ended,
-        ended = moved => ended,
-        ended = noted => ended,
+        ended = &mut run => ended,
+        () = noted => run.await,
+    }
+}
+
+/// Runs the shard whenever the cluster is not paused, until `stop`, until another member awaits it or until ownership
+/// ends.
+async fn run_unless_paused(
+    life: &Life,
+    context: &ShardContext,
+    ownership: Arc<HeldShard>,
+    stop: &CancellationToken,
+) -> ShardEnd {
+    let mut observation = life.observation.clone();
+    let shard = &context.shard;
+    loop {
+        if observation.borrow_and_update().paused() {
+            let (state, epoch) = (ShardState::Paused, Epoch::default());
+            ownership.report(ShardReport { state, epoch, lag_milliseconds: 0, last_error: String::new() });
+            tokio::select! {
+                () = stop.cancelled() => return ShardEnd::Drained,
+                () = ownership.lost() => {
+                    return ShardEnd::Relinquished { reason: "the shard's lock is gone".into() };
+                }
+                found = observation.wait_for(|observed| {
+                    !observed.paused() || is_awaited(life, observed, shard)
+                }) => if found.is_err() { return ShardEnd::Drained },
+            }
+        }
+        if is_awaited(life, &observation.borrow_and_update(), shard) {
+            return ShardEnd::Drained;
+        }
+        let halt = stop.child_token();
+        let run = life.host.run(context.clone(), Arc::clone(&ownership) as Arc<dyn Ownership>, halt.clone());
+        tokio::pin!(run);
+        let ended = tokio::select! {
+            ended = &mut run => ended,
+            () = until(observation.clone(), |observed| observed.paused() || is_awaited(life, observed, shard)) => {
+                halt.cancel();
+                run.await
+            }
+        };
+        if ended != ShardEnd::Drained || stop.is_cancelled() || !observation.borrow().paused() {
+            return ended;
+        }
+    }
+}
+
+/// Completes once that is observed; never when the session ends before.
+async fn until(mut observation: Observation, is_so: impl Fn(&Observed) -> bool) {
+    if observation.wait_for(|observed| is_so(observed)).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -127,8 +127,15 @@ fn interest(tree: &Tree, event: &WatchedEvent) -> Interest {
 fn patience(node: Option<Node>) -> Option<Duration> {
     let milliseconds = match node {
         Some(Node::LeaderLock(_) | Node::ShardLock(..)) => return None,
-        Some(Node::Leader | Node::Roster(_) | Node::Layout | Node::History | Node::Assignment(_)) => 0,
-        Some(Node::Member(_)) => 30,
+        Some(
+            Node::Leader
+            | Node::Roster(_)
+            | Node::Layout
+            | Node::Config
+            | Node::History
+            | Node::Assignment(_),
+        ) => 0,
+        Some(Node::Member(_) | Node::Request(_)) => 30,
         Some(Node::Position(_)) | None => 1_000,
     };
     Some(Duration::from_millis(milliseconds))
@@ -156,6 +163,7 @@ fn explain(error: &ReadError) -> String {
              zookeeper.credentialsSecretRef"
         ),
         ReadError::Read { path, source } => format!("cannot read {path} from ZooKeeper ({source})"),
+        ReadError::Write { path, source } => format!("cannot write {path} in ZooKeeper ({source})"),
     }
 }
 

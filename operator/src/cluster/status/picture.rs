@@ -123,6 +123,7 @@ fn draw_shard(snapshot: &ClusterSnapshot, shard: &ShardId, before: Option<&Shard
             member::ShardState::Unowned => ShardState::Unowned,
             member::ShardState::TakingOver => ShardState::TakingOver,
             member::ShardState::Streaming => ShardState::Streaming,
+            member::ShardState::Paused => ShardState::Paused,
             member::ShardState::Retrying => ShardState::Retrying,
             member::ShardState::Halted => ShardState::Halted,
         },
@@ -186,6 +187,7 @@ fn trigger_name(trigger: Trigger) -> &'static str {
         Trigger::SessionExpired => "SessionExpired",
         Trigger::Shutdown => "Shutdown",
         Trigger::Requested => "Requested",
+        Trigger::Rebalanced => "Rebalanced",
         Trigger::Unreachable => "Unreachable",
     }
 }

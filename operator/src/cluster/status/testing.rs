@@ -80,6 +80,7 @@ pub(in crate::cluster) fn transition(trigger: Trigger, from: Option<&str>, to: &
         from: from.map(Into::into),
         to: to.into(),
         trigger,
+        by: String::new(),
         gap_milliseconds: Some(410),
         phases: Phases {
             detection_milliseconds: 40,

@@ -1,0 +1,111 @@
+//! Three members, and what is asked of them.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use maxwell_protocol::id::MemberId;
+use maxwell_protocol::member::ShardState;
+use maxwell_protocol::reader::TreeReader;
+use maxwell_protocol::request::{Ask, Outcome, Progress, Request};
+use maxwell_protocol::snapshot::ClusterSnapshot;
+
+use crate::lab::{Server, ZOOKEEPER};
+use crate::worker::{Spec, Worker, free_port};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Members `0`, `1` and `2` of one cluster, and a view of its tree.
+pub(super) struct Cluster {
+    pub(super) workers: Vec<Worker>,
+    pub(super) tree: TreeReader,
+}
+
+impl Cluster {
+    /// Starts one that streams the database `name` of `server` to the topic `name`.
+    pub(super) async fn start(server: Server, name: &str) -> anyhow::Result<Self> {
+        let specs = (0..3).map(|at| spec(server, name, at)).collect::<anyhow::Result<Vec<_>>>()?;
+        let workers = specs.iter().map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
+        for worker in &workers {
+            worker.ready(PATIENCE).await.context("the first start")?;
+        }
+        let tree = TreeReader::connect(ZOOKEEPER, &format!("/tests/{name}"), None).await?;
+        let cluster = Self { workers, tree };
+        cluster.until(|seen| seen.members.len() == 3 && able(seen) && owner(seen).is_some()).await?;
+        Ok(cluster)
+    }
+
+    pub(super) fn id(&self, at: usize) -> MemberId {
+        self.workers[at].spec.name.as_str().into()
+    }
+
+    /// Asks, and waits for the outcome.
+    pub(super) async fn ask(&self, ask: Ask) -> anyhow::Result<Outcome> {
+        let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis() as i64;
+        let name = self.tree.ask(&Request::new(ask.clone(), "the checks", at)).await?;
+        let outcome = self.tree.outcome(&name, PATIENCE).await?;
+        outcome.with_context(|| format!("nothing came of: {ask}"))
+    }
+
+    /// Asks for what must be done.
+    pub(super) async fn done(&self, ask: Ask) -> anyhow::Result<()> {
+        let outcome = self.ask(ask.clone()).await?;
+        anyhow::ensure!(outcome.state == Progress::Done, "{ask}: {outcome:?}");
+        Ok(())
+    }
+
+    /// Asks for what must be refused, or taken back, with `words` in the reason; everything stays where it was.
+    pub(super) async fn refused(&self, ask: Ask, state: Progress, words: &str) -> anyhow::Result<()> {
+        let before = self.tree.snapshot().await?;
+        let outcome = self.ask(ask.clone()).await?;
+        anyhow::ensure!(outcome.state == state && outcome.detail.contains(words), "{ask}: {outcome:?}");
+        let after = self.tree.snapshot().await?;
+        anyhow::ensure!(owner(&before) == owner(&after), "{ask} moved the shard");
+        let leader = |seen: &ClusterSnapshot| seen.leader.as_ref().map(|leader| leader.incarnation);
+        anyhow::ensure!(leader(&before) == leader(&after), "{ask} moved the lead");
+        let epoch = |seen: &ClusterSnapshot| seen.owner(&"0".into()).map(|(_, report)| report.epoch);
+        anyhow::ensure!(epoch(&before) == epoch(&after), "{ask} disturbed the stream");
+        Ok(())
+    }
+
+    /// Waits until the tree shows it.
+    pub(super) async fn until(
+        &self,
+        is_so: impl Fn(&ClusterSnapshot) -> bool,
+    ) -> anyhow::Result<ClusterSnapshot> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.tree.snapshot().await?;
+            if is_so(&seen) {
+                return Ok(seen);
+            }
+            anyhow::ensure!(Instant::now() < deadline, "the tree does not show it in time: {seen:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Who streams the shard.
+pub(super) fn owner(seen: &ClusterSnapshot) -> Option<MemberId> {
+    let (member, report) = seen.owner(&"0".into())?;
+    (report.state == ShardState::Streaming).then(|| member.id.clone())
+}
+
+/// Whether every member knows that it could take over.
+pub(super) fn able(seen: &ClusterSnapshot) -> bool {
+    seen.members
+        .values()
+        .all(|member| member.mysql.reachable == Some(true) && member.kafka.reachable == Some(true))
+}
+
+fn spec(server: Server, name: &str, at: usize) -> anyhow::Result<Spec> {
+    let mut spec = Spec::kafka(server, name, name, &format!("{name}-{at}"), free_port()?);
+    spec.arguments.extend([
+        format!("--filter=exclude: *.*, include: {name}.*"),
+        "--ha".to_owned(),
+        format!("--zookeeper_hosts={ZOOKEEPER}"),
+        format!("--zookeeper_root=/tests/{name}"),
+        format!("--probe_port={}", free_port()?),
+        "--advertise_host=127.0.0.1".to_owned(),
+    ]);
+    Ok(spec)
+}

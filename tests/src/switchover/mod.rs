@@ -1,0 +1,155 @@
+//! What is asked of a running cluster, under load: switchovers, what must be refused, parking, pausing, restarting.
+//! Ends with the history check; the gaps are told from a heartbeat row every 20 ms.
+
+mod cluster;
+
+use std::time::{Duration, Instant};
+
+use maxwell_protocol::history::Trigger;
+use maxwell_protocol::member::ShardState;
+use maxwell_protocol::request::{Ask, Progress};
+use tokio_util::sync::CancellationToken;
+
+use crate::chaos::{beat, median_p95_worst};
+use crate::consumer::{self, Isolation, Seen};
+use crate::history::check;
+use crate::lab::{Server, admin, unique};
+use crate::writer::Writer;
+use cluster::{Cluster, able, owner};
+
+/// Between two switchovers, so that each one's gap can be told.
+const SETTLE: Duration = Duration::from_millis(1_200);
+
+/// One cluster of three on `server`; `times` switchovers. The report.
+pub async fn switchover(server: Server, times: usize) -> anyhow::Result<serde_json::Value> {
+    let name = unique("switchover");
+    let writer = Writer::new(admin(server).await?, &name, 1).await?;
+    let cluster = Cluster::start(server, &name).await?;
+    let stop = CancellationToken::new();
+    let load = tokio::spawn(load(writer, stop.clone()));
+    let beats = tokio::spawn(beat(admin(server).await?, name.clone(), stop.clone()));
+    let consumer = consumer::start(&name, Isolation::Committed)?;
+    let done = exercise(&cluster, times).await;
+    stop.cancel();
+    let (writer, beaten) = (load.await??, beats.await??);
+    let moments = done?;
+    consumer.until_beat(beaten).await;
+    let seen = tokio::task::spawn_blocking(move || consumer.finish()).await??;
+    let verdict = check(&writer.expected, &seen.messages);
+    anyhow::ensure!(verdict.is_clean(), "{verdict:?}");
+    let history = cluster.tree.snapshot().await?.history;
+    anyhow::ensure!(history.failovers == 0, "a request counted as a failover: {history:?}");
+    let told: Vec<u64> = history
+        .entries
+        .iter()
+        .filter(|entry| entry.trigger == Trigger::Requested && entry.by == "the checks")
+        .filter_map(|entry| entry.gap_milliseconds)
+        .collect();
+    anyhow::ensure!(told.len() >= times.min(20), "the history tells of {} switchovers only", told.len());
+    let gaps = moments.iter().map(|at| gap(&seen, *at)).collect();
+    Ok(serde_json::json!({
+        "server": server.name,
+        "switchovers": moments.len(),
+        "gap_milliseconds": median_p95_worst(gaps),
+        "gap_milliseconds_of_the_history": median_p95_worst(told),
+        "changes": writer.expected.rows,
+        "lost": verdict.lost, "repeated": verdict.repeated, "out_of_order": verdict.out_of_order,
+    }))
+}
+
+async fn load(mut writer: Writer, stop: CancellationToken) -> anyhow::Result<Writer> {
+    let mut rows = 1;
+    while !stop.is_cancelled() {
+        writer.transaction(rows % 15 + 1).await?;
+        rows += 7;
+    }
+    Ok(writer)
+}
+
+/// Everything that can be asked; when each switchover was asked for.
+async fn exercise(cluster: &Cluster, times: usize) -> anyhow::Result<Vec<Instant>> {
+    refusals(cluster).await?;
+    let mut moments = Vec::new();
+    for _ in 0..times {
+        tokio::time::sleep(SETTLE).await;
+        let before = cluster.until(|seen| able(seen) && owner(seen).is_some()).await?;
+        moments.push(Instant::now());
+        cluster.done(Ask::Switchover { from: None, to: None }).await?;
+        let after = cluster.tree.snapshot().await?;
+        let leader = after.leader.as_ref().map(|leader| leader.id.clone());
+        anyhow::ensure!(owner(&after) != owner(&before), "the shard has not moved");
+        anyhow::ensure!(owner(&after) == leader, "{:?} owns, {leader:?} leads", owner(&after));
+    }
+    pause(cluster).await?;
+    park_and_restart(cluster).await?;
+    Ok(moments)
+}
+
+/// Nothing moves, nothing is disturbed.
+async fn refusals(cluster: &Cluster) -> anyhow::Result<()> {
+    let seen = cluster.tree.snapshot().await?;
+    let active = owner(&seen).unwrap_or_else(|| cluster.id(0));
+    let others: Vec<usize> = (0..3).filter(|at| cluster.id(*at) != active).collect();
+    let to = |to: &str| Ask::Switchover { from: None, to: Some(to.into()) };
+    cluster.refused(to("nobody"), Progress::Refused, "there is no member 'nobody'").await?;
+    cluster.refused(to(active.as_str()), Progress::Refused, "has it already").await?;
+    cluster.refused(Ask::Resume, Progress::Refused, "not paused").await?;
+    let parked = cluster.id(others[0]);
+    cluster.done(Ask::Park { member: parked.clone() }).await?;
+    cluster.refused(to(parked.as_str()), Progress::Refused, "is parked").await?;
+    cluster.done(Ask::Unpark { member: parked }).await?;
+    // One that is frozen looks alive until its session ends, and does not ask for the shard.
+    let frozen = &cluster.workers[others[1]];
+    frozen.signal("STOP")?;
+    let outcome = cluster.refused(to(&frozen.spec.name), Progress::Undone, "did not ask for shard 0").await;
+    frozen.signal("CONT")?;
+    outcome
+}
+
+/// Owners keep their shards, and nothing is sent until they read again.
+async fn pause(cluster: &Cluster) -> anyhow::Result<()> {
+    let before = cluster.until(|seen| owner(seen).is_some()).await?;
+    cluster.done(Ask::Pause).await?;
+    let paused = cluster.tree.snapshot().await?;
+    let report = paused.owner(&"0".into()).map(|(member, report)| (member.id.clone(), report.state));
+    anyhow::ensure!(report == owner(&before).map(|id| (id, ShardState::Paused)), "paused: {report:?}");
+    let position = |seen: &maxwell_protocol::snapshot::ClusterSnapshot| {
+        seen.positions.get(&"0".into()).map(|mirror| mirror.sequence)
+    };
+    let at = position(&paused);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    anyhow::ensure!(position(&cluster.tree.snapshot().await?) == at, "something was read while paused");
+    cluster.done(Ask::Resume).await?;
+    let after = cluster.until(|seen| owner(seen).is_some()).await?;
+    anyhow::ensure!(owner(&after) == owner(&before), "the pause moved the shard");
+    Ok(())
+}
+
+/// The owner is parked, stays so over a restart, and is fit again when unparked.
+async fn park_and_restart(cluster: &Cluster) -> anyhow::Result<()> {
+    let before = cluster.until(|seen| able(seen) && owner(seen).is_some()).await?;
+    let Some(active) = owner(&before) else { anyhow::bail!("nobody streams") };
+    cluster.done(Ask::Park { member: active.clone() }).await?;
+    cluster.done(Ask::Restart { member: active.clone() }).await?;
+    let after = cluster.until(|seen| seen.members.len() == 3 && able(seen) && owner(seen).is_some()).await?;
+    anyhow::ensure!(after.members[&active].incarnation != before.members[&active].incarnation, "no restart");
+    anyhow::ensure!(owner(&after) != Some(active.clone()), "a parked member owns the shard");
+    let to = Ask::Switchover { from: None, to: Some(active.clone()) };
+    cluster.refused(to.clone(), Progress::Refused, "is parked").await?;
+    cluster.done(Ask::Unpark { member: active.clone() }).await?;
+    cluster
+        .until(|seen| seen.members[&active].state == maxwell_protocol::member::MemberState::Running)
+        .await?;
+    cluster.done(to).await?;
+    let owner = owner(&cluster.tree.snapshot().await?);
+    anyhow::ensure!(owner == Some(active.clone()), "{owner:?} streams");
+    // The owner restarts: the shard and the lead leave it first.
+    cluster.done(Ask::Restart { member: active }).await
+}
+
+/// The longest silence between two heartbeats that lies, in part, between the request and a second after it.
+fn gap(seen: &Seen, asked: Instant) -> u64 {
+    let until = asked + Duration::from_secs(1);
+    let silences = seen.beats.windows(2).filter(|pair| pair[1].0 > asked && pair[0].0 < until);
+    silences.map(|pair| (pair[1].0 - pair[0].0).as_millis() as u64).max().unwrap_or(0)
+}

@@ -1,0 +1,134 @@
+//! Whether a request is carried out, and how. Pure.
+
+use maxwell_protocol::id::{MemberId, ShardId};
+use maxwell_protocol::request::{Ask, Hop, Outcome, Plan, Progress};
+
+use super::fitness::{candidates, fit, known};
+use super::{Facts, Step, Wish};
+
+/// A request that nobody looked at for this long is refused: whoever asked has long done something else.
+const STALE_MILLISECONDS: i64 = 600_000;
+
+/// What comes of a request that nobody has looked at.
+pub(super) fn judge(facts: &Facts<'_>, ask: &Ask, asked_at: i64) -> Step {
+    let judged = if facts.now - asked_at > STALE_MILLISECONDS {
+        Err("it was asked for more than ten minutes ago, when nobody led: ask again".to_owned())
+    } else {
+        accept(facts, ask)
+    };
+    let outcome = |state, detail: String, plan| Outcome { state, detail, at: facts.now, plan };
+    match judged {
+        Ok(None) => Step::Wait,
+        Ok(Some((state, plan, wishes))) => Step::Write(outcome(state, String::new(), plan), wishes),
+        Err(reason) => Step::Write(outcome(Progress::Refused, reason, Plan::default()), Vec::new()),
+    }
+}
+
+type Accepted = (Progress, Plan, Vec<Wish>);
+
+fn accept(facts: &Facts<'_>, ask: &Ask) -> Result<Option<Accepted>, String> {
+    let accepted = match ask {
+        // Carried out by the shard's owner.
+        Ask::Bootstrap(_) => return Ok(None),
+        Ask::Switchover { from, to } => {
+            let plan = relieve(facts, from.as_ref().unwrap_or(facts.me), to.as_ref())?;
+            begun(plan)
+        }
+        Ask::Move { shard, to } => begun(carry(facts, shard, to)?),
+        Ask::Pause => paused(facts, true)?,
+        Ask::Resume => paused(facts, false)?,
+        Ask::Restart { member } => restart(facts, member)?,
+        Ask::Park { member } => park(facts, member)?,
+        Ask::Unpark { member } => {
+            known(facts, member)?;
+            if !is_parked(facts, member) {
+                return Err(format!("{member} is not parked"));
+            }
+            (Progress::Done, Plan::default(), vec![Wish::Park(member.clone(), false)])
+        }
+    };
+    Ok(Some(accepted))
+}
+
+/// The plan begins with the new assignments.
+fn begun(plan: Plan) -> Accepted {
+    let wishes = plan.moves.iter().map(|(shard, hop)| Wish::Assign(shard.clone(), hop.to.clone())).collect();
+    (Progress::Accepted, plan, wishes)
+}
+
+fn is_parked(facts: &Facts<'_>, member: &MemberId) -> bool {
+    facts.observed.roster.get(member).is_some_and(|entry| entry.parked)
+}
+
+fn shards_of<'a>(facts: &Facts<'a>, member: &'a MemberId) -> impl Iterator<Item = &'a ShardId> {
+    let all = facts.observed.assignments.iter();
+    all.filter(move |(_, assignment)| assignment.member == *member).map(|(shard, _)| shard)
+}
+
+/// Everything that `from` has goes to `to`, or to the fittest.
+fn relieve(facts: &Facts<'_>, from: &MemberId, to: Option<&MemberId>) -> Result<Plan, String> {
+    known(facts, from)?;
+    let shards: Vec<&ShardId> = shards_of(facts, from).collect();
+    if shards.is_empty() && from != facts.me {
+        return Err(format!("{from} owns no shard and does not lead: there is nothing to hand over"));
+    }
+    let takers = match to {
+        Some(to) if to == from => return Err(format!("{to} has it already")),
+        Some(to) => fit(facts, to).map(|()| vec![to.clone()])?,
+        None => candidates(facts, from)?,
+    };
+    let hops = shards.into_iter().zip(takers.iter().cycle());
+    let moves = hops
+        .map(|(shard, to)| (shard.clone(), Hop { from: from.clone(), to: to.clone() }))
+        .collect::<std::collections::BTreeMap<_, _>>();
+    let leads = from == facts.me || (facts.lead_follows() && !moves.is_empty());
+    Ok(Plan { moves, lead: leads.then(|| takers[0].clone()), incarnation: None })
+}
+
+/// One shard goes to `to`.
+fn carry(facts: &Facts<'_>, shard: &ShardId, to: &MemberId) -> Result<Plan, String> {
+    let assignments = &facts.observed.assignments;
+    let Some(assignment) = assignments.get(shard) else {
+        let names: Vec<&str> = assignments.keys().map(ShardId::as_str).collect();
+        return Err(format!("there is no shard '{shard}': the shards are {}", names.join(", ")));
+    };
+    if assignment.member == *to {
+        return Err(format!("shard {shard} is at {to} already"));
+    }
+    fit(facts, to)?;
+    let hop = Hop { from: assignment.member.clone(), to: to.clone() };
+    let moves = [(shard.clone(), hop)].into();
+    Ok(Plan { moves, lead: facts.lead_follows().then(|| to.clone()), incarnation: None })
+}
+
+fn paused(facts: &Facts<'_>, wanted: bool) -> Result<Accepted, String> {
+    match (facts.observed.paused(), wanted) {
+        (true, true) => Err("it is paused already".into()),
+        (false, false) => Err("it is not paused".into()),
+        _ => Ok((Progress::Accepted, Plan::default(), vec![Wish::Pause(wanted)])),
+    }
+}
+
+fn has_anything(facts: &Facts<'_>, member: &MemberId) -> bool {
+    member == facts.me || shards_of(facts, member).next().is_some()
+}
+
+fn restart(facts: &Facts<'_>, member: &MemberId) -> Result<Accepted, String> {
+    known(facts, member)?;
+    let Some(record) = facts.observed.members.get(member) else {
+        return Err(format!("{member} is offline"));
+    };
+    let plan = if has_anything(facts, member) { relieve(facts, member, None)? } else { Plan::default() };
+    Ok(begun(Plan { incarnation: Some(record.incarnation), ..plan }))
+}
+
+fn park(facts: &Facts<'_>, member: &MemberId) -> Result<Accepted, String> {
+    known(facts, member)?;
+    if is_parked(facts, member) {
+        return Err(format!("{member} is parked already"));
+    }
+    if has_anything(facts, member) {
+        return Ok(begun(relieve(facts, member, None)?));
+    }
+    Ok((Progress::Done, Plan::default(), vec![Wish::Park(member.clone(), true)]))
+}

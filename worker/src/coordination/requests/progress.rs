@@ -1,0 +1,110 @@
+//! What comes next of a request that is being carried out. Pure.
+
+use std::time::Duration;
+
+use maxwell_protocol::id::{MemberId, ShardId};
+use maxwell_protocol::member::ShardState;
+use maxwell_protocol::request::{Ask, Hop, Outcome, Plan, Progress};
+
+use super::{Facts, Step, Wish};
+
+/// Who shall take a shard stands in line for its lock within this time, or it is not well. Until then the owner
+/// streams on.
+const LINE: Duration = Duration::from_secs(5);
+/// What is not done then is taken back.
+const LIMIT: Duration = Duration::from_secs(30);
+/// The same across leaders, by the clock of the one that looks.
+const LIMIT_OF_ALL_MILLISECONDS: i64 = 60_000;
+
+/// The next step of a request that was accepted with `plan` at `accepted_at`.
+pub(super) fn carry_on(facts: &Facts<'_>, ask: &Ask, plan: &Plan, accepted_at: i64) -> Step {
+    let settled = |state, detail: &str, wishes| {
+        let outcome = Outcome { state, detail: detail.into(), at: accepted_at, plan: plan.clone() };
+        Step::Write(outcome, wishes)
+    };
+    let late = facts.age > LIMIT || facts.now - accepted_at > LIMIT_OF_ALL_MILLISECONDS;
+    if let Some(reason) = fails(facts, plan, late) {
+        return settled(Progress::Undone, &reason, undo(facts, plan));
+    }
+    if !plan.moves.iter().all(|(shard, hop)| has_arrived(facts, shard, &hop.to)) {
+        return Step::Wait;
+    }
+    if let Some(lead) = plan.lead.as_ref().filter(|lead| *lead != facts.me) {
+        if late {
+            return settled(Progress::Undone, &format!("{lead} did not take the lead"), Vec::new());
+        }
+        return Step::GiveLead;
+    }
+    match ask {
+        Ask::Park { member } => settled(Progress::Done, "", vec![Wish::Park(member.clone(), true)]),
+        Ask::Restart { member } => match (has_restarted(facts, member, plan), late) {
+            (true, _) => settled(Progress::Done, "", Vec::new()),
+            (false, true) => {
+                settled(Progress::Undone, &format!("{member} has not begun anew in time"), Vec::new())
+            }
+            (false, false) => Step::Wait,
+        },
+        Ask::Pause | Ask::Resume => match (obeyed(facts, *ask == Ask::Pause), late) {
+            (true, _) => settled(Progress::Done, "", Vec::new()),
+            (false, true) => settled(Progress::Done, "not every owner has shown it yet", Vec::new()),
+            (false, false) => Step::Wait,
+        },
+        _ => settled(Progress::Done, "", Vec::new()),
+    }
+}
+
+/// Why the moves cannot end well.
+fn fails(facts: &Facts<'_>, plan: &Plan, late: bool) -> Option<String> {
+    let observed = facts.observed;
+    plan.moves.iter().find_map(|(shard, Hop { to, .. })| {
+        if has_arrived(facts, shard, to) {
+            return None;
+        }
+        let Some(taker) = observed.members.get(to) else {
+            return Some(format!("{to} went offline before it had shard {shard}"));
+        };
+        if facts.age > LINE && !observed.stands_in_line(shard, to) {
+            return Some(format!("{to} did not ask for shard {shard} within {} s", LINE.as_secs()));
+        }
+        let report = taker.shards.get(shard);
+        let halted = report.filter(|report| report.state == ShardState::Halted);
+        if let Some(report) = halted {
+            return Some(format!("shard {shard} halts at {to}: {}", report.last_error));
+        }
+        let why = report.map(|report| report.last_error.as_str()).filter(|error| !error.is_empty());
+        late.then(|| {
+            format!(
+                "{to} does not stream shard {shard} after {} s: {}",
+                LIMIT.as_secs(),
+                why.unwrap_or("no error")
+            )
+        })
+    })
+}
+
+/// Whether `to` has the shard and does what an owner does.
+fn has_arrived(facts: &Facts<'_>, shard: &ShardId, to: &MemberId) -> bool {
+    let owns = facts.observed.owner(shard).is_some_and(|lock| lock.id == *to);
+    let report = facts.observed.members.get(to).and_then(|member| member.shards.get(shard));
+    owns && report.is_some_and(|report| matches!(report.state, ShardState::Streaming | ShardState::Paused))
+}
+
+/// What is not yet where it should be goes back, if whoever had it is still there.
+fn undo(facts: &Facts<'_>, plan: &Plan) -> Vec<Wish> {
+    let observed = facts.observed;
+    let back = plan.moves.iter().filter(|(shard, hop)| {
+        !has_arrived(facts, shard, &hop.to)
+            && observed.members.contains_key(&hop.from)
+            && observed.assignments.get(*shard).is_some_and(|assignment| assignment.member == hop.to)
+    });
+    back.map(|(shard, hop)| Wish::Assign(shard.clone(), hop.from.clone())).collect()
+}
+
+fn has_restarted(facts: &Facts<'_>, member: &MemberId, plan: &Plan) -> bool {
+    facts.observed.members.get(member).is_some_and(|record| Some(record.incarnation) != plan.incarnation)
+}
+
+fn obeyed(facts: &Facts<'_>, paused: bool) -> bool {
+    let mut reports = facts.observed.members.values().flat_map(|member| member.shards.values());
+    reports.all(|report| (report.state == ShardState::Paused) == paused)
+}

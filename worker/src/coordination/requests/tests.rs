@@ -1,0 +1,246 @@
+use maxwell_protocol::assignment::{Assignment, AssignmentReason};
+use maxwell_protocol::live::LiveSettings;
+use maxwell_protocol::member::{LockRecord, MemberRecord, MemberState, ShardReport, ShardState};
+use maxwell_protocol::tree::Node;
+
+use super::*;
+use crate::coordination::election::tests::member;
+
+const NOW: i64 = 1_000_000;
+
+/// A cluster of one shard: `a` leads and owns it, `b` and `c` stand by.
+struct Cluster(Observed);
+
+impl Cluster {
+    fn new() -> Self {
+        let mut cluster = Self(Observed::default());
+        for id in ["a", "b", "c"] {
+            let mut record = member(id, 0, 0);
+            record.mysql.reachable = Some(true);
+            record.kafka.reachable = Some(true);
+            cluster.0.members.insert(id.into(), record);
+            cluster.0.roster.insert(id.into(), RosterRecord::default());
+        }
+        cluster.assign("a");
+        cluster.line_up("a", 1);
+        cluster.streams("a");
+        cluster
+    }
+
+    fn member(&mut self, id: &str) -> &mut MemberRecord {
+        self.0.members.get_mut(&id.into()).unwrap()
+    }
+
+    fn assign(&mut self, id: &str) {
+        let (member, reason) = (id.into(), AssignmentReason::Initial);
+        let assignment = Assignment { member, leader_epoch: Epoch(1), reason, from: None };
+        self.0.assignments.insert("0".into(), assignment);
+    }
+
+    fn line_up(&mut self, id: &str, sequence: u32) {
+        let incarnation = self.0.members[&id.into()].incarnation;
+        let lock = encode(&LockRecord { id: id.into(), incarnation });
+        let node = Node::ShardLock("0".into(), format!("{incarnation}-{sequence:010}"));
+        self.0.apply("p", node, Some((&lock, 0)));
+    }
+
+    fn leave(&mut self, id: &str, sequence: u32) {
+        let incarnation = self.0.members[&id.into()].incarnation;
+        self.0.apply("p", Node::ShardLock("0".into(), format!("{incarnation}-{sequence:010}")), None);
+    }
+
+    fn reports(&mut self, id: &str, state: ShardState) {
+        self.member(id).shards.insert("0".into(), ShardReport { state, ..ShardReport::default() });
+    }
+
+    fn streams(&mut self, id: &str) {
+        self.reports(id, ShardState::Streaming);
+    }
+
+    fn look(&self, me: &str, request: &Request, age: Duration) -> Step {
+        let facts = Facts { observed: &self.0, me: &me.into(), max_lag_milliseconds: 300_000, now: NOW, age };
+        next(&facts, request)
+    }
+
+    fn ask(&self, ask: Ask) -> Step {
+        self.look("a", &Request::new(ask, "test", NOW), Duration::ZERO)
+    }
+
+    fn refusal(&self, ask: Ask) -> String {
+        match self.ask(ask) {
+            Step::Write(outcome, wishes) if outcome.state == Progress::Refused && wishes.is_empty() => {
+                outcome.detail
+            }
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    fn accepted(&self, ask: Ask) -> (Request, Vec<Wish>) {
+        match self.ask(ask.clone()) {
+            Step::Write(outcome, wishes) if outcome.state == Progress::Accepted => {
+                (Request { outcome: Some(outcome), ..Request::new(ask, "test", NOW) }, wishes)
+            }
+            other => panic!("not accepted: {other:?}"),
+        }
+    }
+}
+
+fn switchover(from: Option<&str>, to: Option<&str>) -> Ask {
+    Ask::Switchover { from: from.map(Into::into), to: to.map(Into::into) }
+}
+
+fn settled(step: Step) -> (Progress, String, Vec<Wish>) {
+    match step {
+        Step::Write(outcome, wishes) => (outcome.state, outcome.detail, wishes),
+        other => panic!("nothing written: {other:?}"),
+    }
+}
+
+#[test]
+fn a_switchover_goes_through_its_steps() {
+    let mut cluster = Cluster::new();
+    let (request, wishes) = cluster.accepted(switchover(None, Some("c")));
+    assert_eq!(wishes, [Wish::Assign("0".into(), "c".into())]);
+    cluster.assign("c");
+    assert_eq!(cluster.look("a", &request, Duration::ZERO), Step::Wait);
+    cluster.line_up("c", 2);
+    assert_eq!(cluster.look("a", &request, Duration::from_secs(6)), Step::Wait, "it is in line");
+    cluster.leave("a", 1);
+    cluster.reports("c", ShardState::TakingOver);
+    assert_eq!(cluster.look("a", &request, Duration::ZERO), Step::Wait);
+    cluster.streams("c");
+    assert_eq!(cluster.look("a", &request, Duration::ZERO), Step::GiveLead);
+    assert_eq!(settled(cluster.look("c", &request, Duration::ZERO)).0, Progress::Done);
+}
+
+#[test]
+fn the_fittest_is_taken_when_nobody_is_named() {
+    let mut cluster = Cluster::new();
+    cluster.member("c").priority = 5;
+    let (request, _) = cluster.accepted(switchover(Some("a"), None));
+    assert_eq!(request.plan().unwrap().lead, Some("c".into()));
+    cluster.member("c").kafka.reachable = Some(false);
+    let (request, _) = cluster.accepted(switchover(None, None));
+    assert_eq!(request.plan().unwrap().lead, Some("b".into()));
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_the_reason() {
+    let mut cluster = Cluster::new();
+    assert_eq!(
+        cluster.refusal(switchover(None, Some("x"))),
+        "there is no member 'x': the members are a, b, c"
+    );
+    assert_eq!(cluster.refusal(switchover(None, Some("a"))), "a has it already");
+    let nothing = "b owns no shard and does not lead: there is nothing to hand over";
+    assert_eq!(cluster.refusal(switchover(Some("b"), Some("c"))), nothing);
+    cluster.member("b").state = MemberState::Draining;
+    assert_eq!(cluster.refusal(switchover(None, Some("b"))), "b is about to end");
+    cluster.0.roster.insert("b".into(), RosterRecord { parked: true });
+    assert_eq!(cluster.refusal(switchover(None, Some("b"))), "b is parked: unpark it first");
+    cluster.member("c").mysql.reachable = None;
+    let cold = "c is not warm yet: it has not reached MySQL so far";
+    assert_eq!(cluster.refusal(switchover(None, Some("c"))), cold);
+    cluster.member("c").mysql.reachable = Some(true);
+    cluster.member("c").kafka.reachable = Some(false);
+    cluster.member("c").kafka.error = "timed out".into();
+    assert_eq!(cluster.refusal(switchover(None, Some("c"))), "c does not reach Kafka: timed out");
+    let nobody =
+        "no other member can take over: b is parked: unpark it first; c does not reach Kafka: timed out";
+    assert_eq!(cluster.refusal(switchover(None, None)), nobody);
+    assert_eq!(cluster.refusal(Ask::Park { member: "a".into() }), nobody);
+    cluster.member("c").kafka.reachable = Some(true);
+    let late = ShardReport { lag_milliseconds: 400_000, ..ShardReport::default() };
+    cluster.member("c").shards.insert("7".into(), late);
+    let lags = "c is 400 s behind at shard 7, and failover.maxLagSeconds is 300";
+    assert_eq!(cluster.refusal(switchover(None, Some("c"))), lags);
+    cluster.0.members.remove(&"c".into());
+    assert_eq!(cluster.refusal(switchover(None, Some("c"))), "c is offline");
+    assert_eq!(
+        cluster.refusal(Ask::Move { shard: "9".into(), to: "b".into() }),
+        "there is no shard '9': the shards are 0"
+    );
+    assert_eq!(cluster.refusal(Ask::Move { shard: "0".into(), to: "a".into() }), "shard 0 is at a already");
+    assert_eq!(cluster.refusal(Ask::Resume), "it is not paused");
+}
+
+#[test]
+fn a_target_that_does_not_stir_gets_nothing() {
+    let mut cluster = Cluster::new();
+    let (request, _) = cluster.accepted(switchover(None, Some("b")));
+    cluster.assign("b");
+    let (state, detail, wishes) = settled(cluster.look("a", &request, Duration::from_secs(6)));
+    assert_eq!((state, detail.as_str()), (Progress::Undone, "b did not ask for shard 0 within 5 s"));
+    assert_eq!(wishes, [Wish::Assign("0".into(), "a".into())]);
+    cluster.0.members.remove(&"b".into());
+    let (state, detail, _) = settled(cluster.look("a", &request, Duration::ZERO));
+    assert_eq!((state, detail.as_str()), (Progress::Undone, "b went offline before it had shard 0"));
+}
+
+#[test]
+fn a_target_that_cannot_stream_gives_back() {
+    let mut cluster = Cluster::new();
+    let (request, _) = cluster.accepted(switchover(None, Some("b")));
+    cluster.assign("b");
+    cluster.leave("a", 1);
+    cluster.line_up("b", 2);
+    cluster.reports("b", ShardState::Retrying);
+    assert_eq!(cluster.look("a", &request, Duration::from_secs(20)), Step::Wait);
+    let (state, _, wishes) = settled(cluster.look("a", &request, Duration::from_secs(31)));
+    assert_eq!((state, wishes), (Progress::Undone, vec![Wish::Assign("0".into(), "a".into())]));
+}
+
+#[test]
+fn a_parked_member_is_relieved_first() {
+    let mut cluster = Cluster::new();
+    let (request, wishes) = cluster.accepted(Ask::Park { member: "a".into() });
+    assert_eq!(wishes, [Wish::Assign("0".into(), "b".into())]);
+    cluster.assign("b");
+    cluster.leave("a", 1);
+    cluster.line_up("b", 2);
+    cluster.streams("b");
+    let (state, _, wishes) = settled(cluster.look("b", &request, Duration::ZERO));
+    assert_eq!((state, wishes), (Progress::Done, vec![Wish::Park("a".into(), true)]));
+    let (state, _, wishes) = settled(cluster.ask(Ask::Park { member: "c".into() }));
+    assert_eq!((state, wishes), (Progress::Done, vec![Wish::Park("c".into(), true)]));
+}
+
+#[test]
+fn a_restart_is_done_with_another_life() {
+    let mut cluster = Cluster::new();
+    let (request, wishes) = cluster.accepted(Ask::Restart { member: "c".into() });
+    assert!(wishes.is_empty());
+    assert_eq!(cluster.look("a", &request, Duration::ZERO), Step::Wait);
+    let incarnation = cluster.member("c").incarnation;
+    cluster.0.requests.insert("r".into(), (request.clone(), 0));
+    assert!(is_to_restart(&cluster.0, &"c".into(), incarnation));
+    cluster.0.members.remove(&"c".into());
+    assert_eq!(cluster.look("a", &request, Duration::ZERO), Step::Wait);
+    cluster.0.members.insert("c".into(), member("c", 0, 0));
+    assert_eq!(settled(cluster.look("a", &request, Duration::ZERO)).0, Progress::Done);
+    assert!(!is_to_restart(&cluster.0, &"c".into(), cluster.0.members[&"c".into()].incarnation));
+}
+
+#[test]
+fn a_pause_is_done_when_every_owner_shows_it() {
+    let mut cluster = Cluster::new();
+    let (request, wishes) = cluster.accepted(Ask::Pause);
+    assert_eq!(wishes, [Wish::Pause(true)]);
+    cluster.0.live = Some((LiveSettings { version: 1, paused: true }, 1));
+    assert_eq!(cluster.look("a", &request, Duration::ZERO), Step::Wait);
+    cluster.reports("a", ShardState::Paused);
+    assert_eq!(settled(cluster.look("a", &request, Duration::ZERO)).0, Progress::Done);
+    assert_eq!(cluster.refusal(Ask::Pause), "it is paused already");
+}
+
+#[test]
+fn one_request_at_a_time_and_none_that_is_stale() {
+    let mut cluster = Cluster::new();
+    let (begun, _) = cluster.accepted(switchover(None, Some("b")));
+    let waiting = Request::new(Ask::Pause, "test", 1);
+    assert_eq!(settled(cluster.look("a", &waiting, Duration::ZERO)).0, Progress::Refused);
+    cluster.0.requests.insert("1".into(), (waiting, 0));
+    cluster.0.requests.insert("2".into(), (begun, 0));
+    assert_eq!(current(&cluster.0).unwrap().0, "2");
+    assert_eq!(nominee(&cluster.0), Some(&"b".into()));
+}
