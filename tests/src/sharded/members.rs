@@ -71,7 +71,7 @@ impl Members {
         owned
     }
 
-    pub(super) async fn stop(&mut self) -> anyhow::Result<()> {
+    pub(super) fn stop(&mut self) -> anyhow::Result<()> {
         for worker in self.workers.iter().flatten() {
             worker.signal("TERM")?;
         }

@@ -104,7 +104,7 @@ pub async fn sharded(server: Server, plan: &Plan) -> anyhow::Result<Outcome> {
     let beaten = beats.await??;
     consumer.until_beat(beaten).await;
     let owned = members.owned().await;
-    members.stop().await?;
+    members.stop()?;
     let seen = tokio::task::spawn_blocking(move || consumer.finish()).await??;
     let verdict = check_divided(&writer.expected, &seen.messages, hashed);
     let mut ids: Vec<i64> = seen.beats.iter().map(|(_, id)| *id).collect();

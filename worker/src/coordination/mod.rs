@@ -173,15 +173,13 @@ pub struct View {
     pub leader: Option<MemberId>,
     /// The session.
     pub link: Link,
-    /// Whether this member owns a shard.
-    pub owns: bool,
     /// How many shards this life has taken over from a member that failed.
     pub failovers: u64,
 }
 
 impl Default for View {
     fn default() -> Self {
-        Self { leads: false, leader: None, link: Link::Disconnected, owns: false, failovers: 0 }
+        Self { leads: false, leader: None, link: Link::Disconnected, failovers: 0 }
     }
 }
 
