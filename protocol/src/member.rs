@@ -79,9 +79,25 @@ pub struct ShardReport {
     /// Milliseconds behind the source.
     #[serde(default)]
     pub lag_milliseconds: u64,
+    /// How long the source will keep what follows the position.
+    #[serde(default)]
+    pub retention: Retention,
     /// The error that keeps it from streaming, in words that name the mend; empty when there is none.
     #[serde(default)]
     pub last_error: String,
+}
+
+/// How long a source keeps what follows a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Retention {
+    /// Not known yet.
+    #[default]
+    Unknown,
+    /// It never purges.
+    Forever,
+    /// It may purge it after this many seconds; 0: it has.
+    Seconds(u64),
 }
 
 /// What a shard is doing at its owner.

@@ -234,6 +234,7 @@ fn bound_failover(schema: &mut schemars::Schema) {
         ("sessionTimeoutMilliseconds", 1000),
         ("electionTimeoutMilliseconds", 1000),
         ("retryIntervalMilliseconds", 100),
+        ("maxLagSeconds", 1),
     ] {
         bound(schema, name, least);
     }

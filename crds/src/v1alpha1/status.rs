@@ -218,6 +218,10 @@ pub struct ShardStatus {
     /// How far it is; refreshed every 15 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<ShardPosition>,
+    /// Seconds until the source may purge what follows the position, rounded down; absent while that is not known, and
+    /// where the source never purges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binlog_retention_seconds: Option<i64>,
     /// What keeps it from streaming, and what mends that; empty when nothing does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub last_error: String,
@@ -270,6 +274,8 @@ pub enum ConditionType {
     CoordinationReachable,
     /// The stream keeps up with the source.
     LagHealthy,
+    /// The source keeps what follows the position for long enough.
+    PositionSafe,
     /// What was asked for can be done.
     ConfigValid,
 }
@@ -285,6 +291,7 @@ impl ConditionType {
             Self::SinkReachable => "SinkReachable",
             Self::CoordinationReachable => "CoordinationReachable",
             Self::LagHealthy => "LagHealthy",
+            Self::PositionSafe => "PositionSafe",
             Self::ConfigValid => "ConfigValid",
         }
     }

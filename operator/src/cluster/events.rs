@@ -11,12 +11,13 @@ use maxwell_crds::v1alpha1::{ConditionType, LastFailover, MaxwellClusterStatus};
 const LONGEST_NOTE: usize = 1_000;
 
 /// The conditions whose coming and going is told. `Ready` follows from leader and failovers, `Progressing` is no news.
-const TOLD: [ConditionType; 5] = [
+const TOLD: [ConditionType; 6] = [
     ConditionType::ConfigValid,
     ConditionType::SourceReachable,
     ConditionType::SinkReachable,
     ConditionType::CoordinationReachable,
     ConditionType::LagHealthy,
+    ConditionType::PositionSafe,
 ];
 
 /// Something that happened to a cluster.

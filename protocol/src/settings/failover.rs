@@ -49,6 +49,9 @@ pub struct Failover {
     /// Time between such attempts.
     #[serde(default = "default_retry_interval")]
     pub retry_interval_milliseconds: u32,
+    /// A shard that is this many seconds behind its source does not keep up.
+    #[serde(default = "default_max_lag")]
+    pub max_lag_seconds: u32,
     /// Election priorities by member; higher first, absent means 0.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub priorities: BTreeMap<String, i32>,
@@ -66,6 +69,7 @@ impl Default for Failover {
             election_timeout_milliseconds: default_election(),
             max_retries: default_retries(),
             retry_interval_milliseconds: default_retry_interval(),
+            max_lag_seconds: default_max_lag(),
             priorities: BTreeMap::new(),
             peer_probe: true,
         }
@@ -98,4 +102,8 @@ fn default_retries() -> u32 {
 
 fn default_retry_interval() -> u32 {
     10_000
+}
+
+fn default_max_lag() -> u32 {
+    300
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use maxwell_protocol::id::{Epoch, ShardId};
+use maxwell_protocol::id::ShardId;
 use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::settings::{Delivery, Mode};
@@ -182,8 +182,7 @@ async fn run_unless_paused(
     let shard = &context.shard;
     loop {
         if observation.borrow_and_update().paused() {
-            let (state, epoch) = (ShardState::Paused, Epoch::default());
-            ownership.report(ShardReport { state, epoch, lag_milliseconds: 0, last_error: String::new() });
+            ownership.report(ShardReport { state: ShardState::Paused, ..ShardReport::default() });
             tokio::select! {
                 () = stop.cancelled() => return ShardEnd::Drained,
                 () = ownership.lost() => {

@@ -16,6 +16,7 @@ mod pipeline;
 mod prepare;
 pub mod pump;
 mod replay;
+mod retained;
 mod rows;
 pub mod run;
 mod sources;

@@ -15,7 +15,7 @@ use super::error::EngineError;
 use super::prepare::Prepared;
 use super::pump::{self, Pump, PumpEnd, PumpParts};
 use super::run::{Engine, Run};
-use super::watcher::{Watcher, lock, mirror, retention};
+use super::watcher::{Watcher, lock, mirror};
 use crate::sink::SinkError;
 use crate::source::SourceError;
 use crate::source::dump::{Batch, Dump};
@@ -77,9 +77,14 @@ impl Engine {
         let committer = tokio::task::spawn_blocking(move || {
             of_committer.in_scope(|| committer::run(writer, &chunk_rx, limits, base, &watcher))
         });
-        let mirror = tokio::spawn(mirror(Arc::clone(&run.ownership), run.progress.subscribe(), delay, epoch));
-        let retention =
-            tokio::spawn(retention(retained, run.progress.subscribe(), Arc::clone(&run.observer)));
+        let mirror = tokio::spawn(mirror(
+            Arc::clone(&run.ownership),
+            run.progress.subscribe(),
+            delay,
+            Arc::clone(&run.retained),
+            epoch,
+        ));
+        run.retained.ask(retained, run.progress.subscribe(), Arc::clone(&run.observer));
         let runner = copies.run(shop, Arc::clone(&run.ownership), run.progress.subscribe());
         let read = read(&mut dump, batch_tx, run).await;
         runner.abort();
@@ -89,7 +94,6 @@ impl Engine {
         }
         let ended = join(read, pump, committer).await;
         mirror.abort();
-        retention.abort();
         run.farewell().await;
         ended
     }

@@ -15,6 +15,7 @@ use tracing::{Instrument, field};
 
 use super::error::{Disposition, EngineError};
 use super::pipeline::{FAREWELL, Stopped};
+use super::retained::Retained;
 use super::sources::{Sources, Turn};
 use super::status::{Observer, Observers};
 use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
@@ -100,6 +101,9 @@ impl Engine {
             && turn == Turn::Exhausted
             && !(position_lost && self.sources.several());
         self.position_lost.store(halted && position_lost, Ordering::Relaxed);
+        if halted && position_lost {
+            run.retained.lost(run.observer.as_ref());
+        }
         run.report(if halted { ShardState::Halted } else { ShardState::Retrying }, Epoch(0), &text);
         tracing::error!(error = text, halted, "the shard does not stream");
         let pause = (FIRST_PAUSE * 2u32.saturating_pow(attempt.min(16))).min(self.longest_pause());
@@ -151,6 +155,7 @@ impl Engine {
             ownership,
             stop,
             progress: watch::Sender::new(None),
+            retained: Arc::default(),
             before: AtomicI64::new(0),
             start_over: AtomicBool::new(false),
         };
@@ -185,6 +190,7 @@ pub(super) struct Run<'a> {
     pub(super) stop: CancellationToken,
     /// The last committed record of this run.
     pub(super) progress: watch::Sender<Option<PositionRecord>>,
+    pub(super) retained: Arc<Retained>,
     /// When the record that the run goes on from was written, milliseconds since the epoch; 0 without one.
     pub(super) before: AtomicI64,
     /// Whether to leave the stored position behind and go on at the head.
@@ -197,6 +203,7 @@ impl Run<'_> {
             state,
             epoch,
             lag_milliseconds: 0,
+            retention: self.retained.latest(),
             last_error: error.to_owned(),
         });
     }

@@ -10,12 +10,11 @@ use maxwell_protocol::position::{PositionMirror, PositionRecord};
 use tokio::sync::watch;
 
 use super::delay::Delay;
+use super::retained::Retained;
 use super::status::{Committed, Observer};
 use crate::clock::milliseconds;
 use crate::coordination::{Ownership, Resumption};
-use crate::source::retention::Retention;
 
-const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 const MIRROR_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Tells the observer, the mirror and, once, the owner's lock.
@@ -72,40 +71,25 @@ impl Observer for Watcher {
     }
 }
 
-/// Keeps the word on how long the position will last fresh.
-pub(super) async fn retention(
-    mut retention: Retention,
-    progress: watch::Receiver<Option<PositionRecord>>,
-    observer: Arc<dyn Observer>,
-) {
-    let mut tick = tokio::time::interval(RETENTION_INTERVAL);
-    loop {
-        tick.tick().await;
-        let record = progress.borrow().clone();
-        let Some(position) = record.map(|record| record.position).filter(|at| !at.file.is_empty()) else {
-            tick.reset_after(MIRROR_INTERVAL);
-            continue;
-        };
-        match retention.left(&position).await {
-            Ok(seconds) => observer.retention(seconds),
-            Err(error) => tracing::debug!(%error, "cannot tell how long the position will last"),
-        }
-    }
-}
-
 /// Keeps the mirror and the report fresh.
 pub(super) async fn mirror(
     ownership: Arc<dyn Ownership>,
     mut progress: watch::Receiver<Option<PositionRecord>>,
     delay: Arc<Mutex<Delay>>,
+    retained: Arc<Retained>,
     epoch: Epoch,
 ) {
     let mut tick = tokio::time::interval(MIRROR_INTERVAL);
     loop {
         tick.tick().await;
         let lag_milliseconds = lock(&delay).milliseconds(milliseconds());
-        let state = ShardState::Streaming;
-        ownership.report(ShardReport { state, epoch, lag_milliseconds, last_error: String::new() });
+        ownership.report(ShardReport {
+            state: ShardState::Streaming,
+            epoch,
+            lag_milliseconds,
+            retention: retained.latest(),
+            last_error: String::new(),
+        });
         let moved = progress.has_changed().unwrap_or(false);
         let record = progress.borrow_and_update().clone();
         if let Some(record) = record.filter(|_| moved) {

@@ -6,12 +6,13 @@ use std::time::Duration;
 use futures::channel::mpsc::UnboundedSender;
 use kube::runtime::reflector::ObjectRef;
 use maxwell_crds::v1alpha1::MaxwellCluster;
+use maxwell_protocol::member::Retention;
 use maxwell_protocol::snapshot::ClusterSnapshot;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Observation;
-use crate::cluster::status::{cpu_percent, lag_seconds, memory_bytes};
+use crate::cluster::status::{cpu_percent, lag_seconds, memory_bytes, seconds_left};
 
 /// Positions, lag and vitals are published this often at most.
 const FIGURES: Duration = Duration::from_secs(15);
@@ -94,7 +95,7 @@ fn without_figures(snapshot: &ClusterSnapshot) -> ClusterSnapshot {
     for member in snapshot.members.values_mut() {
         (member.cpu_percent, member.memory_bytes, member.rows_per_second) = (0.0, 0, 0.0);
         for report in member.shards.values_mut() {
-            report.lag_milliseconds = 0;
+            (report.lag_milliseconds, report.retention) = (0, Retention::Unknown);
         }
     }
     snapshot
@@ -112,6 +113,9 @@ fn with_coarse_figures(snapshot: &ClusterSnapshot) -> ClusterSnapshot {
         member.memory_bytes = memory_bytes(member.memory_bytes, None).unsigned_abs();
         for report in member.shards.values_mut() {
             report.lag_milliseconds = lag_seconds(report.lag_milliseconds, None).unsigned_abs();
+            if let Retention::Seconds(seconds) = &mut report.retention {
+                *seconds = seconds_left(*seconds).unsigned_abs();
+            }
         }
     }
     snapshot
@@ -163,6 +167,17 @@ mod tests {
             member(s).shards.get_mut(&"0".into()).unwrap().lag_milliseconds += 60_000;
         };
         assert_eq!(changed(lag), News::Figures);
+        let left = |seconds| {
+            move |s: &mut ClusterSnapshot| {
+                member(s).shards.get_mut(&"0".into()).unwrap().retention = Retention::Seconds(seconds);
+            }
+        };
+        assert_eq!(changed(left(86_400)), News::Figures);
+        let mut before = cluster();
+        left(7_300)(&mut before);
+        let mut now = before.clone();
+        left(7_240)(&mut now);
+        assert_eq!(news(&before, &now), News::None);
     }
 
     #[test]

@@ -18,6 +18,12 @@ pub(in crate::cluster) fn lag_seconds(milliseconds: u64, before: Option<i64>) ->
     kept.unwrap_or(LAG_STEPS[reached])
 }
 
+/// Seconds that are left, rounded down: to hours, to minutes when there are less than two.
+pub(in crate::cluster) fn seconds_left(exact: u64) -> i64 {
+    let step = if exact < 7_200 { 60 } else { 3_600 };
+    i64::try_from(exact / step * step).unwrap_or(i64::MAX)
+}
+
 /// Percent in steps of 10.
 pub(in crate::cluster) fn cpu_percent(percent: f64, before: Option<i32>) -> i32 {
     // A float that fits nowhere saturates; one that is no number becomes 0.
@@ -71,6 +77,15 @@ mod tests {
             (61_000, 7, 60),
         ] {
             assert_eq!(lag_seconds(milliseconds, Some(before)), seconds, "{milliseconds} after {before}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_rounded_down() {
+        for (exact, shown) in
+            [(0, 0), (59, 0), (7_199, 7_140), (7_200, 7_200), (259_200, 259_200), (10_799, 7_200)]
+        {
+            assert_eq!(seconds_left(exact), shown);
         }
     }
 

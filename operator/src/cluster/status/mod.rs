@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use maxwell_crds::v1alpha1::{ConditionType, MaxwellCluster, MaxwellClusterStatus, State};
 use maxwell_protocol::snapshot::ClusterSnapshot;
 
-pub(super) use coarse::{cpu_percent, lag_seconds, memory_bytes};
+pub(super) use coarse::{cpu_percent, lag_seconds, memory_bytes, seconds_left};
 pub use memory::Memory;
 pub use publish::{StatusError, publish};
 

@@ -15,7 +15,7 @@ use maxwell_protocol::member;
 use maxwell_protocol::position::PositionMirror;
 use maxwell_protocol::snapshot::ClusterSnapshot;
 
-use super::{cpu_percent, lag_seconds, memory_bytes};
+use super::{cpu_percent, lag_seconds, memory_bytes, seconds_left};
 
 /// The part of the status that the tree tells.
 pub(super) fn draw(
@@ -110,6 +110,7 @@ fn draw_shard(snapshot: &ClusterSnapshot, shard: &ShardId, before: Option<&Shard
         epoch,
         lag_seconds: None,
         position: position.map(place),
+        binlog_retention_seconds: None,
         last_error: String::new(),
     };
     let Some((owner, report)) = snapshot.owner(shard) else { return drawn };
@@ -130,6 +131,10 @@ fn draw_shard(snapshot: &ClusterSnapshot, shard: &ShardId, before: Option<&Shard
         // Until the epoch is taken the predecessor's stands.
         epoch: if report.epoch.0 > 0 { Some(signed(report.epoch.0)) } else { epoch },
         lag_seconds: lag,
+        binlog_retention_seconds: match report.retention {
+            member::Retention::Unknown | member::Retention::Forever => None,
+            member::Retention::Seconds(seconds) => Some(seconds_left(seconds)),
+        },
         last_error: report.last_error.clone(),
         ..drawn
     }

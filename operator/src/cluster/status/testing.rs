@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maxwell_protocol::history::{History, Phases, Transition, Trigger};
 use maxwell_protocol::id::{Epoch, Incarnation};
 use maxwell_protocol::member::{
-    Connection, LeaderRecord, MemberRecord, MemberState, RosterRecord, ShardReport, ShardState,
+    Connection, LeaderRecord, MemberRecord, MemberState, Retention, RosterRecord, ShardReport, ShardState,
 };
 use maxwell_protocol::position::PositionMirror;
 use maxwell_protocol::snapshot::ClusterSnapshot;
@@ -37,6 +37,7 @@ pub(in crate::cluster) fn streaming_member(id: &str) -> MemberRecord {
         state: ShardState::Streaming,
         epoch: Epoch(3),
         lag_milliseconds: 200,
+        retention: Retention::Seconds(259_200),
         last_error: String::new(),
     };
     MemberRecord { shards: BTreeMap::from([("0".into(), report)]), ..standby_member(id) }

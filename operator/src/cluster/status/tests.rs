@@ -102,6 +102,7 @@ fn a_healthy_cluster() {
         (ShardState::Streaming, Some("orders-0"), Some(3))
     );
     assert_eq!(shard.position.as_ref().unwrap().offset, 4_567);
+    assert_eq!(shard.binlog_retention_seconds, Some(259_200));
     for (kind, expected) in [
         (ConditionType::Ready, "True/Streaming"),
         (ConditionType::Progressing, "False/AsWished"),
@@ -110,6 +111,7 @@ fn a_healthy_cluster() {
         (ConditionType::SinkReachable, "True/Reachable"),
         (ConditionType::CoordinationReachable, "True/Reachable"),
         (ConditionType::LagHealthy, "True/KeepsUp"),
+        (ConditionType::PositionSafe, "True/Kept"),
         (ConditionType::ConfigValid, "True/Valid"),
     ] {
         assert_eq!(said(&status, kind), expected, "{kind}");
@@ -319,6 +321,47 @@ fn a_stream_that_falls_behind() {
     let status = Case::new(snapshot([owner, standby_member("orders-1")])).at(1_000);
     assert_eq!(status.lag_seconds, Some(600));
     assert_eq!(said(&status, ConditionType::LagHealthy), "False/Behind");
+}
+
+#[test]
+fn the_spec_says_what_lag_is_healthy() {
+    let behind = |milliseconds| {
+        let mut owner = streaming_member("orders-0");
+        owner.shards.get_mut(&"0".into()).unwrap().lag_milliseconds = milliseconds;
+        let mut case = Case::new(snapshot([owner, standby_member("orders-1")]));
+        case.cluster.spec.failover.max_lag_seconds = 45;
+        case
+    };
+    let said_at = |case: Case| said(&case.at(1_000), ConditionType::LagHealthy);
+    assert_eq!(said_at(behind(44_000)), "True/KeepsUp");
+    let late = behind(46_000).at(1_000);
+    assert_eq!(said(&late, ConditionType::LagHealthy), "False/Behind");
+    assert_eq!(said_at(behind(40_000).after(late.clone())), "False/Behind", "it wavers");
+    assert_eq!(said_at(behind(35_000).after(late)), "True/KeepsUp");
+}
+
+#[test]
+fn a_position_that_is_purged_soon_is_at_risk() {
+    let with = |retention, state, lag| {
+        let mut owner = streaming_member("orders-0");
+        let report = owner.shards.get_mut(&"0".into()).unwrap();
+        (report.retention, report.state, report.lag_milliseconds) = (retention, state, lag);
+        let status = Case::new(snapshot([owner, standby_member("orders-1")])).at(1_000);
+        said(&status, ConditionType::PositionSafe)
+    };
+    use member::Retention::{Forever, Seconds, Unknown};
+    use member::ShardState::{Halted, Retrying, Streaming};
+    assert_eq!(with(Forever, Streaming, 0), "True/Kept");
+    assert_eq!(with(Unknown, Streaming, 0), "", "never known");
+    assert_eq!(
+        with(Seconds(600), Streaming, 1_000),
+        "True/Kept",
+        "the source keeps little, the stream is at its head"
+    );
+    assert_eq!(with(Seconds(600), Streaming, 400_000), "False/PurgedSoon");
+    assert_eq!(with(Seconds(600), Retrying, 0), "False/PurgedSoon");
+    assert_eq!(with(Seconds(90_000), Retrying, 0), "True/Kept");
+    assert_eq!(with(Seconds(0), Halted, 0), "False/Purged");
 }
 
 #[test]

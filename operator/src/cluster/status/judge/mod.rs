@@ -2,6 +2,7 @@
 
 mod connections;
 mod degraded;
+mod pace;
 
 use maxwell_crds::v1alpha1::{ConditionType, MemberState, ShardState, ShardStatus};
 
@@ -11,14 +12,11 @@ use crate::cluster::observe::Observation;
 
 pub(super) use degraded::is_degraded;
 
-/// A shard that is further behind than this is not healthy.
-const LAG_LIMIT_SECONDS: i64 = 300;
-
 /// Every condition, in the order in which they are shown.
 pub(super) fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
     use ConditionType::{
-        ConfigValid, CoordinationReachable, Degraded, LagHealthy, Progressing, Ready, SinkReachable,
-        SourceReachable,
+        ConfigValid, CoordinationReachable, Degraded, LagHealthy, PositionSafe, Progressing, Ready,
+        SinkReachable, SourceReachable,
     };
     [
         (Ready, ready(facts)),
@@ -27,7 +25,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
         (SourceReachable, connections::source(facts)),
         (SinkReachable, connections::sink(facts)),
         (CoordinationReachable, connections::coordination(facts)),
-        (LagHealthy, lag(facts)),
+        (LagHealthy, pace::lag(facts)),
+        (PositionSafe, pace::position(facts)),
         (ConfigValid, config(facts)),
     ]
     .into_iter()
@@ -155,35 +154,6 @@ fn progressing(facts: &Facts<'_>) -> Verdict {
         Some(shard) => say(true, "TakingOver", format!("shard {} has no owner that streams yet", shard.name)),
         None => say(false, "AsWished", "nothing is under way".into()),
     }
-}
-
-fn lag(facts: &Facts<'_>) -> Verdict {
-    let say =
-        |holds, reason, message: String| Verdict::new(ConditionType::LagHealthy, holds, reason, message);
-    let worst = facts
-        .status
-        .shards
-        .iter()
-        .filter_map(|shard| Some((shard.lag_seconds?, shard)))
-        .max_by_key(|(seconds, _)| *seconds);
-    if facts.snapshot.is_none() || matches!(facts.input.observation, Observation::Unreachable { .. }) {
-        return say(None, "NotObserved", "the lag is not known while ZooKeeper is not read".into());
-    }
-    let Some((seconds, shard)) = worst else {
-        return say(None, "NotStreaming", "no shard streams, so no lag is measured".into());
-    };
-    if seconds < LAG_LIMIT_SECONDS {
-        return say(Some(true), "KeepsUp", format!("every shard is less than {LAG_LIMIT_SECONDS} s behind"));
-    }
-    say(
-        Some(false),
-        "Behind",
-        format!(
-            "shard {} is {seconds} s or more behind its source (limit {LAG_LIMIT_SECONDS} s): give the workers \
-             more CPU in spec.resources, narrow spec.filter, or see whether Kafka is slow",
-            shard.name
-        ),
-    )
 }
 
 fn config(facts: &Facts<'_>) -> Verdict {
