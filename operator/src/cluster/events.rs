@@ -217,7 +217,6 @@ mod tests {
                 from: Some("a".into()),
                 to: "b".into(),
                 reason: "ConnectionReset".into(),
-                by: String::new(),
                 gap_milliseconds: gap,
                 phases: FailoverPhases::default(),
             }),
