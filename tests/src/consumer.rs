@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use crate::history::Message;
-use crate::lab::BROKER;
+use crate::lab::brokers;
 
 /// What the consumer saw.
 #[derive(Debug, Default)]
@@ -46,10 +47,13 @@ pub struct Running {
 pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
     let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
     let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", BROKER)
+        .set("bootstrap.servers", brokers())
         .set("group.id", "maxwell-tests")
         .set("isolation.level", level)
         .set("enable.auto.commit", "false")
+        // A log that lost its end would be read again, and the check would find that.
+        .set("auto.offset.reset", "earliest")
+        .set("reconnect.backoff.max.ms", "500")
         .set("fetch.wait.max.ms", "5")
         .create()?;
     let partitions = partitions(&consumer, topic)?;
@@ -80,10 +84,20 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {
 }
 
 impl Running {
+    /// The highest number of a heartbeat that has come.
+    pub fn last_beat(&self) -> u64 {
+        self.last_beat.load(Ordering::Acquire).cast_unsigned()
+    }
+
+    /// Whether it has ended by an error of its own, which [`Running::finish`] tells.
+    pub fn has_failed(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Waits until heartbeat number `last` has come, for a minute at most: what is missing then, the check finds.
     pub async fn until_beat(&self, last: u64) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while self.last_beat.load(Ordering::Acquire).cast_unsigned() < last && Instant::now() < deadline {
+        while self.last_beat() < last && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -103,13 +117,17 @@ fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) ->
     let mut last = Instant::now();
     loop {
         match consumer.poll(Duration::from_millis(100)) {
+            // Brokers come and go, the client goes on by itself.
+            Some(Err(KafkaError::MessageConsumption(code))) if code != RDKafkaErrorCode::Fatal => {}
             Some(message) => {
                 let message = message?;
                 last = Instant::now();
                 let text = message.payload().context("a message without a value")?;
-                let change: Message = serde_json::from_slice(text)
+                let mut change: Message = serde_json::from_slice(text)
                     .with_context(|| format!("not a change: {}", String::from_utf8_lossy(text)))?;
-                seen.places.insert((message.partition(), message.offset()), epoch(&message)?);
+                let epoch = header(&message, "epoch").context("a message without an epoch")?;
+                seen.places.insert((message.partition(), message.offset()), epoch.parse()?);
+                change.gtid = header(&message, "gtid").map(str::to_owned);
                 if change.table == "beat" {
                     seen.beats.push((last, change.data.id));
                     last_beat.fetch_max(change.data.id, Ordering::AcqRel);
@@ -123,8 +141,7 @@ fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) ->
     }
 }
 
-fn epoch(message: &BorrowedMessage<'_>) -> anyhow::Result<u64> {
-    let headers = message.headers().context("a message without headers")?;
-    let epoch = headers.iter().find(|header| header.key == "epoch").and_then(|header| header.value);
-    Ok(std::str::from_utf8(epoch.context("a message without an epoch")?)?.parse()?)
+fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
+    let value = message.headers()?.iter().find(|header| header.key == name)?.value?;
+    std::str::from_utf8(value).ok()
 }

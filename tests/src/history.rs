@@ -50,6 +50,9 @@ pub struct Message {
     pub commit: bool,
     /// Columns.
     pub data: Row,
+    /// The transaction's GTID, out of the record's headers, where the server has GTIDs.
+    #[serde(skip)]
+    pub gtid: Option<String>,
 }
 
 /// The columns that every table of the writer has.
@@ -140,17 +143,18 @@ fn compare(verdict: &mut Verdict, key: &Key, wanted: &[Change], mut got: Vec<Cha
 
 /// Every transaction's rows are, in each shard that has some, numbered without a gap and end with one commit.
 fn transactions(verdict: &mut Verdict, seen: &[Message], shards: u64) {
-    let mut by_xid: BTreeMap<u64, (Vec<u64>, u64)> = BTreeMap::new();
+    // Two servers may have given the same xid; one transaction keeps its own, wherever it is read.
+    let mut by_xid: BTreeMap<_, (Vec<u64>, u64)> = BTreeMap::new();
     for message in seen {
         let Some(xid) = message.xid else {
             verdict.torn += 1;
             continue;
         };
-        let (offsets, commits) = by_xid.entry(xid).or_default();
+        let (offsets, commits) = by_xid.entry((message.gtid.as_deref(), xid)).or_default();
         offsets.extend(message.xoffset);
         *commits += u64::from(message.commit);
     }
-    for (xid, (mut offsets, commits)) in by_xid {
+    for ((_, xid), (mut offsets, commits)) in by_xid {
         offsets.sort_unstable();
         // As many parts as commits: no offset is in more of them than the one before it.
         let counts: Vec<usize> = offsets.chunk_by(|one, other| one == other).map(<[u64]>::len).collect();
@@ -171,7 +175,8 @@ mod tests {
 
     fn message(id: i64, kind: &str, v: i64, xid: u64, xoffset: Option<u64>) -> Message {
         let commit = xoffset.is_none();
-        Message { table: "t".into(), kind: kind.into(), xid: Some(xid), xoffset, commit, data: Row { id, v } }
+        let (table, kind, data) = ("t".into(), kind.into(), Row { id, v });
+        Message { table, kind, xid: Some(xid), xoffset, commit, data, gtid: None }
     }
 
     fn history() -> (Expected, Vec<Message>) {

@@ -1,6 +1,6 @@
 //! The lab's servers, as `tests/lab/lab up` starts them.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use mysql_async::{Conn, OptsBuilder};
@@ -24,8 +24,47 @@ pub const SERVERS: [Server; 4] = [
     Server { name: "mariadb", address: "10.244.0.5" },
 ];
 
-/// The lab's broker.
+/// A replica of `mysql80`.
+pub const REPLICA: Server = Server { name: "replica", address: "10.244.0.6" };
+
+/// The lab's broker, or the first of three.
 pub const BROKER: &str = "10.244.0.21:9092";
+/// The names of the ensemble's hosts.
+pub const ENSEMBLE: [&str; 3] = ["zk1", "zk2", "zk3"];
+
+/// A host that workers run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Host {
+    /// Its name in the lab.
+    pub name: &'static str,
+    /// Its address.
+    pub address: &'static str,
+}
+
+/// The hosts for workers.
+pub const HOSTS: [Host; 4] = [
+    Host { name: "worker1", address: "10.244.0.31" },
+    Host { name: "worker2", address: "10.244.0.32" },
+    Host { name: "worker3", address: "10.244.0.33" },
+    Host { name: "worker4", address: "10.244.0.34" },
+];
+
+/// How many brokers the lab has: what `LAB_KAFKA_BROKERS` told it.
+pub fn broker_count() -> usize {
+    std::env::var("LAB_KAFKA_BROKERS").ok().and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
+/// The names of the brokers' hosts.
+pub fn broker_names() -> Vec<String> {
+    (1..=broker_count()).map(|number| format!("kafka{number}")).collect()
+}
+
+/// The addresses of all brokers.
+pub fn brokers() -> String {
+    let addresses: Vec<String> =
+        (1..=broker_count()).map(|number| format!("10.244.0.2{number}:9092")).collect();
+    addresses.join(",")
+}
 /// The lab's ensemble.
 pub const ZOOKEEPER: &str = "10.244.0.11:2181,10.244.0.12:2181,10.244.0.13:2181";
 
@@ -41,10 +80,18 @@ pub async fn admin(server: Server) -> anyhow::Result<Conn> {
 
 /// Kills every ZooKeeper server and starts it again, one after the other, so that a quorum is always there.
 pub async fn restart_zookeeper() -> anyhow::Result<()> {
-    for (at, address) in ZOOKEEPER.split(',').enumerate() {
-        lab(&["kill", &format!("zk{}", at + 1)])?;
-        lab(&["up", "zookeeper"])?;
-        let deadline = Instant::now() + Duration::from_secs(30);
+    for host in ENSEMBLE {
+        lab(&["kill", host]).await?;
+        lab(&["up", "zookeeper"]).await?;
+        until_quorum().await?;
+    }
+    Ok(())
+}
+
+/// Waits until every ZooKeeper server is part of the quorum.
+pub async fn until_quorum() -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    for address in ZOOKEEPER.split(',') {
         while !serves(address).await {
             anyhow::ensure!(
                 Instant::now() < deadline,
@@ -56,9 +103,13 @@ pub async fn restart_zookeeper() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn lab(arguments: &[&str]) -> anyhow::Result<()> {
-    let ended = Command::new("tests/lab/lab").args(arguments).stderr(Stdio::null()).status()?;
-    anyhow::ensure!(ended.success(), "tests/lab/lab {}: {ended}", arguments.join(" "));
+/// The script that runs the lab.
+pub const SCRIPT: &str = "tests/lab/lab";
+
+/// Does something to the lab: see `lab help`.
+pub async fn lab(arguments: &[&str]) -> anyhow::Result<()> {
+    let ended = tokio::process::Command::new(SCRIPT).args(arguments).stderr(Stdio::null()).status().await?;
+    anyhow::ensure!(ended.success(), "{SCRIPT} {}: {ended}", arguments.join(" "));
     Ok(())
 }
 

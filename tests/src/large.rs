@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::bench::process::usage;
 use crate::consumer::{self, Isolation};
 use crate::history::{Verdict, check};
-use crate::lab::{Server, admin, unique};
+use crate::lab::{Server, unique};
 use crate::worker::{Spec, Worker, free_port};
 use crate::writer::Writer;
 
@@ -30,7 +30,7 @@ pub struct Outcome {
 /// Streams one transaction of `rows` rows of `server`, and one that is rolled back.
 pub async fn large(server: Server, rows: usize) -> anyhow::Result<Outcome> {
     let name = unique(server.name);
-    let mut writer = Writer::new(admin(server).await?, &name, 1).await?;
+    let mut writer = Writer::new(server, &name, 1).await?;
     let mut spec = Spec::kafka(server, &name, &name, &name, free_port()?);
     spec.arguments.push(format!("--filter=exclude: *.*, include: {name}.*"));
     let mut worker = Worker::start(&spec)?;

@@ -12,6 +12,7 @@ pub mod kubernetes;
 pub mod lab;
 pub mod large;
 pub mod schema;
+pub mod session;
 pub mod sharded;
 pub mod switchover;
 pub mod topic;

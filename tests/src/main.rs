@@ -1,12 +1,12 @@
 //! `maxwell-tests`: the long checks, with a report each.
 
+use std::time::{Duration, Instant};
+
 use clap::{Parser, Subcommand};
-use maxwell_protocol::settings::{Delivery, Mode, Strategy};
+use maxwell_protocol::settings::{Mode, Strategy};
 use maxwell_tests::bootstrap::{Plan, bootstrap};
-use maxwell_tests::chaos::cluster::Shape;
-use maxwell_tests::chaos::fault::{Fault, mix};
 use maxwell_tests::chaos::report::{Minimums, summary};
-use maxwell_tests::chaos::{Plan as Round, round};
+use maxwell_tests::chaos::rounds::Rounds;
 use maxwell_tests::lab::{SERVERS, Server};
 
 /// The long checks against the lab.
@@ -118,22 +118,49 @@ enum What {
 
 #[derive(Parser)]
 struct Chaos {
-    /// Row changes in all.
+    /// Row changes in all, at least.
     #[arg(long, default_value_t = 200_000)]
     changes: u64,
-    /// How often every failpoint is hit, on every server.
+    /// Goes on with rounds for so many minutes.
+    #[arg(long, default_value_t = 0)]
+    minutes: u64,
+    /// The kinds of fault, by name; default: all that the lab allows.
+    #[arg(long, value_delimiter = ',')]
+    faults: Vec<String>,
+    /// How often every kind is inflicted: on every server, or, dealt out, on one of them.
     #[arg(long, default_value_t = 1)]
     times: usize,
-    /// Freezes, on every server.
-    #[arg(long, default_value_t = 2)]
-    freezes: usize,
+    /// Deals the faults out over the servers.
+    #[arg(long)]
+    deal: bool,
+    /// Random combinations on every server.
+    #[arg(long, default_value_t = 0)]
+    together: usize,
+    /// Members of the cluster.
+    #[arg(long, default_value_t = 4)]
+    members: usize,
     /// ZooKeeper session timeout in milliseconds.
     #[arg(long, default_value_t = 15_000)]
     session: u32,
+    /// Seconds that an outage of ZooKeeper, Kafka or MySQL lasts.
+    #[arg(long, default_value_t = 10)]
+    away: u64,
+    /// Rows of the transaction that a fault shall find a worker in.
+    #[arg(long, default_value_t = 12_000)]
+    large: usize,
     /// Runs that must have gone on inside a MySQL transaction, and Kafka transactions that must have been aborted.
     #[arg(long, default_value_t = 5)]
     least: u64,
-    /// Seed of the load.
+    /// Faults that there must have been.
+    #[arg(long, default_value_t = 1)]
+    least_faults: u64,
+    /// Kinds of fault that there must have been.
+    #[arg(long, default_value_t = 1)]
+    least_kinds: u64,
+    /// Writers that must have been fenced.
+    #[arg(long, default_value_t = 0)]
+    least_fenced: u64,
+    /// Seed of everything random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The lab's names of the servers to take.
@@ -257,7 +284,7 @@ fn named(names: &[String]) -> anyhow::Result<Vec<Server>> {
 async fn corpus(asked: &Corpus) -> anyhow::Result<()> {
     let how = maxwell_tests::corpus::Asked {
         only: asked.only.clone(),
-        patience: std::time::Duration::from_secs(asked.patience),
+        patience: Duration::from_secs(asked.patience),
     };
     maxwell_tests::corpus::corpus(&asked.cases, &named(&asked.servers)?, &how).await
 }
@@ -285,29 +312,27 @@ async fn sharded(asked: &Sharded) -> anyhow::Result<()> {
 }
 
 async fn chaos(asked: &Chaos) -> anyhow::Result<()> {
-    let servers = named(&asked.servers)?;
-    let mut reports = Vec::new();
-    for server in &servers {
-        for plan in plans(asked, servers.len() as u64) {
-            let report = round(*server, &plan).await?;
-            report.print();
-            reports.push(report);
-        }
-    }
     let least = asked.least;
-    let minimums =
-        Minimums { changes: asked.changes, resumed_inside_transaction: least, aborted_transactions: least };
-    summary(&reports, minimums)
-}
-
-/// The rounds of one server: a lone worker, a cluster of three, and that at least once.
-fn plans(asked: &Chaos, servers: u64) -> [Round; 3] {
-    let shape = |members, delivery| Shape { members, session: asked.session, delivery, commit_rows: 300 };
-    let share = asked.changes / servers;
-    let plan = |part, faults, shape| Round { changes: share / 10 * part, faults, shape, seed: asked.seed };
-    [
-        plan(2, vec![Fault::KillAlone; asked.times.max(1)], shape(1, Delivery::ExactlyOnce)),
-        plan(7, mix(asked.times, asked.freezes), shape(3, Delivery::ExactlyOnce)),
-        plan(2, vec![Fault::KillAlone; asked.times.max(1)], shape(1, Delivery::AtLeastOnce)),
-    ]
+    let minimums = Minimums {
+        changes: asked.changes,
+        faults: asked.least_faults,
+        kinds: asked.least_kinds,
+        inside: least,
+        fenced: asked.least_fenced,
+    };
+    let rounds = Rounds {
+        servers: named(&asked.servers)?,
+        faults: asked.faults.clone(),
+        changes: asked.changes,
+        times: asked.times,
+        deal: asked.deal,
+        together: asked.together,
+        members: asked.members,
+        session: asked.session,
+        away: Duration::from_secs(asked.away),
+        large: asked.large,
+        seed: asked.seed,
+    };
+    let until = Instant::now() + Duration::from_secs(asked.minutes * 60);
+    summary(&rounds.run(until).await?, minimums)
 }

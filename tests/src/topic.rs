@@ -5,10 +5,10 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 
-use crate::lab::BROKER;
+use crate::lab::brokers;
 
 fn admin() -> anyhow::Result<AdminClient<DefaultClientContext>> {
-    Ok(ClientConfig::new().set("bootstrap.servers", BROKER).create()?)
+    Ok(ClientConfig::new().set("bootstrap.servers", brokers()).create()?)
 }
 
 /// Makes a topic with one replica and this `cleanup.policy`.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::lab::{BROKER, Server};
+use crate::lab::{Host, SCRIPT, Server, brokers};
 
 /// How a worker is started.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct Spec {
     pub arguments: Vec<String>,
     /// Its HTTP port.
     pub port: u16,
+    /// The test host that it runs on; this machine itself without one.
+    pub host: Option<Host>,
 }
 
 impl Spec {
@@ -25,7 +27,7 @@ impl Spec {
     pub fn kafka(server: Server, cluster: &str, topic: &str, name: &str, port: u16) -> Self {
         let arguments = [
             "--producer=kafka".to_owned(),
-            format!("--kafka.bootstrap.servers={BROKER}"),
+            format!("--kafka.bootstrap.servers={}", brokers()),
             format!("--kafka_topic={topic}"),
             "--producer_partition_by=primary_key".to_owned(),
             format!("--cluster={cluster}"),
@@ -34,7 +36,24 @@ impl Spec {
             format!("--http_port={port}"),
             format!("--member_id={name}"),
         ];
-        Self { name: name.into(), arguments: arguments.to_vec(), port }
+        Self { name: name.into(), arguments: arguments.to_vec(), port, host: None }
+    }
+
+    /// Where it is reached.
+    pub fn address(&self) -> &'static str {
+        self.host.map_or("127.0.0.1", |host| host.address)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}:{}/{path}", self.address(), self.port)
+    }
+
+    fn command(&self) -> anyhow::Result<Command> {
+        let Some(host) = self.host else { return Ok(Command::new(binary()?)) };
+        let mut command = Command::new(SCRIPT);
+        // Replaces itself with the worker: the process stays the same.
+        command.args(["run", host.name]).arg(binary()?);
+        Ok(command)
     }
 }
 
@@ -69,7 +88,8 @@ impl Worker {
     pub fn start(spec: &Spec) -> anyhow::Result<Self> {
         let log = std::env::temp_dir().join(format!("maxwell-tests-{}.log", spec.name));
         let log = std::fs::File::options().create(true).append(true).open(log)?;
-        let child = Command::new(binary()?)
+        let child = spec
+            .command()?
             .args(&spec.arguments)
             .env("MAXWELL_PASSWORD", "maxwell")
             .stdin(Stdio::null())
@@ -104,7 +124,7 @@ impl Worker {
 
     /// Arms a failpoint: the process ends `after` milliseconds after it next comes by it.
     pub async fn arm(&self, name: &str, after: u64) -> anyhow::Result<()> {
-        let url = format!("http://127.0.0.1:{}/failpoint?name={name}&after={after}", self.spec.port);
+        let url = self.spec.url(&format!("failpoint?name={name}&after={after}"));
         let answer = client().put(url).send().await?;
         anyhow::ensure!(
             answer.status().is_success(),
@@ -116,7 +136,7 @@ impl Worker {
 
     /// Takes that back; a worker that is gone needs no disarming.
     pub async fn disarm(&self, name: &str) -> anyhow::Result<()> {
-        let url = format!("http://127.0.0.1:{}/failpoint?name={name}", self.spec.port);
+        let url = self.spec.url(&format!("failpoint?name={name}"));
         match client().delete(url).send().await {
             Err(error) if !error.is_connect() && !error.is_request() => Err(error.into()),
             _ => Ok(()),
@@ -125,8 +145,8 @@ impl Worker {
 
     /// A metric's value; `None` while the worker does not answer.
     pub async fn metric(&self, name: &str) -> Option<f64> {
-        let answer =
-            client().get(format!("http://127.0.0.1:{}/metrics", self.spec.port)).send().await.ok()?;
+        let asked = client().get(self.spec.url("metrics")).timeout(Duration::from_secs(1));
+        let answer = asked.send().await.ok()?;
         let text = answer.text().await.ok()?;
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
@@ -135,7 +155,7 @@ impl Worker {
     pub async fn ready(&self, patience: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
         loop {
-            let answer = client().get(format!("http://127.0.0.1:{}/readyz", self.spec.port)).send().await;
+            let answer = client().get(self.spec.url("readyz")).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }

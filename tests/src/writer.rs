@@ -1,20 +1,27 @@
-//! A load whose outcome is known: inserts, updates, deletes, key changes, small and large transactions, rollbacks.
+//! A load whose outcome is known, whatever becomes of the server meanwhile: inserts, updates, deletes, key changes,
+//! small and large transactions, rollbacks, schema changes.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
+use anyhow::Context;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::history::Expected;
+use crate::lab::Server;
+use crate::session::Session;
 
 const TABLES: [&str; 3] = ["h1", "h2", "h3"];
+/// How long the server may be away.
+const PATIENCE: Duration = Duration::from_secs(180);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Writes into one database and remembers what it committed.
 pub struct Writer {
-    conn: Conn,
+    session: Session,
+    database: String,
     random: StdRng,
     next_value: i64,
     next_id: i64,
@@ -39,24 +46,25 @@ struct Step {
     kind: &'static str,
     id: i64,
     value: i64,
-    sql: String,
     /// The key and value before, of an update that changes the key.
     before: Option<(i64, i64)>,
 }
 
 impl Writer {
     /// Makes the database and its tables.
-    pub async fn new(mut conn: Conn, database: &str, seed: u64) -> anyhow::Result<Self> {
-        conn.query_drop(format!("CREATE DATABASE {database}")).await?;
-        conn.query_drop(format!("USE {database}")).await?;
+    pub async fn new(server: Server, database: &str, seed: u64) -> anyhow::Result<Self> {
+        let mut statements = vec![format!("CREATE DATABASE {database}")];
         for table in TABLES {
             let columns = "id BIGINT PRIMARY KEY, v BIGINT NOT NULL, note VARCHAR(40) CHARACTER SET utf8mb4";
-            conn.query_drop(format!("CREATE TABLE {table} ({columns})")).await?;
+            statements.push(format!("CREATE TABLE {database}.{table} ({columns})"));
         }
-        conn.query_drop("CREATE TABLE beat (id BIGINT PRIMARY KEY, v BIGINT NOT NULL)").await?;
+        statements.push(format!("CREATE TABLE {database}.beat (id BIGINT PRIMARY KEY, v BIGINT NOT NULL)"));
+        let mut session = Session::new(server);
+        session.run(&statements).await?;
         let random = StdRng::seed_from_u64(seed);
         Ok(Self {
-            conn,
+            session,
+            database: database.to_owned(),
             random,
             next_value: 1,
             next_id: 1,
@@ -65,6 +73,11 @@ impl Writer {
             divided: None,
             split: 0,
         })
+    }
+
+    /// Goes on at another server, which has what was committed.
+    pub fn turn_to(&mut self, server: Server) {
+        self.session.turn_to(server);
     }
 
     /// One transaction of `rows` changes; every twentieth small one is rolled back.
@@ -78,25 +91,43 @@ impl Writer {
         self.run(rows, true).await
     }
 
+    /// Adds a column, or drops one: `number` tells which.
+    pub async fn alter(&mut self, number: u64) -> anyhow::Result<()> {
+        let (database, table) = (&self.database, TABLES[1 + (number / 2 % 2) as usize]);
+        let column = format!("extra{}", number / 2);
+        let change = if number.is_multiple_of(2) { "ADD COLUMN" } else { "DROP COLUMN" };
+        let kind = if number.is_multiple_of(2) { "INT" } else { "" };
+        let statement = [format!("ALTER TABLE {database}.{table} {change} {column} {kind}")];
+        let question = format!(
+            "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = '{database}' \
+             AND table_name = '{table}' AND column_name = '{column}'"
+        );
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = self.session.run(&statement).await {
+            let there = self.session.ask::<u64>(&question).await? == Some(1);
+            if there == number.is_multiple_of(2) {
+                break;
+            }
+            again(deadline, error).await?;
+        }
+        Ok(())
+    }
+
     async fn run(&mut self, rows: usize, rolled_back: bool) -> anyhow::Result<()> {
         let before = self.live.clone_if(rolled_back);
-        self.conn.query_drop("BEGIN").await?;
-        let mut steps = Vec::with_capacity(rows);
-        if rows >= 100 {
-            self.bulk(rows, &mut steps).await?;
-        } else {
-            for _ in 0..rows {
-                let step = self.step();
-                self.conn.query_drop(&step.sql).await?;
-                steps.push(step);
+        let (steps, mut statements) = self.plan(rows);
+        statements.push(if rolled_back { "ROLLBACK" } else { "COMMIT" }.to_owned());
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = self.session.run(&statements).await {
+            if rolled_back || self.has_happened(&steps).await? {
+                break;
             }
+            again(deadline, error).await?;
         }
         if let Some(before) = before {
-            self.conn.query_drop("ROLLBACK").await?;
             self.live = before;
             return Ok(());
         }
-        self.conn.query_drop("COMMIT").await?;
         for step in steps {
             self.expect(step);
         }
@@ -116,8 +147,32 @@ impl Writer {
         self.expected.push((table.into(), step.id), kind, step.value);
     }
 
+    /// Whether a transaction of unknown outcome was committed: its last change tells.
+    async fn has_happened(&mut self, steps: &[Step]) -> anyhow::Result<bool> {
+        let Some(Step { table, kind, id, value, .. }) = steps.last() else { return Ok(true) };
+        let question = format!("SELECT v FROM {}.{} WHERE id = {id}", self.database, TABLES[*table]);
+        let found = self.session.ask::<i64>(&question).await?;
+        Ok(if *kind == "delete" { found.is_none() } else { found == Some(*value) })
+    }
+
+    /// The changes of a transaction, and the statements that make them.
+    fn plan(&mut self, rows: usize) -> (Vec<Step>, Vec<String>) {
+        let mut steps = Vec::with_capacity(rows);
+        let mut statements = vec![format!("USE {}", self.database), "BEGIN".to_owned()];
+        if rows >= 100 {
+            self.bulk(rows, &mut steps, &mut statements);
+        } else {
+            for _ in 0..rows {
+                let (step, sql) = self.step();
+                statements.push(sql);
+                steps.push(step);
+            }
+        }
+        (steps, statements)
+    }
+
     /// Rows of a large transaction, many to a statement.
-    async fn bulk(&mut self, rows: usize, steps: &mut Vec<Step>) -> anyhow::Result<()> {
+    fn bulk(&mut self, rows: usize, steps: &mut Vec<Step>, statements: &mut Vec<String>) {
         while steps.len() < rows {
             let count = (rows - steps.len()).min(500);
             let mut values = Vec::with_capacity(count);
@@ -125,11 +180,10 @@ impl Writer {
                 let (id, value) = self.fresh();
                 self.live.insert((0, id), value);
                 values.push(format!("({id},{value},'bulk ñ')"));
-                steps.push(Step { table: 0, kind: "insert", id, value, sql: String::new(), before: None });
+                steps.push(Step { table: 0, kind: "insert", id, value, before: None });
             }
-            self.conn.query_drop(format!("INSERT INTO h1 VALUES {}", values.join(","))).await?;
+            statements.push(format!("INSERT INTO h1 (id, v, note) VALUES {}", values.join(",")));
         }
-        Ok(())
     }
 
     fn fresh(&mut self) -> (i64, i64) {
@@ -138,7 +192,7 @@ impl Writer {
         (self.next_id, self.next_value)
     }
 
-    fn step(&mut self) -> Step {
+    fn step(&mut self) -> (Step, String) {
         let some = self.random.random_range(0..=i64::MAX) % self.next_id.max(1);
         let chosen = self.live.range((0, some)..).next().map(|(key, value)| (*key, *value));
         let action = self.random.random_range(0..10);
@@ -147,27 +201,39 @@ impl Writer {
             Some(((table, old), _)) if action < 4 => {
                 self.live.insert((table, old), value);
                 let sql = format!("UPDATE {} SET v={value} WHERE id={old}", TABLES[table]);
-                Step { table, kind: "update", id: old, value, sql, before: None }
+                (Step { table, kind: "update", id: old, value, before: None }, sql)
             }
             Some(((table, old), was)) if action < 6 => {
                 self.live.remove(&(table, old));
                 let sql = format!("DELETE FROM {} WHERE id={old}", TABLES[table]);
-                Step { table, kind: "delete", id: old, value: was, sql, before: None }
+                (Step { table, kind: "delete", id: old, value: was, before: None }, sql)
             }
             Some(((table, old), was)) if action < 7 => {
                 self.live.remove(&(table, old));
                 self.live.insert((table, id), value);
                 let sql = format!("UPDATE {} SET id={id}, v={value} WHERE id={old}", TABLES[table]);
-                Step { table, kind: "update", id, value, sql, before: Some((old, was)) }
+                (Step { table, kind: "update", id, value, before: Some((old, was)) }, sql)
             }
             _ => {
                 let table = self.random.random_range(0..TABLES.len());
                 self.live.insert((table, id), value);
-                let sql = format!("INSERT INTO {} VALUES ({id},{value},'one \"q\" \\\\ ü')", TABLES[table]);
-                Step { table, kind: "insert", id, value, sql, before: None }
+                let sql = format!(
+                    "INSERT INTO {} (id, v, note) VALUES ({id},{value},'one \"q\" \\\\ ü')",
+                    TABLES[table]
+                );
+                (Step { table, kind: "insert", id, value, before: None }, sql)
             }
         }
     }
+}
+
+/// Before another attempt.
+async fn again(deadline: Instant, error: anyhow::Error) -> anyhow::Result<()> {
+    if Instant::now() > deadline {
+        return Err(error).context("the load cannot be written");
+    }
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
 }
 
 trait CloneIf: Clone {

@@ -2,11 +2,12 @@
 
 SUBNET=10.244.0
 GATEWAY=$SUBNET.1
-HOSTS=(mysql80 mysql57 mysql97 mariadb zk1 zk2 zk3 kafka1 kafka2 kafka3)
+HOSTS=(mysql80 mysql57 mysql97 mariadb replica zk1 zk2 zk3 kafka1 kafka2 kafka3 worker1 worker2 worker3 worker4)
 declare -A ADDRESS=(
-  [mysql80]=$SUBNET.2 [mysql57]=$SUBNET.3 [mysql97]=$SUBNET.4 [mariadb]=$SUBNET.5
+  [mysql80]=$SUBNET.2 [mysql57]=$SUBNET.3 [mysql97]=$SUBNET.4 [mariadb]=$SUBNET.5 [replica]=$SUBNET.6
   [zk1]=$SUBNET.11 [zk2]=$SUBNET.12 [zk3]=$SUBNET.13
   [kafka1]=$SUBNET.21 [kafka2]=$SUBNET.22 [kafka3]=$SUBNET.23
+  [worker1]=$SUBNET.31 [worker2]=$SUBNET.32 [worker3]=$SUBNET.33 [worker4]=$SUBNET.34
 )
 
 network() {
@@ -63,13 +64,8 @@ on_host() {
   record "$host" $!
 }
 
-cut_host() { ip link set "$(cable "$1")" down; }
-heal_host() { ip link set "$(cable "$1")" up; }
-processes_of() { ip netns pids "lab-$1"; }
-freeze_host() { processes_of "$1" | xargs -r kill -STOP; }
-thaw_host() { processes_of "$1" | xargs -r kill -CONT; }
-
-kill_host() {
-  processes_of "$1" | xargs -r kill -KILL
-  rm -f "$RUN/$1.pid"
+# Hosts without a server: what runs there, `lab run` starts.
+up_workers() {
+  local host
+  for host in worker1 worker2 worker3 worker4; do host_up "$host"; done
 }

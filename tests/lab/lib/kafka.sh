@@ -1,22 +1,34 @@
 # One broker, or three with LAB_KAFKA_BROKERS=3.
 
 up_kafka() {
-  local brokers=${LAB_KAFKA_BROKERS:-1} voters="" i directory
+  local brokers=${LAB_KAFKA_BROKERS:-1} voters="" i directory heap=768
   for i in $(seq "$brokers"); do voters+=${voters:+,}$i@${ADDRESS[kafka$i]}:9093; done
+  [ "$brokers" = 1 ] || heap=512
   for i in $(seq "$brokers"); do
     alive "kafka$i" && continue
     directory=$DATA/kafka$i
+    [ "$brokers" = 1 ] || of_its_own "$directory/logs"
     kafka_configuration "$i" "$brokers" "$voters"
     if [ ! -f "$directory/logs/meta.properties" ]; then
-      rm -rf "$directory/logs"
+      rm -rf "$directory/logs"/*
       java -cp "$LAB/kafka/*" kafka.tools.StorageTool format -t TWF4d2VsbC1sYWItMDAwMQ \
         -c "$directory/server.properties" >"$LOG/kafka$i-format.log" 2>&1 || die "see $LOG/kafka$i-format.log"
     fi
-    on_host "kafka$i" java -Xmx768m -cp "$LAB/kafka/*" kafka.Kafka "$directory/server.properties"
+    on_host "kafka$i" java "-Xmx${heap}m" -cp "$LAB/kafka/*" kafka.Kafka "$directory/server.properties"
   done
   until_ok 60 kafka kcat -b "${ADDRESS[kafka1]}:9092" -L -m 2
   say "kafka at ${ADDRESS[kafka1]}:9092 ($brokers broker(s))"
 }
+
+# A file system of its own, so that it can be full.
+of_its_own() {
+  mkdir -p "$1"
+  mountpoint -q "$1" || mount -t tmpfs -o size=8g kafka "$1"
+}
+
+# No byte more fits into a broker's file system.
+fill_host() { mount -o "remount,size=$(df --output=used -B 4096 "$DATA/$1/logs" | awk 'NR == 2 {print $1 * 4096}')" "$DATA/$1/logs"; }
+empty_host() { mount -o remount,size=8g "$DATA/$1/logs"; }
 
 # kafka_configuration NUMBER BROKERS VOTERS
 kafka_configuration() {
@@ -39,5 +51,7 @@ min.insync.replicas=$majority
 auto.create.topics.enable=true
 num.partitions=4
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 CFG
 }

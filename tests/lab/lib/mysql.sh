@@ -28,12 +28,34 @@ from_jar() {
   made "$data" "$LOG/$host-init.log" \
     "$base/bin/mysqld" "${places[@]}" --initialize-insecure --user=root --datadir="$data.part"
   on_host "$host" "$base/bin/mysqld" "${places[@]}" --datadir="$data" --socket="$RUN/$host.sock" \
-    "$@" "${GTID_OPTIONS[@]}" "${SERVER_OPTIONS[@]}"
+    "${GTID_OPTIONS[@]}" "${SERVER_OPTIONS[@]}" "$@"
   accounts "$host"
 }
 
 up_mysql80() { from_jar mysql80 8 --mysqlx=OFF; }
 up_mysql57() { from_jar mysql57 5; }
+
+# Follows mysql80 by GTID until something else is said.
+up_replica() {
+  local fresh=1
+  alive replica && return
+  [ -d "$DATA/replica/mysql" ] && fresh=""
+  from_jar replica 8 --mysqlx=OFF --skip-slave-start --server-id=2
+  if [ -n "$fresh" ]; then follow replica mysql80; fi
+}
+
+# follow HOST SOURCE: HOST copies what SOURCE has and will have, and takes no writes of its own.
+follow() {
+  mysql -uroot -S "$RUN/$1.sock" <<SQL
+stop slave;
+change master to master_host='${ADDRESS[$2]}', master_user='root', master_connect_retry=1, master_auto_position=1;
+start slave;
+SQL
+  say "$1 follows $2"
+}
+
+# HOST follows nobody any more.
+promote() { mysql -uroot -S "$RUN/$1.sock" -e 'stop slave; reset slave all'; }
 
 up_mysql97() {
   alive mysql97 && return

@@ -1,22 +1,22 @@
-//! The workers of one round, and what is done to them.
+//! The workers of one round, and what is done to their processes.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use maxwell_protocol::settings::Delivery;
+use procfs::process::Process;
 
-use super::fault::{Fault, Point, Who};
-use crate::lab::{Server, ZOOKEEPER, restart_zookeeper};
+use crate::lab::{HOSTS, Host, REPLICA, Server, ZOOKEEPER};
 use crate::worker::{Spec, Worker, free_port};
 
-const RESUMED: &str = "maxwell_resumed_inside_transaction_total";
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take that takes seconds.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the workers of a round are set up.
 #[derive(Debug, Clone)]
 pub struct Shape {
-    /// Members of the cluster; 1 for a lone worker without ZooKeeper.
-    pub members: u16,
+    /// Members of the cluster, four at the most; 1 for a lone worker without ZooKeeper.
+    pub members: usize,
     /// ZooKeeper session timeout in milliseconds.
     pub session: u32,
     /// The guarantee.
@@ -25,12 +25,31 @@ pub struct Shape {
     pub commit_rows: u32,
 }
 
-/// A cluster of worker processes, or a lone one.
+/// What workers have counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Runs that went on inside a MySQL transaction.
+    pub resumed: u64,
+    /// Times that a successor fenced one.
+    pub fenced: u64,
+}
+
+/// What the processes of a cluster have used.
+#[derive(Debug, Clone, Default)]
+pub struct Used {
+    at: Option<Instant>,
+    /// Per process: CPU seconds, resident mebibytes.
+    processes: Vec<(u32, f64, u64)>,
+}
+
+/// A cluster of worker processes, each on a test host of its own, or a lone one.
 pub struct Cluster {
+    /// Its name, which is its topic's and its database's too.
+    pub name: String,
     specs: Vec<Spec>,
     workers: Vec<Worker>,
-    /// Runs that went on inside a MySQL transaction, of workers that have ended since.
-    resumed: u64,
+    /// What workers had counted that have ended since.
+    counted: Counted,
 }
 
 impl Cluster {
@@ -38,152 +57,141 @@ impl Cluster {
     pub async fn start(server: Server, name: &str, shape: &Shape) -> anyhow::Result<Self> {
         let specs = specs(server, name, shape)?;
         let workers = specs.iter().map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
-        let cluster = Self { specs, workers, resumed: 0 };
-        for worker in &cluster.workers {
-            worker.ready(PATIENCE).await.context("the first start")?;
-        }
-        cluster.active().await?;
+        let cluster = Self { name: name.to_owned(), specs, workers, counted: Counted::default() };
+        cluster.ready().await.context("the first start")?;
+        cluster.owner().await?;
         Ok(cluster)
     }
 
-    /// The member that streams.
-    pub async fn active(&self) -> anyhow::Result<usize> {
-        self.active_but(None).await
+    /// How many members.
+    pub fn members(&self) -> usize {
+        self.workers.len()
     }
 
-    async fn active_but(&self, except: Option<usize>) -> anyhow::Result<usize> {
+    /// The host of a member.
+    pub fn host(&self, at: usize) -> Host {
+        HOSTS[at]
+    }
+
+    /// Waits until every member is ready.
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        for worker in &self.workers {
+            worker.ready(PATIENCE).await?;
+        }
+        Ok(())
+    }
+
+    /// The member that streams.
+    pub async fn owner(&self) -> anyhow::Result<usize> {
+        self.owner_but(&[]).await
+    }
+
+    /// The member that streams, once it is none of these. Of several that say so the one with the highest epoch does.
+    pub async fn owner_but(&self, except: &[usize]) -> anyhow::Result<usize> {
+        self.highest("maxwell_shard_epoch", except).await?.with_context(|| {
+            let names: Vec<&str> = except.iter().map(|at| HOSTS[*at].name).collect();
+            format!("nobody but {names:?} streams after {PATIENCE:?}")
+        })
+    }
+
+    /// The member that leads; `None` where nobody does, as without ZooKeeper.
+    pub async fn leader(&self) -> anyhow::Result<Option<usize>> {
+        if self.members() == 1 { Ok(None) } else { self.highest("maxwell_cluster_leader_count", &[]).await }
+    }
+
+    async fn highest(&self, metric: &str, except: &[usize]) -> anyhow::Result<Option<usize>> {
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            for (at, worker) in self.workers.iter().enumerate().filter(|(at, _)| Some(*at) != except) {
-                if worker.metric("maxwell_shard_epoch").await.unwrap_or(0.0) > 0.0 {
-                    return Ok(at);
-                }
+        while Instant::now() < deadline {
+            let asked =
+                self.workers.iter().enumerate().filter(|(at, _)| !except.contains(at)).map(
+                    |(at, worker)| async move { (worker.metric(metric).await.unwrap_or(0.0) as u64, at) },
+                );
+            let told = futures::future::join_all(asked).await;
+            if let Some((_, at)) = told.into_iter().filter(|(value, _)| *value > 0).max() {
+                return Ok(Some(at));
             }
-            anyhow::ensure!(Instant::now() < deadline, "nobody streams after {PATIENCE:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        Ok(None)
     }
 
-    /// Runs that went on inside a MySQL transaction, up to now.
-    pub async fn resumed(&self) -> u64 {
-        let mut resumed = self.resumed;
+    /// What all have counted up to now.
+    pub async fn counted(&self) -> Counted {
+        let mut sum = self.counted;
         for worker in &self.workers {
-            resumed += worker.metric(RESUMED).await.unwrap_or(0.0) as u64;
+            add(&mut sum, count(worker).await);
         }
-        resumed
+        sum
     }
 
-    async fn count_resumed(&mut self, at: usize) {
-        self.resumed += self.workers[at].metric(RESUMED).await.unwrap_or(0.0) as u64;
+    /// Sends a signal.
+    pub fn signal(&self, at: usize, name: &str) -> anyhow::Result<()> {
+        self.workers[at].signal(name)
     }
 
-    /// Starts a member again in the place of one that ended.
-    fn replace(&mut self, at: usize) -> anyhow::Result<()> {
-        self.workers[at] = Worker::start(&self.specs[at])?;
-        Ok(())
-    }
-
-    async fn wait_for_end(&mut self, at: usize) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.workers[at].has_ended() {
-            anyhow::ensure!(Instant::now() < deadline, "{} has not ended", self.workers[at].spec.name);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        Ok(())
-    }
-
-    async fn kill(&mut self, at: usize) -> anyhow::Result<()> {
-        self.count_resumed(at).await;
-        self.workers[at].signal("KILL")?;
+    /// Ends a member by a signal and waits for its end.
+    pub async fn end(&mut self, at: usize, signal: &str) -> anyhow::Result<()> {
+        self.remember(at).await;
+        self.workers[at].signal(signal)?;
         self.wait_for_end(at).await
     }
 
-    /// Does it to the member that streams, and brings everybody back. When it happened.
-    pub async fn inflict(&mut self, fault: Fault) -> anyhow::Result<Instant> {
-        self.revive()?;
-        for worker in &self.workers {
-            worker.ready(PATIENCE).await.context("before a fault")?;
-        }
-        if fault == Fault::KillAfterReconnect {
-            restart_zookeeper().await?;
-        }
-        let at = self.active().await?;
-        let begun = Instant::now();
-        match fault {
-            Fault::KillAlone | Fault::Kill | Fault::KillAfterReconnect => {
-                self.kill(at).await?;
-                self.replace(at)?;
-            }
-            Fault::Terminate => {
-                self.count_resumed(at).await;
-                self.workers[at].signal("TERM")?;
-                self.wait_for_end(at).await?;
-                self.replace(at)?;
-            }
-            Fault::Freeze => {
-                self.workers[at].signal("STOP")?;
-                let other = self.active_but(Some(at)).await;
-                self.workers[at].signal("CONT")?;
-                other?;
-            }
-            Fault::At(point) => self.end_at(point, at).await?,
-        }
-        Ok(begun)
+    /// Keeps what a member has counted, which is about to end.
+    pub async fn remember(&mut self, at: usize) {
+        let counted = count(&self.workers[at]).await;
+        add(&mut self.counted, counted);
     }
 
-    async fn end_at(&mut self, point: Point, owner: usize) -> anyhow::Result<()> {
-        self.count_resumed(owner).await;
-        match point.who {
-            Who::Owner => {
-                self.workers[owner].arm(point.name, point.after).await?;
-                self.wait_for_end(owner).await?;
-            }
-            Who::Leaver => {
-                self.workers[owner].arm(point.name, point.after).await?;
-                self.workers[owner].signal("TERM")?;
-                self.wait_for_end(owner).await?;
-            }
-            Who::Successor => {
-                let others: Vec<usize> = (0..self.workers.len()).filter(|at| *at != owner).collect();
-                for at in &others {
-                    self.workers[*at].arm(point.name, point.after).await?;
-                }
-                self.workers[owner].signal("KILL")?;
-                self.wait_for_end(owner).await?;
-                self.first_to_end(&others).await?;
-                for at in &others {
-                    self.workers[*at].disarm(point.name).await?;
-                }
-            }
+    /// Waits for a member's end.
+    pub async fn wait_for_end(&mut self, at: usize) -> anyhow::Result<()> {
+        self.first_to_end(&[at]).await
+    }
+
+    /// Waits until one of these has ended.
+    pub async fn first_to_end(&mut self, among: &[usize]) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !among.iter().any(|at| self.workers[*at].has_ended()) {
+            anyhow::ensure!(Instant::now() < deadline, "{among:?}: none has ended after {PATIENCE:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        self.revive()
+        Ok(())
+    }
+
+    /// Arms a failpoint.
+    pub async fn arm(&self, at: usize, name: &str, after: u64) -> anyhow::Result<()> {
+        self.workers[at].arm(name, after).await
+    }
+
+    /// Takes that back.
+    pub async fn disarm(&self, at: usize, name: &str) -> anyhow::Result<()> {
+        self.workers[at].disarm(name).await
     }
 
     /// Starts everybody again who has ended.
-    fn revive(&mut self) -> anyhow::Result<()> {
+    pub fn revive(&mut self) -> anyhow::Result<()> {
         for at in 0..self.workers.len() {
             if self.workers[at].has_ended() {
-                self.replace(at)?;
+                self.workers[at] = Worker::start(&self.specs[at])?;
             }
         }
         Ok(())
     }
 
-    async fn first_to_end(&mut self, among: &[usize]) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if among.iter().any(|at| self.workers[*at].has_ended()) {
-                return Ok(());
-            }
-            anyhow::ensure!(Instant::now() < deadline, "no successor came by the failpoint");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    /// What the processes that run have used up to now.
+    pub fn used(&self) -> Used {
+        let processes = self.workers.iter().filter_map(|worker| {
+            let process = Process::new(worker.id().cast_signed()).ok()?;
+            let (stat, status) = (process.stat().ok()?, process.status().ok()?);
+            let ticks = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
+            Some((worker.id(), ticks, status.vmrss? / 1024))
+        });
+        Used { at: Some(Instant::now()), processes: processes.collect() }
     }
 
     /// Ends every member and waits for it. For checks that need nothing to move any more.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        for worker in &self.workers {
-            worker.signal("TERM")?;
+        for at in 0..self.workers.len() {
+            self.signal(at, "TERM")?;
         }
         for at in 0..self.workers.len() {
             self.wait_for_end(at).await?;
@@ -192,21 +200,47 @@ impl Cluster {
     }
 }
 
+impl Used {
+    /// Percent of a core that the busiest process took since `before`, and the resident mebibytes of the largest.
+    pub fn since(&self, before: &Self) -> Option<(u64, u64)> {
+        let seconds = self.at?.duration_since(before.at?).as_secs_f64();
+        let busiest = self.processes.iter().filter_map(|(id, cpu, _)| {
+            let (_, earlier, _) = before.processes.iter().find(|(of, ..)| of == id)?;
+            Some(((cpu - earlier) * 100.0 / seconds) as u64)
+        });
+        Some((busiest.max()?, self.processes.iter().map(|(_, _, resident)| *resident).max()?))
+    }
+}
+
+fn add(sum: &mut Counted, more: Counted) {
+    sum.resumed += more.resumed;
+    sum.fenced += more.fenced;
+}
+
+async fn count(worker: &Worker) -> Counted {
+    let value = async |name| worker.metric(name).await.unwrap_or(0.0) as u64;
+    Counted {
+        resumed: value("maxwell_resumed_inside_transaction_total").await,
+        fenced: value("maxwell_fenced_total").await,
+    }
+}
+
 fn specs(server: Server, name: &str, shape: &Shape) -> anyhow::Result<Vec<Spec>> {
-    let settings = settings(name, shape)?;
+    let settings = settings(server, name, shape)?;
     (0..shape.members)
         .map(|member| {
-            let own = format!("{name}-{member}");
-            let mut spec = Spec::kafka(server, name, name, &own, free_port()?);
+            let host = HOSTS.get(member).copied().context("there are four hosts for workers")?;
+            let mut spec = Spec::kafka(server, name, name, &format!("{name}-{member}"), free_port()?);
+            spec.host = Some(host);
             spec.arguments.push(format!("--settings={settings}"));
             spec.arguments.push(format!("--filter=exclude: *.*, include: {name}.*"));
             if shape.members > 1 {
                 spec.arguments.extend([
                     "--ha".to_owned(),
                     format!("--zookeeper_hosts={ZOOKEEPER}"),
-                    format!("--zookeeper_root=/tests/{name}"),
+                    format!("--zookeeper_root={}", root(name)),
                     format!("--probe_port={}", free_port()?),
-                    "--advertise_host=127.0.0.1".to_owned(),
+                    format!("--advertise_host={}", host.address),
                 ]);
             }
             Ok(spec)
@@ -214,13 +248,22 @@ fn specs(server: Server, name: &str, shape: &Shape) -> anyhow::Result<Vec<Spec>>
         .collect()
 }
 
+/// The root of a cluster's tree.
+pub fn root(name: &str) -> String {
+    format!("/tests/{name}")
+}
+
 /// The settings file; options on the command line go over it.
-fn settings(name: &str, shape: &Shape) -> anyhow::Result<String> {
+fn settings(server: Server, name: &str, shape: &Shape) -> anyhow::Result<String> {
     let path = std::env::temp_dir().join(format!("maxwell-tests-{name}.yaml"));
     let Shape { session, delivery, commit_rows, .. } = shape;
     let heartbeat = session / 3;
+    let others = match server.name {
+        "mysql80" => format!(", failoverHosts: [{{host: {}}}]", REPLICA.address),
+        _ => String::new(),
+    };
     let text = format!(
-        "mysql: {{host: localhost}}\n\
+        "mysql: {{host: localhost{others}}}\n\
          kafka: {{brokers: [none], delivery: {delivery:?}, commit: {{maxRows: {commit_rows}}}}}\n\
          failover: {{sessionTimeoutMilliseconds: {session}, heartbeatIntervalMilliseconds: {heartbeat}}}\n"
     );

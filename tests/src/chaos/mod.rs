@@ -1,37 +1,48 @@
-//! A load, workers that are killed, ended and frozen while it runs, and the history check at its end.
+//! A load, faults while it runs, and the history check at its end.
 
 pub mod cluster;
 pub mod fault;
+pub mod gap;
+pub mod load;
 pub mod report;
+pub mod rounds;
 
 use std::time::{Duration, Instant};
 
 use maxwell_protocol::settings::Delivery;
-use mysql_async::prelude::Queryable;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tokio_util::sync::CancellationToken;
 
-use crate::consumer::{self, Isolation, Seen};
+use crate::consumer::{self, Isolation, Running, Seen};
 use crate::history::check;
-use crate::lab::{Server, admin, unique};
+use crate::lab::{Server, unique};
 use crate::writer::Writer;
-use cluster::{Cluster, Shape};
-use fault::Fault;
-use report::Report;
+use cluster::{Cluster, Shape, Used};
+use fault::{Fault, Scene, fail_back};
+use gap::{Span, gap};
+use load::Load;
+use report::{Inflicted, Report};
 
-/// Between two faults, so that each one's gap can be told.
-const SETTLE: Duration = Duration::from_secs(4);
+/// Between a recovery and the next fault.
+const SETTLE: Duration = Duration::from_secs(1);
+/// How long a recovery may take.
+const RECOVERY: Duration = Duration::from_secs(120);
+/// What is shorter says little about how busy a process is.
+const MEASURABLE: Duration = Duration::from_secs(3);
 
 /// What one round does.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Row changes to write at least.
     pub changes: u64,
-    /// The faults, spread over the changes.
-    pub faults: Vec<Fault>,
+    /// One after the other; several together where there are several.
+    pub faults: Vec<Vec<Fault>>,
     /// The workers.
     pub shape: Shape,
+    /// Rows of the transaction that each fault shall find a worker in.
+    pub large: usize,
+    /// How long an outage lasts.
+    pub away: Duration,
     /// Seed of everything random; printed.
     pub seed: u64,
 }
@@ -39,83 +50,104 @@ pub struct Plan {
 /// One cluster on one server: a load, the plan's faults, and the history check.
 pub async fn round(server: Server, plan: &Plan) -> anyhow::Result<Report> {
     let name = unique(server.name);
-    let mut writer = Writer::new(admin(server).await?, &name, plan.seed).await?;
-    let mut cluster = Cluster::start(server, &name, &plan.shape).await?;
+    let mut writer = Writer::new(server, &name, plan.seed).await?;
+    let cluster = Cluster::start(server, &name, &plan.shape).await?;
     writer.transaction(1).await?;
     let committed = consumer::start(&name, Isolation::Committed)?;
     let uncommitted = consumer::start(&name, Isolation::Uncommitted)?;
-    let beating = CancellationToken::new();
-    let beats = tokio::spawn(beat(admin(server).await?, name.clone(), beating.clone()));
-    let done = inflict_all(&mut writer, &mut cluster, plan).await?;
-    beating.cancel();
-    let beaten = beats.await??;
+    let load = Load::start(server, writer, &name, plan.seed);
+    let written = load.written().clone();
+    let mut scene = Scene::new(cluster, load, plan.away);
+    let done = inflict_all(&mut scene, &committed, plan).await;
+    let Scene { cluster, load, .. } = scene;
+    let current = load.server().await;
+    let (expected, beaten) = load.finish().await?;
     committed.until_beat(beaten).await;
-    let resumed_inside_transaction = cluster.resumed().await;
+    let counted = cluster.counted().await;
     cluster.stop().await?;
+    fail_back(server, current).await?;
     let (seen, all) =
         tokio::task::spawn_blocking(move || anyhow::Ok((committed.finish()?, uncommitted.finish()?)))
             .await??;
     let exact = plan.shape.delivery == Delivery::ExactlyOnce;
-    let mut report =
-        Report::new(server, plan, writer.expected.rows, check(&writer.expected, &seen.messages), exact);
+    let mut report = Report::new(server, plan, expected.rows, check(&expected, &seen.messages), exact);
     report.count_beats(beaten, &seen, exact);
-    report.resumed_inside_transaction = resumed_inside_transaction;
+    report.counted = counted;
     report.aborted_transactions = aborted(&seen, &all);
-    report.gaps = done.iter().map(|(fault, at)| (*fault, gap(&seen, *at))).collect();
+    for one in done? {
+        report.inflicted.push(one.measured(|span| gap(&seen.beats, &written, span)));
+    }
+    if report.is_clean() {
+        crate::topic::delete(&[&name, &format!("{name}.positions")]).await?;
+    }
     Ok(report)
 }
 
-/// Writes until the plan's changes are written and its faults done; when each was.
-async fn inflict_all(
-    writer: &mut Writer,
-    cluster: &mut Cluster,
-    plan: &Plan,
-) -> anyhow::Result<Vec<(Fault, Instant)>> {
+/// Inflicts the plan's faults and writes until its changes are written.
+async fn inflict_all(scene: &mut Scene, committed: &Running, plan: &Plan) -> anyhow::Result<Vec<Inflicted>> {
     let mut random = StdRng::seed_from_u64(plan.seed);
-    let mut done: Vec<(Fault, Instant)> = Vec::new();
-    let mut settled_at = Instant::now();
-    let share = plan.changes / (plan.faults.len() as u64 + 1);
-    while writer.expected.rows < plan.changes || done.len() < plan.faults.len() {
-        let due = done.len() < plan.faults.len()
-            && settled_at.elapsed() > SETTLE
-            && writer.expected.rows > share * done.len() as u64;
-        // The fault shall find the worker inside a transaction.
-        let rows = if due { random.random_range(3_000..6_000) } else { random.random_range(1..15) };
-        writer.transaction(rows).await?;
-        if due {
-            tokio::time::sleep(Duration::from_millis(random.random_range(0..200))).await;
-            let fault = plan.faults[done.len()];
-            done.push((fault, cluster.inflict(fault).await?));
-            settled_at = Instant::now();
-        }
+    let mut done = Vec::new();
+    for faults in &plan.faults {
+        scene.cluster.ready().await?;
+        tokio::time::sleep(SETTLE).await;
+        scene.load.large(plan.large).await?;
+        // The fault shall find the worker inside that transaction.
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..200))).await;
+        let inflicted = inflict(scene, committed, faults).await?;
+        inflicted.print();
+        done.push(inflicted);
+    }
+    while scene.load.changes() < plan.changes {
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(done)
 }
 
-/// A heartbeat row every 20 ms; how many.
-pub(crate) async fn beat(
-    mut conn: mysql_async::Conn,
-    database: String,
-    stop: CancellationToken,
-) -> anyhow::Result<u64> {
-    let mut tick = tokio::time::interval(Duration::from_millis(20));
-    let mut id = 0;
-    loop {
-        tick.tick().await;
-        if stop.is_cancelled() {
-            return Ok(id);
+/// Does it, takes it back, and waits until the stream is as it was before.
+async fn inflict(scene: &mut Scene, committed: &Running, faults: &[Fault]) -> anyhow::Result<Inflicted> {
+    let name = match faults {
+        [one] => one.name(),
+        _ => "together".to_owned(),
+    };
+    let names: Vec<String> = faults.iter().map(|fault| fault.name()).collect();
+    let names = names.join(" and ");
+    let (begun, before) = (Instant::now(), scene.cluster.used());
+    let mut problem = None;
+    for fault in faults {
+        if let Err(error) = fault.inflict(scene).await {
+            problem = Some(format!("{names}: {error:#}"));
         }
-        id += 1;
-        conn.query_drop(format!("INSERT INTO {database}.beat VALUES ({id}, {id})")).await?;
     }
+    let used = used(scene, &before, begun);
+    scene.heal().await?;
+    let healed = Instant::now();
+    let recovered = match recovery(scene, committed, healed).await {
+        Some(recovered) => recovered,
+        None => {
+            problem = Some(format!("{names}: nothing comes after {RECOVERY:?}"));
+            Instant::now()
+        }
+    };
+    Ok(Inflicted::new(name, Span { begun, healed, recovered }, used, problem))
 }
 
-/// The longest silence between two heartbeats that lies, in part, between the fault and four seconds after it; what a
-/// frozen worker's session takes longer is in it, because the silence goes on.
-pub(crate) fn gap(seen: &Seen, fault: Instant) -> u64 {
-    let until = fault + SETTLE;
-    let silences = seen.beats.windows(2).filter(|pair| pair[1].0 > fault && pair[0].0 < until);
-    silences.map(|pair| (pair[1].0 - pair[0].0).as_millis() as u64).max().unwrap_or(0)
+fn used(scene: &Scene, before: &Used, begun: Instant) -> Option<(u64, u64)> {
+    if begun.elapsed() < MEASURABLE {
+        return None;
+    }
+    scene.cluster.used().since(before)
+}
+
+/// When a heartbeat row came that was written after `healed`.
+async fn recovery(scene: &Scene, committed: &Running, healed: Instant) -> Option<Instant> {
+    let wanted = scene.load.written().count() + 1;
+    while committed.last_beat() < wanted {
+        if healed.elapsed() > RECOVERY || committed.has_failed() {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Some(Instant::now())
 }
 
 /// Kafka transactions that left rows behind which no `read_committed` consumer sees: at least one for each producer,

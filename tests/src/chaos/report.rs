@@ -1,18 +1,59 @@
 //! What came of the rounds, and whether it is good enough.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use maxwell_protocol::settings::Delivery;
-use serde::Serialize;
 
-use super::fault::Fault;
+use super::cluster::Counted;
+use super::gap::Span;
 use super::{Plan, median_p95_worst};
 use crate::consumer::Seen;
 use crate::history::Verdict;
 use crate::lab::Server;
 
+/// A fault that was inflicted, and what it did.
+#[derive(Debug, Clone)]
+pub struct Inflicted {
+    name: String,
+    span: Span,
+    gap: u64,
+    /// While it lasted: percent of a core of the busiest worker, resident mebibytes of the largest.
+    used: Option<(u64, u64)>,
+    /// What did not go as it must.
+    problem: Option<String>,
+}
+
+impl Inflicted {
+    /// Before its gap is known.
+    pub fn new(name: String, span: Span, used: Option<(u64, u64)>, problem: Option<String>) -> Self {
+        Self { name, span, gap: 0, used, problem }
+    }
+
+    /// What happened, in a line.
+    #[expect(clippy::print_stdout, reason = "the report is the output")]
+    pub fn print(&self) {
+        let took = |from: Instant, to: Instant| (to - from).as_secs_f64();
+        println!(
+            "  {:<32} lasted {:>5.1} s, recovered after {:>5.1} s{}",
+            self.name,
+            took(self.span.begun, self.span.healed),
+            took(self.span.healed, self.span.recovered),
+            self.used.map_or(String::new(), |(cpu, memory)| format!(", {cpu} % CPU, {memory} MiB")),
+        );
+        if let Some(problem) = &self.problem {
+            println!("    {problem}");
+        }
+    }
+
+    /// With the gap that `measure` finds.
+    pub fn measured(self, measure: impl FnOnce(Span) -> u64) -> Self {
+        Self { gap: measure(self.span), ..self }
+    }
+}
+
 /// What came of one round.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The server and the shape of the cluster.
     pub round: String,
@@ -26,12 +67,12 @@ pub struct Report {
     pub out_of_order: u64,
     /// Transactions with a wrong structure, where the guarantee excludes it.
     pub torn: u64,
-    /// Runs that went on inside a MySQL transaction.
-    pub resumed_inside_transaction: u64,
+    /// What the workers counted.
+    pub counted: Counted,
     /// Kafka transactions that were aborted with rows in them.
     pub aborted_transactions: u64,
-    /// Milliseconds of silence after each fault.
-    pub gaps: Vec<(Fault, u64)>,
+    /// Its faults.
+    pub inflicted: Vec<Inflicted>,
     /// The first findings in words.
     pub examples: Vec<String>,
 }
@@ -71,24 +112,27 @@ impl Report {
         }
     }
 
-    /// Whether nothing was lost, repeated, reordered or torn.
+    /// Whether nothing was lost, repeated, reordered or torn, and every fault went as it must.
     pub fn is_clean(&self) -> bool {
         (self.lost, self.repeated, self.out_of_order, self.torn) == (0, 0, 0, 0)
+            && self.inflicted.iter().all(|one| one.problem.is_none())
     }
 
     /// The round in a line, with its findings below.
     #[expect(clippy::print_stdout, reason = "the report is the output")]
     pub fn print(&self) {
         println!(
-            "{:<26} {:>7} changes  lost {} repeated {} out of order {} torn {}  resumed inside {} aborted {}",
+            "{:<26} {:>7} changes {:>3} faults  lost {} repeated {} out of order {} torn {}  resumed inside {} aborted {} fenced {}",
             self.round,
             self.changes,
+            self.inflicted.len(),
             self.lost,
             self.repeated,
             self.out_of_order,
             self.torn,
-            self.resumed_inside_transaction,
+            self.counted.resumed,
             self.aborted_transactions,
+            self.counted.fenced,
         );
         for example in &self.examples {
             println!("    {example}");
@@ -101,44 +145,82 @@ impl Report {
 pub struct Minimums {
     /// Row changes.
     pub changes: u64,
-    /// Runs that went on inside a MySQL transaction.
-    pub resumed_inside_transaction: u64,
-    /// Aborted Kafka transactions.
-    pub aborted_transactions: u64,
+    /// Faults.
+    pub faults: u64,
+    /// Kinds of fault.
+    pub kinds: u64,
+    /// Runs that went on inside a MySQL transaction, and Kafka transactions that were aborted.
+    pub inside: u64,
+    /// Fenced writers.
+    pub fenced: u64,
 }
 
 /// Prints the table of faults and the line of figures; an error if the history is not clean, or not enough was hit.
 #[expect(clippy::print_stdout, reason = "the report is the output")]
 pub fn summary(reports: &[Report], minimums: Minimums) -> anyhow::Result<()> {
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
-    let mut gaps: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for (fault, gap) in reports.iter().flat_map(|report| &report.gaps) {
-        gaps.entry(fault.name()).or_default().push(*gap);
-    }
-    println!("\n{:<20} {:>6} {:>10} {:>10} {:>10}", "fault", "count", "median ms", "95th ms", "worst ms");
-    let mut figures = serde_json::Map::new();
-    for (name, gaps) in gaps {
-        let of = median_p95_worst(gaps);
-        println!("{name:<20} {:>6} {:>10} {:>10} {:>10}", of["count"], of["median"], of["p95"], of["worst"]);
-        figures.insert(name, of);
-    }
-    let (resumed, aborted) = (sum(|r| r.resumed_inside_transaction), sum(|r| r.aborted_transactions));
+    let kinds = table(reports);
+    let found = Minimums {
+        changes: sum(|r| r.changes),
+        faults: sum(|r| r.inflicted.len() as u64),
+        kinds: kinds.len() as u64,
+        inside: sum(|r| r.counted.resumed),
+        fenced: sum(|r| r.counted.fenced),
+    };
+    let aborted = sum(|r| r.aborted_transactions);
     let line = serde_json::json!({
-        "changes": sum(|r| r.changes), "lost": sum(|r| r.lost), "repeated": sum(|r| r.repeated),
-        "out_of_order": sum(|r| r.out_of_order), "torn": sum(|r| r.torn), "faults": sum(|r| r.gaps.len() as u64),
-        "resumed_inside_transaction": resumed, "aborted_transactions": aborted, "gaps": figures,
+        "changes": found.changes, "lost": sum(|r| r.lost), "repeated": sum(|r| r.repeated),
+        "out_of_order": sum(|r| r.out_of_order), "torn": sum(|r| r.torn), "faults": found.faults,
+        "kinds": found.kinds, "resumed_inside_transaction": found.inside, "aborted_transactions": aborted,
+        "fenced": found.fenced, "gaps": kinds,
     });
     println!("{line}");
     anyhow::ensure!(reports.iter().all(Report::is_clean), "the history is not clean");
-    let Minimums { changes, resumed_inside_transaction, aborted_transactions } = minimums;
-    anyhow::ensure!(sum(|r| r.changes) >= changes, "fewer than {changes} changes");
-    anyhow::ensure!(
-        resumed >= resumed_inside_transaction,
-        "{resumed} runs resumed inside a transaction, {resumed_inside_transaction} at least must"
-    );
-    anyhow::ensure!(
-        aborted >= aborted_transactions,
-        "{aborted} Kafka transactions were aborted, {aborted_transactions} at least must"
-    );
+    for (what, found, least) in [
+        ("changes", found.changes, minimums.changes),
+        ("faults", found.faults, minimums.faults),
+        ("kinds of fault", found.kinds, minimums.kinds),
+        ("runs resumed inside a transaction", found.inside, minimums.inside),
+        ("aborted Kafka transactions", aborted, minimums.inside),
+        ("fenced writers", found.fenced, minimums.fenced),
+    ] {
+        anyhow::ensure!(found >= least, "{found} {what}, {least} at least must be");
+    }
     Ok(())
+}
+
+/// Prints what each kind of fault did; the same by name.
+#[expect(clippy::print_stdout, reason = "the report is the output")]
+fn table(reports: &[Report]) -> BTreeMap<String, serde_json::Value> {
+    let mut kinds: BTreeMap<&str, Vec<&Inflicted>> = BTreeMap::new();
+    for one in reports.iter().flat_map(|report| &report.inflicted) {
+        kinds.entry(&one.name).or_default().push(one);
+    }
+    println!(
+        "\n{:<32} {:>5} {:>9} {:>8} {:>8} {:>11} {:>6} {:>8}",
+        "fault (milliseconds)", "count", "gap", "95th", "worst", "recovery", "cpu %", "memory M"
+    );
+    let mut figures = BTreeMap::new();
+    for (name, all) in kinds {
+        let mut of = median_p95_worst(all.iter().map(|one| one.gap).collect());
+        let recovery = |one: &&Inflicted| (one.span.recovered - one.span.healed).as_millis() as u64;
+        of["recovery"] = all.iter().map(recovery).max().into();
+        of["problems"] = all.iter().filter(|one| one.problem.is_some()).count().into();
+        of["cpu_percent"] = all.iter().filter_map(|one| one.used).map(|(cpu, _)| cpu).max().into();
+        of["memory_mib"] = all.iter().filter_map(|one| one.used).map(|(_, memory)| memory).max().into();
+        let shown =
+            |value: &serde_json::Value| value.as_u64().map_or("-".to_owned(), |value| value.to_string());
+        println!(
+            "{name:<32} {:>5} {:>9} {:>8} {:>8} {:>11} {:>6} {:>8}",
+            shown(&of["count"]),
+            shown(&of["median"]),
+            shown(&of["p95"]),
+            shown(&of["worst"]),
+            shown(&of["recovery"]),
+            shown(&of["cpu_percent"]),
+            shown(&of["memory_mib"]),
+        );
+        figures.insert(name.to_owned(), of);
+    }
+    figures
 }

@@ -4,6 +4,7 @@ mod kubectl;
 mod leader;
 mod setup;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -11,12 +12,15 @@ use maxwell_protocol::reader::TreeReader;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
+use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
-use crate::chaos::{beat, gap, median_p95_worst};
+use crate::chaos::gap::{Span, gap};
+use crate::chaos::load::Beats;
+use crate::chaos::median_p95_worst;
 use crate::consumer::{self, Isolation};
 use crate::history::{Verdict, check};
-use crate::lab::{SERVERS, Server, ZOOKEEPER, admin, unique};
+use crate::lab::{SERVERS, Server, ZOOKEEPER, unique};
 use crate::writer::Writer;
 use kubectl::{apply, get, kubectl, until};
 use leader::{Watch, kill_process};
@@ -100,7 +104,7 @@ async fn named(namespace: &str, server: Server) -> anyhow::Result<()> {
 
 async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result<()> {
     let topic = unique(server.name);
-    let mut writer = Writer::new(admin(server).await?, &topic, 1).await?;
+    let mut writer = Writer::new(server, &topic, 1).await?;
     apply(&setup::manifest(namespace, NAME, server, &topic, "mysql", "  replicas: 3\n"))?;
     setup::until_condition(namespace, NAME, ("Ready", true, ""), PATIENCE).await?;
     until("3 of 3 members ready", PATIENCE, || all_ready(namespace)).await?;
@@ -108,11 +112,12 @@ async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result
     writer.transaction(1).await?;
     let consumer = consumer::start(&topic, Isolation::Committed)?;
     let stop = CancellationToken::new();
-    let beats = tokio::spawn(beat(admin(server).await?, topic.clone(), stop.clone()));
+    let beats = Beats::start(Arc::new(RwLock::new(server)), topic.clone());
+    let written = beats.written.clone();
     let load = tokio::spawn(load(writer, stop.clone()));
     let done = inflict_all(namespace, times).await;
     stop.cancel();
-    let (beaten, writer) = (beats.await??, load.await??);
+    let (beaten, writer) = (beats.finish().await?, load.await??);
     let done = done?;
     setup::until_condition(namespace, NAME, ("Ready", true, ""), PATIENCE).await?;
     consumer.until_beat(beaten).await;
@@ -122,7 +127,11 @@ async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result
     let changes = writer.expected.rows + beaten;
     let gaps = |wanted: Fault| {
         median_p95_worst(
-            done.iter().filter(|one| one.fault == wanted).map(|one| gap(&seen, one.at)).collect(),
+            done.iter()
+                .filter(|one| one.fault == wanted)
+                .map(|one| Span { begun: one.at, healed: one.at, recovered: one.at + SETTLE })
+                .map(|span| gap(&seen.beats, &written, span))
+                .collect(),
         )
     };
     let shown = median_p95_worst(done.iter().map(|one| one.shown.as_millis() as u64).collect());

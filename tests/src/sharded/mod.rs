@@ -3,6 +3,7 @@
 
 mod members;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -10,12 +11,13 @@ use maxwell_protocol::settings::{Mode, Strategy};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::RwLock;
 
-use crate::chaos::{beat, median_p95_worst};
+use crate::chaos::load::Beats;
+use crate::chaos::median_p95_worst;
 use crate::consumer::{self, Isolation, Seen};
 use crate::history::check_divided;
-use crate::lab::{Server, admin, unique};
+use crate::lab::{Server, unique};
 use crate::writer::{Writer, shard_of};
 use members::Members;
 
@@ -87,7 +89,7 @@ enum Step {
 /// One cluster on one server.
 pub async fn sharded(server: Server, plan: &Plan) -> anyhow::Result<Outcome> {
     let name = unique(server.name);
-    let mut writer = Writer::new(admin(server).await?, &name, plan.seed).await?;
+    let mut writer = Writer::new(server, &name, plan.seed).await?;
     let hashed = u64::from(plan.shards);
     writer.divided = (plan.strategy == Strategy::PrimaryKey).then_some(hashed);
     let mut members = Members::new(server, &name, plan)?;
@@ -97,11 +99,9 @@ pub async fn sharded(server: Server, plan: &Plan) -> anyhow::Result<Outcome> {
     settle(&mut members, plan, None).await.context("the first start")?;
     writer.transaction(1).await?;
     let consumer = consumer::start(&name, Isolation::Committed)?;
-    let beating = CancellationToken::new();
-    let beats = tokio::spawn(beat(admin(server).await?, name.clone(), beating.clone()));
+    let beats = Beats::start(Arc::new(RwLock::new(server)), name.clone());
     let done = take_steps(&mut writer, &mut members, plan).await?;
-    beating.cancel();
-    let beaten = beats.await??;
+    let beaten = beats.finish().await?;
     consumer.until_beat(beaten).await;
     let owned = members.owned().await;
     members.stop()?;

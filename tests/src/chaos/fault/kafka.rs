@@ -1,0 +1,149 @@
+//! Brokers that are killed, frozen and full.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use maxwell_protocol::id::{ClusterId, ShardId};
+use maxwell_protocol::reader::TreeReader;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use super::{Hit, Scene};
+use crate::chaos::cluster::root;
+use crate::lab::{ZOOKEEPER, broker_names, brokers, lab};
+
+/// The brokers' own default.
+const TRANSACTION_PARTITIONS: i32 = 50;
+const ANSWER: Duration = Duration::from_secs(10);
+/// Shorter than a broker's session.
+const SHORT: Duration = Duration::from_secs(2);
+
+/// What is done to the brokers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KafkaFault {
+    /// The broker that coordinates the shard's transactions is killed.
+    CoordinatorKilled,
+    /// The broker that leads the partition of the shard's position is killed.
+    PositionLeaderKilled,
+    /// Every broker is frozen, for as long as an outage lasts.
+    AllAway,
+    /// The broker that coordinates the shard's transactions is frozen for a moment.
+    FrozenShort,
+    /// Every broker is killed and started again.
+    AllKilled,
+    /// A broker's disk is full.
+    DiskFull,
+}
+
+use KafkaFault as Kind;
+
+pub(super) const ALL: [Kind; 6] = [
+    Kind::CoordinatorKilled,
+    Kind::PositionLeaderKilled,
+    Kind::AllAway,
+    Kind::FrozenShort,
+    Kind::AllKilled,
+    Kind::DiskFull,
+];
+
+impl KafkaFault {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::CoordinatorKilled => "kafka_coordinator_killed",
+            Self::PositionLeaderKilled => "kafka_position_leader_killed",
+            Self::AllAway => "kafka_away",
+            Self::FrozenShort => "kafka_coordinator_frozen_short",
+            Self::AllKilled => "kafka_all_killed",
+            Self::DiskFull => "kafka_disk_full",
+        }
+    }
+
+    pub(super) async fn inflict(self, scene: &mut Scene) -> anyhow::Result<()> {
+        let name = &scene.cluster.name;
+        match self {
+            Self::CoordinatorKilled => {
+                let broker = coordinator(name).await?;
+                kill(scene, &broker).await?;
+            }
+            Self::PositionLeaderKilled => {
+                let broker = leader(format!("{name}.positions"), 0).await?;
+                kill(scene, &broker).await?;
+            }
+            Self::AllKilled => {
+                for broker in broker_names() {
+                    lab(&["kill", &broker]).await?;
+                }
+                scene.hit.push(Hit::Brokers);
+                return Ok(());
+            }
+            Self::AllAway => {
+                for broker in broker_names() {
+                    freeze(scene, broker).await?;
+                }
+            }
+            Self::FrozenShort => {
+                let broker = if scene.cluster.members() > 1 {
+                    coordinator(name).await?
+                } else {
+                    broker_names().swap_remove(0)
+                };
+                freeze(scene, broker).await?;
+                tokio::time::sleep(SHORT).await;
+                return Ok(());
+            }
+            Self::DiskFull => {
+                let broker = leader(name.clone(), 0).await?;
+                scene.hit.push(Hit::Full(broker.clone()));
+                lab(&["fill", &broker]).await?;
+            }
+        }
+        tokio::time::sleep(scene.away).await;
+        Ok(())
+    }
+}
+
+async fn kill(scene: &mut Scene, broker: &str) -> anyhow::Result<()> {
+    scene.hit.push(Hit::Brokers);
+    lab(&["kill", broker]).await
+}
+
+async fn freeze(scene: &mut Scene, broker: String) -> anyhow::Result<()> {
+    lab(&["freeze", &broker]).await?;
+    scene.hit.push(Hit::Still(broker));
+    Ok(())
+}
+
+/// The broker that coordinates the transactions of a cluster's first shard.
+async fn coordinator(name: &str) -> anyhow::Result<String> {
+    let tree = TreeReader::connect(ZOOKEEPER, &root(name), None).await?;
+    let (bytes, _) = tree.client().get_data(&tree.tree().cluster_id()).await?;
+    let cluster: ClusterId = serde_json::from_slice(&bytes)?;
+    let id = cluster.transactional_id(&ShardId("0".into()));
+    let hash = id.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    leader("__transaction_state".to_owned(), (hash & i32::MAX) % TRANSACTION_PARTITIONS).await
+}
+
+/// The broker that leads a partition.
+async fn leader(topic: String, partition: i32) -> anyhow::Result<String> {
+    tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers()).create()?;
+        let metadata = consumer.fetch_metadata(Some(&topic), ANSWER)?;
+        let partitions = metadata.topics().first().map(|topic| topic.partitions()).unwrap_or_default();
+        let found = partitions.iter().find(|found| found.id() == partition);
+        let leader = found.with_context(|| format!("{topic} has no partition {partition}"))?.leader();
+        anyhow::ensure!(leader > 0, "partition {partition} of {topic} has no leader");
+        Ok(format!("kafka{leader}"))
+    })
+    .await?
+}
+
+pub(super) async fn heal() -> anyhow::Result<()> {
+    lab(&["up", "kafka"]).await
+}
+
+pub(super) async fn make_room(broker: &str) -> anyhow::Result<()> {
+    lab(&["empty", broker]).await?;
+    // It has ended by itself, or is about to.
+    lab(&["kill", broker]).await?;
+    heal().await
+}
