@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use maxwell_protocol::history::Trigger;
 use maxwell_protocol::member::ShardState;
 use maxwell_protocol::request::{Ask, Progress};
-use tokio_util::sync::CancellationToken;
 
-use crate::chaos::{beat, median_p95_worst};
+use crate::chaos::load::Load;
+use crate::chaos::median_p95_worst;
 use crate::consumer::{self, Isolation, Seen};
 use crate::history::check;
-use crate::lab::{Server, admin, unique};
+use crate::lab::{Server, unique};
 use crate::writer::Writer;
 use cluster::{Cluster, able, owner};
 
@@ -23,19 +23,17 @@ const SETTLE: Duration = Duration::from_millis(1_200);
 /// One cluster of three on `server`; `times` switchovers. The report.
 pub async fn switchover(server: Server, times: usize) -> anyhow::Result<serde_json::Value> {
     let name = unique("switchover");
-    let writer = Writer::new(admin(server).await?, &name, 1).await?;
+    let mut writer = Writer::new(server, &name, 1).await?;
     let cluster = Cluster::start(server, &name).await?;
-    let stop = CancellationToken::new();
-    let load = tokio::spawn(load(writer, stop.clone()));
-    let beats = tokio::spawn(beat(admin(server).await?, name.clone(), stop.clone()));
+    writer.transaction(1).await?;
+    let load = Load::start(server, writer, &name, 1);
     let consumer = consumer::start(&name, Isolation::Committed)?;
     let done = exercise(&cluster, times).await;
-    stop.cancel();
-    let (writer, beaten) = (load.await??, beats.await??);
+    let (expected, beaten) = load.finish().await?;
     let moments = done?;
     consumer.until_beat(beaten).await;
     let seen = tokio::task::spawn_blocking(move || consumer.finish()).await??;
-    let verdict = check(&writer.expected, &seen.messages);
+    let verdict = check(&expected, &seen.messages);
     anyhow::ensure!(verdict.is_clean(), "{verdict:?}");
     let history = cluster.tree.snapshot().await?.history;
     anyhow::ensure!(history.failovers == 0, "a request counted as a failover: {history:?}");
@@ -52,18 +50,9 @@ pub async fn switchover(server: Server, times: usize) -> anyhow::Result<serde_js
         "switchovers": moments.len(),
         "gap_milliseconds": median_p95_worst(gaps),
         "gap_milliseconds_of_the_history": median_p95_worst(told),
-        "changes": writer.expected.rows,
+        "changes": expected.rows,
         "lost": verdict.lost, "repeated": verdict.repeated, "out_of_order": verdict.out_of_order,
     }))
-}
-
-async fn load(mut writer: Writer, stop: CancellationToken) -> anyhow::Result<Writer> {
-    let mut rows = 1;
-    while !stop.is_cancelled() {
-        writer.transaction(rows % 15 + 1).await?;
-        rows += 7;
-    }
-    Ok(writer)
 }
 
 /// Everything that can be asked; when each switchover was asked for.
