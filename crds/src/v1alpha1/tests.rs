@@ -2,6 +2,7 @@
 
 mod schema;
 
+use maxwell_protocol::settings::Mode;
 use serde_json::{Value, json};
 
 use super::{MaxwellCluster, State};

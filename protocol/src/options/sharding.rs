@@ -75,6 +75,14 @@ pub(super) fn instance(draft: &mut Draft, name: &str, value: &str) -> Result<(),
 
 /// Puts together what several options say of shards.
 pub(super) fn settle(draft: &mut Draft) {
+    let is_alone = draft.settings.zookeeper.is_none() && draft.settings.sharding.is_none();
+    if draft.settings.mode != Mode::ActiveStandby && is_alone {
+        draft.settings.mode = Mode::ActiveStandby;
+        draft.notice(
+            "maxwell.shard.enabled",
+            "there are no members without ha.zookeeper.hosts: one streams everything",
+        );
+    }
     let mut sharding = std::mem::take(&mut draft.sharding);
     for (name, held) in std::mem::take(&mut draft.instances) {
         let (shards, held): (Vec<_>, Vec<_>) =

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::generate::definition;
 
 /// Optional fields whose absence means something that a constant cannot say.
-const WITHOUT_DEFAULT: [&str; 14] = [
+const WITHOUT_DEFAULT: [&str; 16] = [
     "spec.image",
     "spec.kafka.ddlTopic",
     "spec.kafka.deadLetterTopic",
@@ -19,6 +19,8 @@ const WITHOUT_DEFAULT: [&str; 14] = [
     "spec.mysql.start.set",
     "spec.mysql.start.time",
     "spec.podTemplate",
+    "spec.sharding",
+    "spec.sharding.timeWindowSeconds",
     "spec.zookeeper.root",
 ];
 
