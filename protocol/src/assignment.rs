@@ -26,6 +26,8 @@ pub enum AssignmentReason {
     Initial,
     /// Its owner is gone.
     OwnerLost,
+    /// Its owner is about to end, or parked.
+    OwnerLeaves,
     /// Somebody asked for it: it stays there until that member is gone.
     Requested,
     /// Its member had more to do than another.

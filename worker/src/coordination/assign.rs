@@ -192,10 +192,11 @@ impl<'a> Table<'a> {
     }
 
     fn vacancy_reason(&self, shard: &ShardId) -> AssignmentReason {
-        if self.deal.current.contains_key(shard) {
-            AssignmentReason::OwnerLost
-        } else {
-            AssignmentReason::Initial
+        let Some(current) = self.deal.current.get(shard) else { return AssignmentReason::Initial };
+        let before = self.deal.observed.members.get(&current.member);
+        match before.filter(|one| !able(self.deal.observed).any(|able| able.id == one.id)) {
+            Some(_) => AssignmentReason::OwnerLeaves,
+            None => AssignmentReason::OwnerLost,
         }
     }
 

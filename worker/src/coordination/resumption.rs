@@ -46,8 +46,8 @@ pub(super) struct Arrival {
     pub(super) asked: Option<Asked>,
     /// The member that it was assigned to before.
     pub(super) from: Option<MemberId>,
-    /// Whether it was taken from that one because it had more to do.
-    pub(super) rebalanced: bool,
+    /// Why it was assigned anew.
+    pub(super) reason: Option<AssignmentReason>,
 }
 
 /// A request that moves a shard.
@@ -72,7 +72,7 @@ impl Arrival {
             entered: milliseconds(),
             asked,
             from: assignment.and_then(|assignment| assignment.from.clone()),
-            rebalanced: assignment.is_some_and(|it| it.reason == AssignmentReason::Rebalanced),
+            reason: assignment.map(|assignment| assignment.reason),
         }
     }
 }
@@ -127,8 +127,14 @@ fn transition(
             && last.is_none_or(|last| last.time <= departure.time)
     };
     let departure = history.departure.clone().filter(explains);
-    let moved_from = arrival.from.clone().filter(|_| arrival.rebalanced && before.as_ref() != Some(to));
-    let cause = Cause::of(departure, arrival.asked.clone(), moved_from, before);
+    let moved = match arrival.reason {
+        Some(AssignmentReason::Rebalanced) => Some(Trigger::Rebalanced),
+        Some(AssignmentReason::OwnerLeaves) => Some(Trigger::Shutdown),
+        _ => None,
+    };
+    // Who takes back what it had was assigned it long ago.
+    let moved = moved.filter(|_| before.as_ref() != Some(to));
+    let cause = Cause::of(departure, arrival.asked.clone(), moved, before);
     let entered = arrival.entered;
     let streaming = steps.streaming.unwrap_or(entered);
     let (resumed, last_before) = match steps.committed {
@@ -174,7 +180,7 @@ impl Cause {
     fn of(
         departure: Option<Departure>,
         asked: Option<Asked>,
-        moved_from: Option<MemberId>,
+        moved: Option<Trigger>,
         before: Option<MemberId>,
     ) -> Self {
         match (departure, asked) {
@@ -197,8 +203,8 @@ impl Cause {
                 from: Some(asked.from),
             },
             (None, None) => Self {
-                trigger: match (&moved_from, &before) {
-                    (Some(_), _) => Trigger::Rebalanced,
+                trigger: match (moved, &before) {
+                    (Some(moved), _) => moved,
                     (None, Some(_)) => Trigger::SessionExpired,
                     (None, None) => Trigger::FirstStart,
                 },
@@ -206,7 +212,7 @@ impl Cause {
                 last_seen: None,
                 decided: None,
                 detection_milliseconds: 0,
-                from: moved_from.or(before),
+                from: before,
             },
         }
     }
@@ -279,7 +285,8 @@ mod tests {
             history.record(noted);
         }
         // It tells nothing of what happens to the successor.
-        let moved = Arrival { from: Some("b".into()), rebalanced: true, ..arrived(2_000) };
+        let moved =
+            Arrival { from: Some("b".into()), reason: Some(AssignmentReason::Rebalanced), ..arrived(2_000) };
         let noted = transition(&history, &"0".into(), &"c".into(), &moved, steps(2_100, 2_150, None, true));
         assert_eq!((noted.trigger, noted.from), (Trigger::Rebalanced, Some("b".into())));
         let lost = Arrival { from: Some("b".into()), ..arrived(2_000) };
@@ -298,7 +305,7 @@ mod tests {
     #[test]
     fn the_first_start_has_no_gap() {
         let noted = transition(
-            &mut History::default(),
+            &History::default(),
             &"0".into(),
             &"b".into(),
             &arrived(10),
