@@ -46,7 +46,7 @@ audit: ## Licences, banned crates and sources of the dependencies
 	cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny --locked check licenses bans sources
 
-# Pure Rust without unsafe code: no sanitizer finds more than the panics and limits that are looked for.
+# What is fuzzed is pure Rust without unsafe code: no sanitizer finds more than the panics and limits that are looked for.
 fuzz: toolchain ## A minute for each target of fuzz/, with the nightly toolchain
 	cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
 	@cd fuzz && for target in fuzz_targets/*.rs; do \
@@ -78,9 +78,9 @@ chaos: toolchain ## 200,000 changes, workers killed, ended and frozen 60 times, 
 	cp --remove-destination $$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-failpoints
 	tests/lab/with-servers "$(SERVERS)" tests/suite thorough
 
-bench: toolchain ## Throughput from MySQL 9.7 to Kafka beside mysqlbinlog; ends with a line of JSON
+bench: toolchain ## Throughput beside mysqlbinlog, restart beside 10,000 tables, DDL storm; ends with a line of JSON
 	cargo build --locked --release -p maxwell-worker -p maxwell-tests
-	tests/lab/with-servers "mysql97 kafka" \
+	tests/lab/with-servers "mysql80 mysql97 kafka" \
 	  env MAXWELL_BIN=$$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-tests bench
 
 up: ## Starts the lab's servers and leaves them running

@@ -329,6 +329,29 @@ mod tests {
         }
 
         #[test]
+        fn sets_are_those_of_mathematics(
+            one in prop::collection::btree_set((0usize..3, 1u64..12), 0..30),
+            other in prop::collection::btree_set((0usize..3, 1u64..12), 0..30),
+        ) {
+            let sources = [(A, ""), (B, ""), (A, "tag")];
+            let built = |members: &std::collections::BTreeSet<(usize, u64)>| {
+                let mut set = GtidSet::default();
+                for &(source, number) in members {
+                    let (uuid, tag) = sources[source];
+                    set.add(&Gtid::MySql { source: (Uuid::parse_str(uuid).unwrap(), tag.into()), number });
+                }
+                set
+            };
+            let (first, second) = (built(&one), built(&other));
+            prop_assert_eq!(first.contains(&second), one.is_superset(&other));
+            prop_assert_eq!(first == second, one == other);
+            let mut left = first.clone();
+            left.remove(&second);
+            prop_assert_eq!(left, built(&(&one - &other)));
+            prop_assert_eq!(set(&first.to_string()), first);
+        }
+
+        #[test]
         fn any_text_is_read_or_refused(text in "[0-9a-f:,_ -]{0,60}") {
             let _ = text.parse::<GtidSet>();
         }

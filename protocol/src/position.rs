@@ -62,6 +62,10 @@ pub struct Inside {
     pub xid: Option<u64>,
     /// The next row's `xoffset`: rows emitted so far.
     pub xoffset: u64,
+    /// The filter that the transaction was begun under, which it is finished under whatever the settings have become;
+    /// none in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
 }
 
 /// The key of a shard's record on the position topic.

@@ -43,31 +43,56 @@ pub struct Running {
     thread: JoinHandle<anyhow::Result<Seen>>,
 }
 
-/// Starts consuming `topic` from its beginning. Its first record may be on its way only.
-pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
-    let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
-    let consumer: BaseConsumer = ClientConfig::new()
+fn client(isolation: &str) -> anyhow::Result<BaseConsumer> {
+    Ok(ClientConfig::new()
         .set("bootstrap.servers", brokers())
         .set("group.id", "maxwell-tests")
-        .set("isolation.level", level)
+        .set("isolation.level", isolation)
         .set("enable.auto.commit", "false")
         // A log that lost its end would be read again, and the check would find that.
         .set("auto.offset.reset", "earliest")
         .set("reconnect.backoff.max.ms", "500")
         .set("fetch.wait.max.ms", "5")
-        .create()?;
-    let partitions = partitions(&consumer, topic)?;
+        .create()?)
+}
+
+fn assign(consumer: &BaseConsumer, topic: &str, partitions: i32) -> anyhow::Result<()> {
     let mut assignment = TopicPartitionList::new();
     for partition in 0..partitions {
         assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
     }
-    consumer.assign(&assignment)?;
+    Ok(consumer.assign(&assignment)?)
+}
+
+/// Starts consuming `topic` from its beginning. Its first record may be on its way only.
+pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
+    let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
+    let consumer = client(level)?;
+    let partitions = partitions(&consumer, topic)?;
+    assign(&consumer, topic, partitions)?;
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);
     let last_beat = Arc::new(AtomicI64::new(0));
     let beating = Arc::clone(&last_beat);
     let thread = std::thread::spawn(move || consume(&consumer, &stopping, &beating));
     Ok(Running { stop, last_beat, thread })
+}
+
+/// Reads `topic` from its beginning, as `read_committed` consumers do, until `visit` says that a message was the last.
+/// Blocking; fails if nothing comes for a minute.
+pub(crate) fn until(
+    topic: &str,
+    partitions: i32,
+    mut visit: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let consumer = client("read_committed")?;
+    assign(&consumer, topic, partitions)?;
+    loop {
+        let message = consumer.poll(Duration::from_secs(60)).context("nothing comes for a minute")?;
+        if visit(&message?)? {
+            return Ok(());
+        }
+    }
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {

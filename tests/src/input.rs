@@ -1,4 +1,7 @@
-//! What is wrong is said: by name, with the statement or setting that mends it. Real servers, real mistakes.
+//! What is wrong is said: by name, with the statement or setting that mends it. Real servers, real mistakes; and a file
+//! of the original's in which nothing is wrong.
+
+mod example;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,6 +35,8 @@ pub async fn input(server: Server) -> anyhow::Result<usize> {
     let mut conn = admin(server).await?;
     let name = unique("input");
     prepare(&mut conn, &name).await?;
+    show("nothing: the original's own file streams");
+    example::streams(&mut conn, server, &name).await.context("the original's own file")?;
     let mut cases = mistyped();
     cases.extend(away(server, &name));
     cases.extend(unfit(server, &name).await?);

@@ -6,6 +6,8 @@ pub mod bootstrap;
 pub mod chaos;
 pub mod consumer;
 pub mod corpus;
+pub mod ddl;
+pub mod filtered;
 pub mod history;
 pub mod input;
 pub mod kubernetes;

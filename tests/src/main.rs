@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use maxwell_protocol::settings::{Mode, Strategy};
 use maxwell_tests::bootstrap::{Plan, bootstrap};
 use maxwell_tests::chaos::report::{Minimums, summary};
 use maxwell_tests::chaos::rounds::Rounds;
 use maxwell_tests::lab::{SERVERS, Server};
+use serde::Serialize;
 
 /// The long checks against the lab.
 #[derive(Parser)]
@@ -32,12 +33,36 @@ enum What {
         #[arg(long, value_delimiter = ',', default_value = "mysql80")]
         servers: Vec<String>,
     },
+    /// Kills a worker inside a transaction that it began under another filter than it is started with again.
+    Filtered {
+        /// Rows of the transaction.
+        #[arg(long, default_value_t = 200_000)]
+        rows: usize,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+        servers: Vec<String>,
+    },
     /// Changes schemas, and holds what a worker prints of them against `information_schema`.
     Schema {
         /// Made up statements.
         #[arg(long, default_value_t = 300)]
         random: usize,
         /// Seed of those.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
+        servers: Vec<String>,
+    },
+    /// Changes tables and their rows at random while workers are killed, and checks every row and its columns.
+    Ddl {
+        /// Transactions of each of three sessions; behind every third one a table is changed.
+        #[arg(long, default_value_t = 300)]
+        steps: u32,
+        /// How often the worker that streams is killed: a lone one, and in a cluster of three.
+        #[arg(long, default_value_t = 3)]
+        kills: u32,
+        /// Seed of everything random.
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// The lab's names of the servers to take.
@@ -108,12 +133,21 @@ enum What {
         #[arg(long, value_delimiter = ',', default_value = "mysql80")]
         servers: Vec<String>,
     },
-    /// Measures the throughput from MySQL to Kafka beside MySQL's own reader.
+    /// Measures the throughput from MySQL to Kafka beside MySQL's own reader, and what tables and their changes cost.
     Bench {
-        /// How often.
+        /// How often the throughput.
         #[arg(long, default_value_t = 5)]
         runs: usize,
+        /// What to measure.
+        #[arg(long, value_delimiter = ',', default_value = "throughput,schema")]
+        only: Vec<Measured>,
     },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measured {
+    Throughput,
+    Schema,
 }
 
 #[derive(Parser)]
@@ -227,11 +261,28 @@ async fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
+        What::Filtered { rows, servers } => {
+            for server in named(&servers)? {
+                line(&maxwell_tests::filtered::filtered(server, rows).await?)?;
+            }
+            Ok(())
+        }
         What::Schema { random, seed, servers } => {
             for server in named(&servers)? {
                 let outcome = maxwell_tests::schema::schema(server, random, seed).await?;
                 line(&outcome)?;
                 anyhow::ensure!(outcome.different.is_empty(), "definitions differ");
+            }
+            Ok(())
+        }
+        What::Ddl { steps, kills, seed, servers } => {
+            for server in named(&servers)? {
+                for members in [1, 3] {
+                    let plan = maxwell_tests::ddl::Plan { sessions: 3, steps, kills, members, seed };
+                    let outcome = maxwell_tests::ddl::ddl(server, plan).await?;
+                    line(&outcome)?;
+                    anyhow::ensure!(outcome.verdict.is_clean(), "rows or columns differ");
+                }
             }
             Ok(())
         }
@@ -261,8 +312,27 @@ async fn main() -> anyhow::Result<()> {
             Ok(())
         }
         What::Kubernetes { times } => maxwell_tests::kubernetes::kubernetes(times).await,
-        What::Bench { runs } => line(&maxwell_tests::bench::bench(runs).await?),
+        What::Bench { runs, only } => bench(runs, &only).await,
     }
+}
+
+/// One line, whatever was measured.
+async fn bench(runs: usize, only: &[Measured]) -> anyhow::Result<()> {
+    #[derive(Serialize)]
+    struct Figures {
+        #[serde(flatten)]
+        throughput: Option<maxwell_tests::bench::Outcome>,
+        #[serde(flatten)]
+        schema: Option<maxwell_tests::bench::Schema>,
+    }
+    let mut figures = Figures { throughput: None, schema: None };
+    if only.contains(&Measured::Throughput) {
+        figures.throughput = Some(maxwell_tests::bench::throughput(runs).await?);
+    }
+    if only.contains(&Measured::Schema) {
+        figures.schema = Some(maxwell_tests::bench::schema().await?);
+    }
+    line(&figures)
 }
 
 #[expect(clippy::print_stdout, reason = "the report is the output")]

@@ -143,6 +143,15 @@ impl Worker {
         }
     }
 
+    /// Replaces its filter; it must have been started with `--http_config=true`.
+    pub async fn set_filter(&self, filter: &str) -> anyhow::Result<()> {
+        let url = format!("http://127.0.0.1:{}/config", self.spec.port);
+        let body = serde_json::json!({ "filter": filter }).to_string();
+        let answer = client().put(url).body(body).send().await?;
+        anyhow::ensure!(answer.status().is_success(), "the filter is refused: {}", answer.text().await?);
+        Ok(())
+    }
+
     /// A metric's value; `None` while the worker does not answer.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let asked = client().get(self.spec.url("metrics")).timeout(Duration::from_secs(1));

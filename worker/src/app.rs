@@ -36,7 +36,8 @@ pub async fn run(options: Options) -> anyhow::Result<Ended> {
     let metrics = Arc::new(Metrics::default());
     let (readiness_tx, readiness) = watch::channel(Err("starting".to_owned()));
     let serving = CancellationToken::new();
-    let (filter, filters) = watch::channel(TableFilter::read(&options.settings.filter)?);
+    let own_database = &options.settings.bootstrap.schema_database;
+    let (filter, filters) = watch::channel(TableFilter::read(&options.settings.filter, own_database)?);
     let http = &options.process.http;
     let port = options.settings.port;
     let address = http.bind_address.map_or_else(|| everywhere(port), |address| (address, port).into());

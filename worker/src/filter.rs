@@ -14,9 +14,6 @@ pub use expression::Expression;
 pub use row::{RowFilter, RowValue};
 use row::{Step, ValuePattern};
 
-/// The database in which the original keeps its own tables.
-const OWN_DATABASE: &str = "maxwell";
-
 /// Why a filter cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FilterError {
@@ -56,6 +53,8 @@ pub enum Verdict {
 pub struct TableFilter {
     source: Filter,
     rules: Vec<Compiled>,
+    /// The database in which the original keeps its own tables.
+    own_database: String,
 }
 
 #[derive(Debug, Clone)]
@@ -89,17 +88,17 @@ impl Compiled {
 }
 
 impl TableFilter {
-    /// Compiles the rules.
-    pub fn compile(filter: &Filter) -> Result<Self, FilterError> {
-        let rules = filter.rules.iter().map(Compiled::new).collect::<Result<_, _>>()?;
-        Ok(Self { source: filter.clone(), rules })
+    /// Reads and compiles; the empty text lets everything pass. `own_database` is where the original keeps its tables.
+    pub fn read(text: &str, own_database: &str) -> Result<Self, FilterError> {
+        let source = Filter::parse(text)
+            .map_err(|error| FilterError::Syntax { text: text.to_owned(), reason: error.to_string() })?;
+        let rules = source.rules.iter().map(Compiled::new).collect::<Result<_, _>>()?;
+        Ok(Self { source, rules, own_database: own_database.to_owned() })
     }
 
-    /// Reads and compiles; the empty text lets everything pass.
-    pub fn read(text: &str) -> Result<Self, FilterError> {
-        let filter = Filter::parse(text)
-            .map_err(|error| FilterError::Syntax { text: text.to_owned(), reason: error.to_string() })?;
-        Self::compile(&filter)
+    /// Other rules in the place of these.
+    pub fn replaced_by(&self, text: &str) -> Result<Self, FilterError> {
+        Self::read(text, &self.own_database)
     }
 
     /// The rules as text; `None` if there are none.
@@ -110,7 +109,7 @@ impl TableFilter {
     /// Whether the table passes, going by the rules that do not look at values. Of the original's own tables only the
     /// requests for bootstraps do, whatever the rules say.
     pub fn passes(&self, database: &str, table: &str) -> bool {
-        if let Some(fixed) = fixed(database, table) {
+        if let Some(fixed) = self.fixed(database, table) {
             return fixed;
         }
         let decisive =
@@ -121,7 +120,8 @@ impl TableFilter {
     /// Whether rows of the table may pass, whatever columns it has.
     pub fn may_pass(&self, database: &str, table: &str) -> bool {
         let saved = |rule: &Compiled| rule.include && rule.column.is_some() && rule.concerns(database, table);
-        self.passes(database, table) || (fixed(database, table).is_none() && self.rules.iter().any(saved))
+        self.passes(database, table)
+            || (self.fixed(database, table).is_none() && self.rules.iter().any(saved))
     }
 
     /// What becomes of the rows of a table with these columns.
@@ -133,7 +133,7 @@ impl TableFilter {
     ) -> Verdict {
         let passes = self.passes(database, table);
         let concerning = || self.rules.iter().filter(|rule| rule.concerns(database, table));
-        if fixed(database, table).is_some() || !concerning().any(|rule| rule.column.is_some()) {
+        if self.fixed(database, table).is_some() || !concerning().any(|rule| rule.column.is_some()) {
             return if passes { Verdict::Pass } else { Verdict::Drop };
         }
         let columns: Vec<&str> = columns.collect();
@@ -150,6 +150,15 @@ impl TableFilter {
         };
         RowFilter::new(concerning().filter_map(step).collect()).verdict()
     }
+
+    /// Tables that no rule decides about.
+    fn fixed(&self, database: &str, table: &str) -> Option<bool> {
+        match database {
+            own if own == self.own_database => Some(table == "bootstrap"),
+            "mysql" if table == "ha_health_check" || table.starts_with("rds_heartbeat") => Some(false),
+            _ => None,
+        }
+    }
 }
 
 /// Whether a rule for values may let rows of a table pass that is excluded. The original compares the rule's column
@@ -159,15 +168,6 @@ fn could_pass<'a>(mut concerning: impl Iterator<Item = &'a Compiled>, columns: &
         let named = rule.column.as_ref().filter(|_| rule.include);
         named.is_some_and(|(name, _)| columns.iter().any(|column| column.to_lowercase() == *name))
     })
-}
-
-/// Tables that no rule decides about.
-fn fixed(database: &str, table: &str) -> Option<bool> {
-    match database {
-        OWN_DATABASE => Some(table == "bootstrap"),
-        "mysql" if table == "ha_health_check" || table.starts_with("rds_heartbeat") => Some(false),
-        _ => None,
-    }
 }
 
 fn pattern(pattern: &Pattern) -> Result<Option<Expression>, FilterError> {

@@ -10,6 +10,8 @@
 mod load;
 pub(crate) mod process;
 mod reference;
+mod storm;
+mod tables;
 mod verify;
 
 use std::time::{Duration, Instant};
@@ -49,6 +51,16 @@ pub struct Outcome {
     pub cpu_seconds_per_million_rows: f64,
 }
 
+/// What tables and their changes cost.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Schema {
+    /// From the start of the process to the first record of a row that was written after it, with 10,000 tables in the
+    /// source of which the filter takes 100: the median of some restarts, on the slower of MySQL 8.0 and 9.7.
+    pub restart_seconds_10000_tables: f64,
+    /// What 1,000 ALTERs in a minute add to the longest lag of a row.
+    pub ddl_storm_lag_seconds: f64,
+}
+
 /// One run's figures.
 #[derive(Debug, Clone, Copy)]
 struct Run {
@@ -58,9 +70,26 @@ struct Run {
     usage: Usage,
 }
 
+fn server(name: &str) -> Server {
+    SERVERS.into_iter().find(|server| server.name == name).unwrap_or(SERVERS[0])
+}
+
+/// Restarts beside many tables, and rows beside many schema changes.
+pub async fn schema() -> anyhow::Result<Schema> {
+    let mut restart: f64 = 0.0;
+    for name in ["mysql80", "mysql97"] {
+        restart = restart.max(tables::restart(server(name)).await?);
+    }
+    let lag = storm::added_lag(server("mysql97")).await?;
+    Ok(Schema {
+        restart_seconds_10000_tables: round(restart, 100.0),
+        ddl_storm_lag_seconds: round(lag, 1000.0),
+    })
+}
+
 /// Builds the workload on MySQL 9.7, unless the server has it from before, and streams it `runs` times.
-pub async fn bench(runs: usize) -> anyhow::Result<Outcome> {
-    let server = SERVERS.into_iter().find(|server| server.name == "mysql97").unwrap_or(SERVERS[0]);
+pub async fn throughput(runs: usize) -> anyhow::Result<Outcome> {
+    let server = server("mysql97");
     let workload = load::prepare(server).await?;
     say(&format!(
         "{}: {} rows in {} transactions, {} MiB",
@@ -129,7 +158,6 @@ fn outcome(workload: &Workload, runs: &[Run]) -> Outcome {
     let plain = median(runs.iter().map(|run| rows / run.reference_plain.as_secs_f64()));
     let cpu = median(runs.iter().map(|run| run.usage.cpu.as_secs_f64()));
     let peak = runs.iter().map(|run| run.usage.peak_bytes).max().unwrap_or(0);
-    let round = |value: f64, places: f64| (value * places).round() / places;
     Outcome {
         rows_per_second: rate.round(),
         ratio_to_mysqlbinlog: round(rate / reference, 100.0),
@@ -137,6 +165,10 @@ fn outcome(workload: &Workload, runs: &[Run]) -> Outcome {
         peak_mib: round(peak as f64 / f64::from(1 << 20), 10.0),
         cpu_seconds_per_million_rows: round(cpu * 1e6 / rows, 100.0),
     }
+}
+
+fn round(value: f64, places: f64) -> f64 {
+    (value * places).round() / places
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

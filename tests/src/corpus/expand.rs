@@ -54,13 +54,29 @@ pub fn wanted(text: &str) -> anyhow::Result<Vec<Wanted>> {
             "topic" => next.topic = Some(rest.into()),
             "partition" => next.partition = Some(partition(rest)?),
             _ => {
-                next.value = record(line).with_context(|| line.to_owned())?;
+                next.value = repeated(&record(line).with_context(|| line.to_owned())?);
                 found.push(std::mem::take(&mut next));
             }
         }
     }
     anyhow::ensure!(next == Wanted::default(), "the last lines belong to no record");
     Ok(found)
+}
+
+/// `$(é*3)` as `ééé`.
+fn repeated(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("$(") {
+        let inside =
+            after.split_once(')').and_then(|(inside, after)| Some((inside.rsplit_once('*')?, after)));
+        let Some(((part, count), after)) = inside else { break };
+        let Ok(count) = count.parse() else { break };
+        out.push_str(before);
+        out.push_str(&part.repeat(count));
+        rest = after;
+    }
+    out + rest
 }
 
 fn partition(text: &str) -> anyhow::Result<Partition> {
@@ -120,6 +136,7 @@ mod tests {
             r#"{"database":"$db_2","table":"u","type":"update","ts":$ts,"xid":$xid1,"xoffset":0,"data":{"id":1},"old":{"id":2}}"#
         );
         assert_eq!(read[2].value, r#"{"x":1}"#);
+        assert_eq!(wanted(r#"{"x":"$(é*3)$(ab*2)$("}"#).unwrap()[0].value, r#"{"x":"éééabab$("}"#);
         assert!(wanted("replace t {}").is_err());
         assert!(wanted("key k").is_err());
     }

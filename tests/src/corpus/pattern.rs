@@ -117,10 +117,13 @@ fn position(text: &str) -> usize {
     })
 }
 
-/// MySQL's `uuid:n`, or MariaDB's `domain-server-sequence`.
+/// MySQL's `uuid:n` or `uuid:tag:n`, or MariaDB's `domain-server-sequence`.
 fn gtid(text: &str) -> usize {
     quoted(text, |inside| match inside.split_once(':') {
-        Some((source, number)) => uuid::Uuid::parse_str(source).is_ok() && digits(number) == number.len(),
+        Some((source, number)) => {
+            let number = number.split_once(':').map_or(number, |(_tag, number)| number);
+            uuid::Uuid::parse_str(source).is_ok() && digits(number) == number.len()
+        }
         None => inside.split('-').count() == 3 && inside.bytes().all(|b| b.is_ascii_digit() || b == b'-'),
     })
 }
@@ -143,6 +146,7 @@ mod tests {
             (r#"{"position":$pos}"#, r#"{"position":"binlog.000001:42"}"#, true),
             (r#"{"gtid":$gtid}"#, r#"{"gtid":"0-1-42"}"#, true),
             (r#"{"gtid":$gtid}"#, r#"{"gtid":"00000000-0000-0000-0000-000000000001:7"}"#, true),
+            (r#"{"gtid":$gtid}"#, r#"{"gtid":"00000000-0000-0000-0000-000000000001:tag:7"}"#, true),
             (r#"{"gtid":$gtid}"#, r#"{"gtid":null}"#, false),
             (r#"{"sql":$sql,"x":1}"#, r#"{"sql":"DROP \"t\" é","x":1}"#, true),
             (r#"{"a":"$5"}"#, r#"{"a":"$5"}"#, true),

@@ -4,6 +4,7 @@ use maxwell_protocol::settings::PartitionBy;
 
 use super::key;
 use super::message::Written;
+use super::schema_id::number;
 use super::style::Style;
 use super::text::{integer, string};
 use crate::schema::ddl::{ColumnDef, Event, TableDef};
@@ -47,6 +48,7 @@ pub fn change(out: &mut Vec<u8>, event: &Event, context: &StatementContext<'_>, 
 }
 
 fn message(out: &mut Vec<u8>, event: &Event, context: &StatementContext<'_>, style: &Style) {
+    let mut told = out.len();
     member(out, b"{\"type\":", kind(event));
     let (database, table) = names(event);
     member(out, b",\"database\":", database);
@@ -65,10 +67,12 @@ fn message(out: &mut Vec<u8>, event: &Event, context: &StatementContext<'_>, sty
         Event::TableAlter { old, def } => {
             out.extend_from_slice(b",\"old\":");
             definition(out, old);
+            told = out.len();
             out.extend_from_slice(b",\"def\":");
             definition(out, def);
         }
     }
+    let schema_id = style.output.schema_id.then(|| number(&out[told..]));
     out.extend_from_slice(b",\"ts\":");
     integer(out, u64::from(context.timestamp) * 1000);
     member(out, b",\"sql\":", context.sql);
@@ -81,6 +85,10 @@ fn message(out: &mut Vec<u8>, event: &Event, context: &StatementContext<'_>, sty
             Some(gtid) => string(out, gtid),
             None => out.extend_from_slice(b"null"),
         }
+    }
+    if let Some(schema_id) = schema_id {
+        out.extend_from_slice(b",\"schema_id\":");
+        integer(out, schema_id);
     }
     out.push(b'}');
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use maxwell_protocol::settings::KeyFormat;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::partition::Partition;
+use super::schema_id::schema_id;
 use super::share::Shown;
 use super::style::{Style, topic};
 use super::value::{ValueStyle, java_text, value};
@@ -151,7 +151,7 @@ impl TableEncoder {
             head,
             copied: None,
             partition: Partition::new(&table, style),
-            schema_id: fingerprint(&table),
+            schema_id: schema_id(&table),
             style: style.clone(),
             table,
         }
@@ -376,13 +376,6 @@ pub(super) fn may_print_null(kind: &ColumnKind) -> bool {
             | ColumnKind::DateTime { .. }
             | ColumnKind::Timestamp { .. }
     )
-}
-
-/// A number for the table's definition, below 2^53 so that JavaScript reads it right too.
-fn fingerprint(table: &Table) -> u64 {
-    let columns: Vec<_> = table.columns.iter().map(|column| (&column.name, &column.kind)).collect();
-    let definition = format!("{:?}", (&table.database, &table.name, columns, &table.primary_key));
-    xxh3_64(definition.as_bytes()) >> 11
 }
 
 #[cfg(test)]

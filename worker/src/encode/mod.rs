@@ -2,8 +2,8 @@
 //!
 //! `message` writes a row's key and JSON, `fields` what stands before the data, `data` the data, `value` a column;
 //! `partition` and `key` decide the partition; `number`, `temporal`, `old_temporal`, `text`, `jsonb`, `geometry` and
-//! `native` are what values are made of. `style` holds how messages shall look, `names` spells names, `encrypt` encrypts.
-//! `ddl` writes changes of the schema, `share` tells whose a row is.
+//! `native` are what values are made of. `style` holds how messages shall look, `names` spells names, `encrypt` encrypts,
+//! `schema_id` numbers a table's definitions. `ddl` writes changes of the schema, `share` tells whose a row is.
 
 mod data;
 pub mod ddl;
@@ -18,6 +18,7 @@ pub mod native;
 pub mod number;
 pub mod old_temporal;
 mod partition;
+mod schema_id;
 pub mod share;
 pub mod style;
 pub mod temporal;

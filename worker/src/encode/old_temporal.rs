@@ -1,11 +1,9 @@
 //! Dates and times in the form before MySQL 5.6, which MariaDB still writes with `mysql56_temporal_format=OFF`. With
 //! digits behind the point the form is MariaDB's own: one number in units of the last digit.
 
-use std::io::Write;
-
 use maxwell_protocol::settings::Compatibility;
 
-use super::temporal::{Moment, Zero, big_endian, fraction, moment, timestamp};
+use super::temporal::{Moment, Zero, big_endian, clock, moment, timestamp};
 use crate::binlog::rows::little_endian;
 
 /// Units in a second.
@@ -59,24 +57,18 @@ pub fn old_timestamp(out: &mut Vec<u8>, bytes: &[u8], fsp: u8) -> Zero {
 pub fn old_time(out: &mut Vec<u8>, bytes: &[u8], fsp: u8, compatibility: Compatibility) {
     /// One second more than MySQL's longest time.
     const ZERO: i64 = 838 * 3600 + 59 * 60 + 59 + 1;
-    let clock = |number: u64| number / 10_000 * 3600 + number / 100 % 100 * 60 + number % 100;
-    let (negative, mut seconds, micros) = if fsp > 0 {
+    let seconds = |number: u64| number / 10_000 * 3600 + number / 100 % 100 * 60 + number % 100;
+    let (time, micros) = if fsp > 0 {
         let number = big_endian(bytes) as i64 - ZERO * units(fsp) as i64;
         let (seconds, micros) = split(number.unsigned_abs(), fsp);
-        (number < 0, seconds, micros)
+        ((number < 0, seconds), micros)
     } else if compatibility == Compatibility::Maxwell {
-        (false, clock(little_endian(bytes)), 0)
+        ((false, seconds(little_endian(bytes))), 0)
     } else {
         let number = ((little_endian(bytes) as i64) << 40) >> 40;
-        (number < 0, clock(number.unsigned_abs()), 0)
+        ((number < 0, seconds(number.unsigned_abs())), 0)
     };
-    if compatibility == Compatibility::Maxwell {
-        seconds %= 86_400;
-    }
-    let sign = if negative { "-" } else { "" };
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    write!(out, "{sign}{hour:02}:{minute:02}:{second:02}").expect("a Vec takes every byte");
-    fraction(out, micros, fsp);
+    clock(out, time, micros, fsp, compatibility);
 }
 
 #[cfg(test)]

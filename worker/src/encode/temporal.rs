@@ -129,13 +129,25 @@ pub fn time(out: &mut Vec<u8>, bytes: &[u8], fsp: u8, compatibility: Compatibili
     let (hour, minute, second) = (whole >> 12 & 0x3ff, whole >> 6 & 63, whole & 63);
     let fraction_bytes = (magnitude & ((1u64 << fraction_bits) - 1)).to_be_bytes();
     let rest = unreduced_micros(&fraction_bytes, fsp);
-    let mut all = ((hour * 60 + minute) * 60 + second) * 1_000_000 + rest;
+    clock(out, (packed < 0, (hour * 60 + minute) * 60 + second), rest, fsp, compatibility);
+}
+
+/// Appends a TIME: its sign and seconds, then the microseconds, which may be seconds' worth. The original prints it modulo
+/// 24 hours.
+pub(super) fn clock(
+    out: &mut Vec<u8>,
+    (negative, seconds): (bool, u64),
+    micros: u64,
+    fsp: u8,
+    compatibility: Compatibility,
+) {
+    let mut seconds = seconds + micros / 1_000_000;
     if compatibility == Compatibility::Maxwell {
-        all %= 86_400_000_000;
+        seconds %= 86_400;
     }
-    let (total, sign) = (all / 1_000_000, if packed < 0 { "-" } else { "" });
-    write_to(out, format_args!("{sign}{:02}:{:02}:{:02}", total / 3600, total / 60 % 60, total % 60));
-    fraction(out, all % 1_000_000, fsp);
+    let sign = if negative { "-" } else { "" };
+    write_to(out, format_args!("{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60));
+    fraction(out, micros % 1_000_000, fsp);
 }
 
 #[cfg(test)]

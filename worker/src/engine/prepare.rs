@@ -14,7 +14,6 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::bootstrap::desk;
 use super::bootstrap::runner::Copies;
 use super::committer::RecordBase;
 use super::error::EngineError;
@@ -24,7 +23,7 @@ use super::run::{Engine, Run};
 use super::tables::Tables;
 use crate::coordination::ShardContext;
 use crate::shard::Divider;
-use crate::sink::{SinkError, TakenOver, Writer};
+use crate::sink::{CatalogEntry, Chunk, SinkError, TakenOver, Writer};
 use crate::source::SourceError;
 use crate::source::connect::connect;
 use crate::source::dump::{Dump, Identity};
@@ -76,10 +75,12 @@ impl Engine {
             capture: taken.last.as_ref().and_then(|last| last.catalog),
             entries: std::mem::take(&mut taken.catalog),
         };
-        let (position, mut base, writer) = self.resume(run, taken, &mut conn, &server).await?;
+        let captured = stored.capture;
+        let (position, mut base, first) = self.resume(run, &mut taken, &mut conn, &server).await?;
         let by = answered(async { Ok(check_position(&mut conn, &server, &position).await?) }).await?;
         let checked = begun.elapsed();
         let inside = position.inside.is_some();
+        let found = position.clone();
         let position = match by {
             OpenBy::File => position,
             OpenBy::Gtid => {
@@ -87,9 +88,14 @@ impl Engine {
             }
         };
         let side = SideDump { settings: self.sources.current().clone(), server: server.clone(), by };
-        let follower =
+        let mut follower =
             answered(self.follow(&side, &position, style.output.ddl, (stored, base.epoch))).await?;
         base.catalog = follower.capture();
+        let writer = if first || base.catalog != captured {
+            self.begin(run, taken.writer, &mut base, (found, follower.changed())).await?
+        } else {
+            taken.writer
+        };
         // What follows ends the dump of whoever has it.
         run.ownership.prove().await.map_err(SinkError::from)?;
         let dump = answered(self.open(run, conn, &server, &position, by)).await?;
@@ -120,7 +126,7 @@ impl Engine {
             Handle::current(),
             divider.clone(),
         )
-        .always(desk::requests(&self.settings.bootstrap));
+        .inside(position.inside.as_ref().and_then(|inside| inside.filter.as_deref()))?;
         let (copies, desk) = Copies::new(base.bootstrap.clone(), &self.settings.bootstrap, divider.clone());
         let gtids = server.gtid.then(|| stored_set(&position.gtid_set)).transpose()?;
         let parts = PumpParts {
@@ -162,6 +168,7 @@ impl Engine {
         }
         Ok(taken?)
     }
+
     async fn follow(
         &self,
         side: &SideDump,
@@ -172,24 +179,23 @@ impl Engine {
         let filter = self.filters.borrow().clone();
         Ok(Follower::start(side, &filter, ddl, position, stored).await?)
     }
-    /// The place to go on from. A first position is committed before anything else, so that a crash cannot choose
-    /// another one.
+
+    /// The place to go on from, and whether it is a first one, which no record has.
     async fn resume(
         &self,
         run: &Run<'_>,
-        taken: TakenOver,
+        taken: &mut TakenOver,
         conn: &mut Conn,
         server: &ServerInfo,
-    ) -> Result<(Position, RecordBase, Box<dyn Writer>), EngineError> {
-        let TakenOver { mut writer, last, last_at, .. } = taken;
-        run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
+    ) -> Result<(Position, RecordBase, bool), EngineError> {
+        run.before.store(taken.last_at.unwrap_or_default(), Ordering::Relaxed);
         let generation = run.context.layout.generation;
         let bootstrap = BootstrapState::default();
         let mut base =
             RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0, catalog: None, bootstrap };
         let mut settings = self.sources.current().clone();
         let over = run.start_over.swap(false, Ordering::Relaxed);
-        if let Some(last) = last {
+        if let Some(last) = taken.last.take() {
             let PositionRecord { position, epoch, sequence, source_time, bootstrap, .. } = last;
             base = RecordBase {
                 epoch: epoch.next(),
@@ -200,20 +206,36 @@ impl Engine {
                 bootstrap,
             };
             if !over {
-                return Ok((position, base, writer));
+                return Ok((position, base, false));
             }
         }
         if over {
             tracing::error!("the position is lost and changes are missing: going on at the source's head");
             settings = MySql { start: Start::default(), ..settings };
         }
-        let position = self.first(run, (conn, server), &settings, over).await?;
+        Ok((self.first(run, (conn, server), &settings, over).await?, base, true))
+    }
+
+    /// Commits a first position, and tables that were captured for one, before anything else: a crash cannot choose
+    /// another position then, nor find that the tables were changed since.
+    async fn begin(
+        &self,
+        run: &Run<'_>,
+        mut writer: Box<dyn Writer>,
+        base: &mut RecordBase,
+        (position, catalog): (Position, Vec<CatalogEntry>),
+    ) -> Result<Box<dyn Writer>, EngineError> {
         let record = base.next(position.clone(), 0);
+        let chunk = Chunk { catalog, position, ..Chunk::default() };
         run.progress.send_replace(Some(record.clone()));
-        let writer = tokio::task::spawn_blocking(move || writer.commit(&record).map(|()| writer))
-            .await
-            .map_err(|error| EngineError::Thread(error.to_string()))??;
-        Ok((position, base, writer))
+        let epoch = base.epoch.0;
+        tokio::task::spawn_blocking(move || {
+            writer.write(&chunk, epoch)?;
+            writer.commit(&record).map(|()| writer)
+        })
+        .await
+        .map_err(|error| EngineError::Thread(error.to_string()))?
+        .map_err(EngineError::from)
     }
 
     /// Where the layout's shards begin; after a lost position, where the settings say.

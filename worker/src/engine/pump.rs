@@ -168,7 +168,8 @@ impl Pump {
     /// Takes a batch of events in.
     pub fn push(&mut self, batch: Batch) -> Result<(), PumpEnd> {
         for event in batch.events {
-            if self.assembler.is_between() {
+            // What was begun under a filter is finished under it, after a restart too.
+            if self.assembler.is_between() && self.inside.is_none() {
                 self.tables.refresh();
             }
             let step = self.assembler.push(event)?;
@@ -271,7 +272,10 @@ impl Pump {
     /// Sends the chunk, or the bare position if that moved.
     pub(super) fn flush(&mut self, drained: bool) -> Result<(), Closed> {
         self.silent_batches = 0;
-        let position = self.inside.clone().unwrap_or_else(|| self.assembler.position());
+        let mut position = self.inside.clone().unwrap_or_else(|| self.assembler.position());
+        if let Some(inside) = &mut position.inside {
+            inside.filter = Some(self.tables.filter());
+        }
         let news = position != self.sent || self.desk.is_changed() || (drained && !self.sent_drained);
         if self.records.is_empty() && !news {
             return Ok(());

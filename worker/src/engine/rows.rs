@@ -102,6 +102,6 @@ pub(super) fn place(
     } else {
         (held.index + 1, 0, &body[8..])
     };
-    let inside = Inside { event, row, digest: chain(held.digest_before, passed), xid, xoffset };
+    let inside = Inside { event, row, digest: chain(held.digest_before, passed), xid, xoffset, filter: None };
     Position { inside: Some(inside), ..start.clone() }
 }

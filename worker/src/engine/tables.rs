@@ -13,10 +13,9 @@ use super::follow::{Follower, Outcome, Told, uncertain};
 use crate::binlog::BinlogError;
 use crate::binlog::event::table_id;
 use crate::binlog::table::{Table, from_catalog, from_full, is_self_describing};
-use crate::bootstrap::window::TableName;
 use crate::encode::message::TableEncoder;
 use crate::encode::style::Style;
-use crate::filter::{TableFilter, Verdict};
+use crate::filter::{FilterError, TableFilter, Verdict};
 use crate::schema::catalog::CatalogTable;
 use crate::schema::ddl::{self, Event as SchemaEvent, TableDef, parse};
 use crate::shard::{Divider, Held};
@@ -44,8 +43,6 @@ pub struct Tables {
     side: SideDump,
     follower: Follower,
     runtime: Handle,
-    /// Passes whatever the filter says.
-    always: Option<TableName>,
     /// Which rows are this shard's.
     divider: Divider,
 }
@@ -70,26 +67,7 @@ impl Tables {
         divider: Divider,
     ) -> Self {
         let filter = filters.borrow_and_update().clone();
-        Self {
-            entries: HashMap::new(),
-            filter,
-            filters,
-            style,
-            side,
-            follower,
-            runtime,
-            always: None,
-            divider,
-        }
-    }
-
-    /// Lets a table pass whatever the filter says.
-    pub fn always(self, table: TableName) -> Self {
-        Self { always: Some(table), ..self }
-    }
-
-    fn is_always_passing(&self, database: &str, table: &str) -> bool {
-        self.always.as_ref().is_some_and(|(d, t)| d == database && t == table)
+        Self { entries: HashMap::new(), filter, filters, style, side, follower, runtime, divider }
     }
 
     /// Takes a TABLE_MAP in. `position` is the start of the transaction that it is in.
@@ -104,9 +82,8 @@ impl Tables {
             database: map.database_name().into_owned(),
             table: map.table_name().into_owned(),
         };
-        let passes = self.filter.may_pass(&name.database, &name.table)
-            || self.is_always_passing(&name.database, &name.table);
         // Rows of other shards are skipped without a look.
+        let passes = self.filter.may_pass(&name.database, &name.table);
         let encoder = if passes && self.divider.table(&name.database, &name.table) != Held::Not {
             let table = self.describe(&map, &name, position)?;
             self.encoder(table).map(Arc::new)
@@ -129,9 +106,6 @@ impl Tables {
             Held::ByKey => Some(self.divider.keys()),
             Held::Not => return None,
         };
-        if self.is_always_passing(&table.database, &table.name) {
-            return Some(TableEncoder::new(table, &self.style).with_share(share));
-        }
         let columns = table.columns.iter().map(|column| column.name.as_str());
         let rows = match self.filter.verdict(&table.database, &table.name, columns) {
             Verdict::Drop => return None,
@@ -139,6 +113,21 @@ impl Tables {
             Verdict::Ask(rows) => Some(rows),
         };
         Some(TableEncoder::new(table, &self.style).with_filter(rows).with_share(share))
+    }
+
+    /// Begins inside a transaction that was begun under `filter`.
+    pub fn inside(mut self, filter: Option<&str>) -> Result<Self, FilterError> {
+        if let Some(begun) = filter.filter(|begun| *begun != self.filter()) {
+            tracing::info!(filter = begun, "the transaction that is under way is finished under its filter");
+            self.filter = self.filter.replaced_by(begun)?;
+            self.filters.mark_changed();
+        }
+        Ok(self)
+    }
+
+    /// The filter's text.
+    pub fn filter(&self) -> String {
+        self.filter.text().unwrap_or_default()
     }
 
     /// Between two transactions: from here on the filter holds that was set last.

@@ -1,9 +1,11 @@
 use std::convert::Infallible;
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn filter(text: &str) -> TableFilter {
-    TableFilter::read(text).unwrap()
+    TableFilter::read(text, "maxwell").unwrap()
 }
 
 /// Whether a row passes, given as columns and values.
@@ -49,6 +51,9 @@ fn some_tables_are_decided_about_by_no_rule() {
     for own in ["heartbeats", "positions", "schemas"] {
         assert!(!filter("include: maxwell.*").passes("maxwell", own));
     }
+    let elsewhere = TableFilter::read("exclude: mx.*", "mx").unwrap();
+    assert!(elsewhere.passes("mx", "bootstrap") && elsewhere.passes("maxwell", "positions"));
+    assert!(!elsewhere.replaced_by("").unwrap().passes("mx", "positions"));
 }
 
 #[test]
@@ -93,7 +98,7 @@ fn a_column_with_capitals_does_not_save_an_excluded_table() {
 
 #[test]
 fn what_cannot_be_asked_is_refused() {
-    let refused = |text| TableFilter::read(text).unwrap_err().to_string();
+    let refused = |text| TableFilter::read(text, "maxwell").unwrap_err().to_string();
     assert!(refused("include: a./(/").contains("regular expression"));
     assert!(refused("include: a").contains("at character 11"));
 }
@@ -102,4 +107,52 @@ fn what_cannot_be_asked_is_refused() {
 fn the_text_is_what_was_read() {
     assert_eq!(filter("").text(), None);
     assert_eq!(filter("EXCLUDE: a.b.c=1").text().unwrap(), "exclude: a.b.c=1");
+}
+
+/// A rule over names of one letter: what it includes, its database and table (`*` for any), and the value of `k` that it
+/// asks for.
+type Plain = (bool, char, char, Option<char>);
+
+fn written((include, database, table, value): &Plain) -> String {
+    let kind = if *include { "include" } else { "exclude" };
+    let value = value.map(|value| format!(".k={value}")).unwrap_or_default();
+    format!("{kind}: {database}.{table}{value}")
+}
+
+proptest! {
+    /// The original's way: begin with "included", go through the rules, the last that matches holds. A table that is
+    /// excluded is looked at if a rule for a value may include its rows.
+    #[test]
+    fn rules_go_from_the_first_to_the_last(
+        rules in prop::collection::vec(
+            (any::<bool>(), prop::sample::select(vec!['a', 'b', '*']), prop::sample::select(vec!['t', 'u', '*']),
+             prop::option::of(prop::sample::select(vec!['1', '2', '*']))),
+            0..6,
+        ),
+        value in prop::sample::select(vec!["1", "2", "3"]),
+    ) {
+        let is = |pattern: char, text: &str| pattern == '*' || text.starts_with(pattern);
+        let decide = |concerning: &dyn Fn(&Plain) -> bool| {
+            rules.iter().filter(|rule| concerning(rule)).fold(true, |_, rule| rule.0)
+        };
+        let text: Vec<String> = rules.iter().map(written).collect();
+        let filter = filter(&text.join(", "));
+        let table = |rule: &Plain| is(rule.1, "a") && is(rule.2, "t");
+        let passes = decide(&|rule| table(rule) && rule.3.is_none());
+        prop_assert_eq!(filter.passes("a", "t"), passes);
+        let saved = rules.iter().any(|rule| table(rule) && rule.3.is_some() && rule.0);
+        let row = (passes || saved)
+            && decide(&|rule| table(rule) && rule.3.is_none_or(|wanted| is(wanted, value)));
+        let came = match filter.verdict("a", "t", ["k"].into_iter()) {
+            Verdict::Drop => false,
+            Verdict::Pass => true,
+            Verdict::Ask(rows) => rows
+                .passes(|_, tell| {
+                    tell(RowValue::Text(value));
+                    Ok::<_, Infallible>(())
+                })
+                .unwrap(),
+        };
+        prop_assert_eq!(came, row);
+    }
 }

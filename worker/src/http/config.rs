@@ -31,7 +31,9 @@ async fn show(State(filter): State<Filter>) -> Response {
 }
 
 async fn change(State(filter): State<Filter>, body: Bytes) -> Response {
-    match read(&body) {
+    // Not borrowed any more where it is replaced.
+    let wanted = read(&body, &filter.borrow());
+    match wanted {
         Ok(wanted) => {
             tracing::info!(filter = wanted.text(), "the filter was changed through HTTP");
             let answer = shown(&wanted);
@@ -46,10 +48,10 @@ async fn change(State(filter): State<Filter>, body: Bytes) -> Response {
 }
 
 /// No filter lets everything pass.
-fn read(body: &[u8]) -> Result<TableFilter, String> {
+fn read(body: &[u8], now: &TableFilter) -> Result<TableFilter, String> {
     let change: Change = serde_json::from_slice(body)
         .map_err(|error| format!("not read: {error}; send {{\"filter\":\"include: db.table\"}}"))?;
-    TableFilter::read(&change.filter.unwrap_or_default()).map_err(|error| error.to_string())
+    now.replaced_by(&change.filter.unwrap_or_default()).map_err(|error| error.to_string())
 }
 
 fn shown(filter: &TableFilter) -> Response {

@@ -371,7 +371,8 @@ fn rows_are_asked_with_the_text_of_their_values() {
     let passes = |filter: &str, before: &[Values<'_>], after: &[Values<'_>]| {
         let table = table(&[0]);
         let columns = table.columns.iter().map(|column| column.name.as_str());
-        let Verdict::Ask(rows) = TableFilter::read(filter).unwrap().verdict("shop", "order_item", columns)
+        let Verdict::Ask(rows) =
+            TableFilter::read(filter, "maxwell").unwrap().verdict("shop", "order_item", columns)
         else {
             panic!("a filter of rows")
         };

@@ -18,7 +18,7 @@ use crate::binlog::rows::{Field, Image};
 use crate::binlog::table::Table;
 use crate::bootstrap::piece::{Piece, key_of};
 use crate::bootstrap::request::{self, Asked};
-use crate::bootstrap::window::{TableName, Touched, Windows};
+use crate::bootstrap::window::{Touched, Windows};
 use crate::shard::{Divider, Held};
 use crate::source::preflight::Head;
 
@@ -240,9 +240,4 @@ fn has_reached(passed: &Position, until: Option<&Head>) -> bool {
     }
     let place = Place { file: passed.file.clone(), offset: passed.offset };
     place.has_reached(&Place { file: head.file.clone(), offset: head.offset })
-}
-
-/// The table of requests.
-pub fn requests(settings: &Bootstrap) -> TableName {
-    (settings.schema_database.clone(), request::TABLE.to_owned())
 }

@@ -79,7 +79,8 @@ impl Pump {
             self.inside = None;
         } else if let (Some(start), Some(held)) = (start, rows.last()) {
             let digest = chain(held.digest_before, held.event.data().get(8..).unwrap_or_default());
-            let inside = Inside { event: held.index + 1, row: 0, digest, xid, xoffset: self.xoffset };
+            let (event, xoffset) = (held.index + 1, self.xoffset);
+            let inside = Inside { event, row: 0, digest, xid, xoffset, filter: None };
             self.inside = Some(Position { inside: Some(inside), ..start.clone() });
         }
         if self.bytes.len() >= CHUNK_BYTES || self.records.len() >= self.chunk_records {

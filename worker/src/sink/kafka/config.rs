@@ -20,6 +20,10 @@ fn base(settings: &Kafka) -> ClientConfig {
     config
 }
 
+/// How long the client collects rows for a batch; a commit ends it. While a batch of a partition is unanswered the next
+/// one waits, and rows that are due meanwhile make the client's thread spin: see decision 0009.
+const LINGER_MILLISECONDS: &str = "10";
+
 /// Of what the client adds to a row it knows the bound only; the exact size was measured before.
 const SLACK: usize = 1024;
 
@@ -44,7 +48,7 @@ fn producer(settings: &Kafka, bounds: Bounds) -> ClientConfig {
     let batch = settings.properties.get("batch.size").and_then(|size| size.parse().ok());
     config.set("batch.size", batch.map_or(bounds.batch, |size: usize| size.min(bounds.batch)).to_string());
     if !settings.properties.contains_key("linger.ms") {
-        config.set("linger.ms", "0");
+        config.set("linger.ms", LINGER_MILLISECONDS);
     }
     config
 }

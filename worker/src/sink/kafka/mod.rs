@@ -1,11 +1,12 @@
 //! Kafka: rows and the shard's position in one transaction. The only module that holds its client library.
 //!
 //! `config` makes client configurations, `takeover` fences the owner before, `positions` makes and reads the position
-//! topic, `catalog` the followed tables on it, `limits` knows how large a row may be, `writer` produces and commits. A
+//! topic, `catalog` the followed tables on it, `limits` knows how large a row may be, `writer` produces and commits, `flush` waits. A
 //! producer is crash-only: after any doubt it is dropped and a new one made.
 
 mod catalog;
 mod config;
+mod flush;
 mod limits;
 mod positions;
 mod takeover;

@@ -207,21 +207,39 @@ pub(super) fn last_record(
     found
 }
 
-/// Hands every committed record of the partition on. Blocking; for an owner, whose predecessors write no more.
-pub(super) fn all(
+/// Up to where a partition is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// All that was written. For an owner, whose predecessors write no more.
+    Written,
+    /// What is known to be committed.
+    Committed,
+}
+
+/// Hands the committed records of the partition from an offset on over; gives the offset to go on from. Blocking.
+pub(super) fn read_on(
     readers: &Readers,
     topic: &str,
     partition: i32,
+    (from, end): (i64, End),
     visit: &mut dyn FnMut(&BorrowedMessage<'_>),
-) -> Result<(), SinkError> {
+) -> Result<i64, SinkError> {
     let committed = readers.committed.lock().unwrap_or_else(PoisonError::into_inner);
-    let (low, high) = watermarks(&readers.uncommitted, topic, partition, TIMEOUT)?;
-    let read = each(&committed, topic, partition, (low, high), &mut |message| {
+    let asked = if end == End::Written { &readers.uncommitted } else { &*committed };
+    let (low, high) = watermarks(asked, topic, partition, TIMEOUT)?;
+    // A topic that is shorter than what was read is another one.
+    let mut next = if from > high { low } else { from.max(low) };
+    // Before the end there may be the marker of the last record's transaction.
+    if next + 1 >= high {
+        return Ok(next);
+    }
+    let read = each(&committed, topic, partition, (next, high), &mut |message| {
         visit(message);
+        next = message.offset() + 1;
         Ok(())
     });
     committed.unassign().map_err(|error| classify("read the position", &error))?;
-    read
+    read.map(|()| next)
 }
 
 fn scan(

@@ -11,12 +11,13 @@ use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 
-use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
+use super::super::{Sink, SinkError, TakenOver};
+use super::catalog::Followed;
 use super::limits::{Bounds, Limits};
-use super::positions::{Found, Readers, ensure_topic, last_record};
+use super::positions::{End, Found, Readers, ensure_topic, last_record};
 use super::topics::Topics;
 use super::writer::{Deliveries, KafkaWriter};
-use super::{catalog, classify, config};
+use super::{classify, config};
 use crate::coordination::{Ownership, ShardContext};
 
 /// The first attempt's time; each next one gets twice as much. The client's own retry waits 500 ms while the
@@ -45,6 +46,8 @@ pub struct KafkaSink {
     limits: Arc<Limits>,
     /// For how many shards the position topic is known to be there and fit.
     topic: tokio::sync::Mutex<u32>,
+    /// The followed tables of every shard that was warmed or taken over, by its partition.
+    followed: Mutex<HashMap<i32, Arc<Mutex<Followed>>>>,
 }
 
 impl KafkaSink {
@@ -59,6 +62,7 @@ impl KafkaSink {
             warm: Mutex::default(),
             limits: Arc::default(),
             topic: tokio::sync::Mutex::default(),
+            followed: Mutex::default(),
         }
     }
 
@@ -88,18 +92,14 @@ impl KafkaSink {
         self.readers()?.touch(&self.position_topic, CHECK)
     }
 
-    fn warm_producers(&self) -> MutexGuard<'_, HashMap<String, Warm>> {
-        self.warm.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn take_warm(&self, id: &str, bounds: Bounds) -> Option<BaseProducer<Deliveries>> {
-        let kept = self.warm_producers().remove(id);
+        let kept = lock(&self.warm).remove(id);
         kept.filter(|(of, ..)| *of == bounds).map(|(_, producer, _)| producer)
     }
 
     /// Whether another producer may be kept warm, once those are gone that nobody looks after any more.
     fn has_room(&self) -> bool {
-        let mut warm = self.warm_producers();
+        let mut warm = lock(&self.warm);
         warm.retain(|_, (_, _, at)| at.elapsed() < COLD);
         warm.len() < MOST_WARM
     }
@@ -160,25 +160,31 @@ impl KafkaSink {
 }
 
 impl KafkaSink {
-    /// The followed tables of the shard whose position has `key`.
-    async fn catalog(
+    /// Reads the followed tables of the shard whose position has `key` on, and hands them to `then`.
+    async fn followed<T: Send + 'static>(
         &self,
-        partition: i32,
-        key: PositionKey,
-        capture: u64,
-    ) -> Result<Vec<CatalogEntry>, SinkError> {
+        (partition, key): (i32, PositionKey),
+        end: End,
+        then: impl FnOnce(&Followed) -> T + Send + 'static,
+    ) -> Result<T, SinkError> {
         let (readers, topic) = (self.readers()?, self.position_topic.clone());
+        let followed = Arc::clone(lock(&self.followed).entry(partition).or_default());
         let reading = Instant::now();
-        let found =
-            tokio::task::spawn_blocking(move || catalog::read(&readers, &topic, partition, &key, capture))
-                .await
-                .map_err(|error| SinkError::Failed {
-                    doing: "read the followed tables",
-                    reason: error.to_string(),
-                })??;
-        tracing::debug!(elapsed = ?reading.elapsed(), entries = found.len(), "the followed tables are read");
-        Ok(found)
+        let read = tokio::task::spawn_blocking(move || {
+            let mut followed = lock(&followed);
+            followed.read_on(&readers, &topic, (partition, &key), end).map(|()| then(&followed))
+        });
+        let found = read.await.map_err(|error| SinkError::Failed {
+            doing: "read the followed tables",
+            reason: error.to_string(),
+        })?;
+        tracing::debug!(elapsed = ?reading.elapsed(), ?end, "the followed tables are read");
+        found
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A producer that is connected to the broker that it has learned of. Without that, its initialisation would not
@@ -257,7 +263,9 @@ impl Sink for KafkaSink {
         let topics = Topics::new(self.settings.clone(), Arc::clone(&self.limits), bounds);
         let writer = KafkaWriter::new(producer, rows, self.position_topic.clone(), partition, &key, topics)?;
         let catalog = match last.as_ref().and_then(|last| last.catalog) {
-            Some(capture) => self.catalog(partition, key, capture).await?,
+            Some(capture) => {
+                self.followed((partition, key), End::Written, move |found| found.of(capture)).await?
+            }
             None => Vec::new(),
         };
         Ok(TakenOver { writer: Box::new(writer), last, last_at, catalog })
@@ -285,8 +293,9 @@ impl Sink for KafkaSink {
             reason: error.to_string(),
         })?;
         let producer = connected.map_err(|error| classify("connect the producer", &error))?;
-        self.warm_producers().insert(id, (bounds, producer, Instant::now()));
-        Ok(())
+        lock(&self.warm).insert(id, (bounds, producer, Instant::now()));
+        let key = PositionKey { cluster: context.cluster, shard: context.shard.clone() };
+        self.followed((context.number as i32, key), End::Committed, |_| ()).await
     }
 }
 

@@ -13,14 +13,16 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::util::Timeout;
 
 use super::super::{CatalogEntry, Chunk, Record, SinkError, Writer};
+use super::flush::flush;
 use super::limits::batch_size;
 use super::topics::{Target, Topics};
 use super::{catalog, classify};
 use crate::encode::key::partition;
 
-/// Between two looks at a queue that is to empty. The client's own waiting takes no less than a millisecond, and spins
-/// through the last one.
+/// Between two tries to put a row into a full queue.
 const PAUSE: Duration = Duration::from_micros(200);
+/// How long a wait for acknowledgements takes no notice of refusals.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Remembers the first record that was not delivered.
 #[derive(Default)]
@@ -190,21 +192,21 @@ impl KafkaWriter {
         Err(classify("produce a row", &refused))
     }
 
-    /// Waits until everything sent is acknowledged. The client's own flush looks only every 100 ms.
+    /// Sends what still waits for a larger batch and waits until everything is acknowledged.
     fn drain(&self, producer: &BaseProducer<Deliveries>) -> Result<(), SinkError> {
         let deadline = Instant::now() + self.patience;
         loop {
+            let acknowledged = flush(producer, LOOK);
             producer.poll(Duration::ZERO);
             producer.context().check()?;
             // A failed delivery that was not looked at yet counts too.
-            if producer.in_flight_count() == 0 {
+            if acknowledged && producer.in_flight_count() == 0 {
                 return Ok(());
             }
             if Instant::now() > deadline {
                 let reason = format!("rows are not acknowledged within {} s", self.patience.as_secs());
                 return Err(SinkError::Failed { doing: "deliver rows", reason });
             }
-            std::thread::sleep(PAUSE);
         }
     }
 }
