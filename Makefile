@@ -4,10 +4,13 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/maxwell-target
 # Another toolchain's.
 FUZZ_DIR := $(HOME)/.cache/maxwell-fuzz
 LAB := tests/lab/lab
+# Tokio's choice among ready branches comes from the seed, which is what the flag is for.
+SIMULATE = RUSTFLAGS='--cfg tokio_unstable' cargo run --locked --quiet --profile simulation -p maxwell-worker \
+  --features simulation --bin maxwell-simulate --
 SERVERS := mysql57 mysql80 mysql97 mariadb zookeeper kafka
 say = @printf '\n=== %s (%s)\n' "$(1)" "$$(date +%T)"
 
-.PHONY: help test lint unit helm integration chaos bench audit fuzz generate images demo demo-down up down
+.PHONY: help test lint unit simulation simulate simulate-mistakes helm integration chaos bench audit fuzz generate images demo demo-down up down
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -30,6 +33,18 @@ lint: toolchain ## Formatting, and clippy with warnings denied
 unit: toolchain ## Tests that need nothing but the toolchain
 	$(call say,unit tests)
 	cargo test --locked --workspace --lib --bins --test layering
+
+simulation: toolchain # The short form of the two below
+	$(call say,the worker in virtual time)
+	$(SIMULATE) --seconds 10
+	$(SIMULATE) --mistakes
+
+simulate: toolchain ## The worker's decisions in virtual time for SECONDS, from SEED on; or REPLAY=seed, with what happens
+	$(SIMULATE) --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay $(REPLAY)) \
+	  $(if $(MISTAKE),--mistake $(MISTAKE))
+
+simulate-mistakes: toolchain ## Shows that each mistake planted in the worker is found within a minute
+	$(SIMULATE) --mistakes
 
 helm: ## The chart, and that deploy/operator.yaml is what it makes
 	$(LAB) install helm

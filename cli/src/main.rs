@@ -1,12 +1,16 @@
 //! `maxwell-cli`, also `kubectl maxwell`.
 
+mod cluster;
 mod convert;
+mod operate;
+mod status;
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use maxwell_protocol::request::Ask;
 
 /// Looks after clusters of Maxwell workers.
 #[derive(Debug, Parser)]
@@ -35,15 +39,45 @@ enum Command {
         #[arg(long, value_delimiter = ',', value_name = "HOST:PORT")]
         zookeeper: Vec<String>,
     },
+    /// Shows members, shards, lag and leader.
+    Status(status::Look),
+    /// Shows the last failovers, switchovers and moves, with their phases and gaps.
+    History(status::Look),
+    /// Another member takes the place of one: its shards, and the lead if it has it.
+    Failover(operate::Failover),
+    /// A shard goes to another member; of an ActiveStandby cluster the lead goes with it.
+    Move(operate::Move),
+    /// Owners keep their shards and read nothing.
+    Pause(operate::Where),
+    /// Owners read again.
+    Resume(operate::Where),
+    /// A member gives away what it has and begins anew.
+    Restart(operate::OfMember),
+    /// Lists, parks, unparks and removes members.
+    #[command(subcommand)]
+    Node(operate::Node),
 }
 
-fn main() -> anyhow::Result<()> {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Convert { file, name, namespace, zookeeper } => {
             let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
             let wishes = convert::Wishes { name, namespace, zookeeper };
             let converted = convert::convert(&String::from_utf8_lossy(&bytes), &wishes)?;
-            std::io::stdout().write_all(converted.as_bytes()).context("cannot write to standard output")
+            print(&converted)
         }
+        Command::Status(look) => status::status(&look).await,
+        Command::History(look) => status::history(&look).await,
+        Command::Failover(asked) => operate::failover(asked).await,
+        Command::Move(asked) => operate::move_shard(asked).await,
+        Command::Pause(at) => at.ask(Ask::Pause).await,
+        Command::Resume(at) => at.ask(Ask::Resume).await,
+        Command::Restart(asked) => operate::restart(asked).await,
+        Command::Node(asked) => operate::node(asked).await,
     }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
 }

@@ -95,12 +95,14 @@ pub enum Trigger {
     Rebalanced,
     /// The owner could not reach MySQL or Kafka.
     Unreachable,
+    /// The owner was far behind and did not get on.
+    Stalled,
 }
 
 impl Trigger {
     /// Whether the change was forced by a failure.
     pub fn is_failover(self) -> bool {
-        matches!(self, Self::ConnectionReset | Self::SessionExpired | Self::Unreachable)
+        matches!(self, Self::ConnectionReset | Self::SessionExpired | Self::Unreachable | Self::Stalled)
     }
 }
 

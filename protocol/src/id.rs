@@ -86,7 +86,7 @@ impl fmt::Display for ClusterId {
 }
 
 /// One life of a worker's session: new at every process start and after every expired session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Incarnation(pub Uuid);
 

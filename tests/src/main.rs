@@ -129,6 +129,9 @@ enum What {
         /// Switchovers.
         #[arg(long, default_value_t = 20)]
         times: usize,
+        /// Cuts of an owner's way to MySQL.
+        #[arg(long, default_value_t = 5)]
+        cuts: usize,
         /// The lab's names of the servers to take.
         #[arg(long, value_delimiter = ',', default_value = "mysql80")]
         servers: Vec<String>,
@@ -305,9 +308,9 @@ async fn main() -> anyhow::Result<()> {
             Ok(())
         }
         What::Sharded(asked) => sharded(&asked).await,
-        What::Switchover { times, servers } => {
+        What::Switchover { times, cuts, servers } => {
             for server in named(&servers)? {
-                line(&maxwell_tests::switchover::switchover(server, times).await?)?;
+                line(&maxwell_tests::switchover::switchover(server, times, cuts).await?)?;
             }
             Ok(())
         }

@@ -11,9 +11,12 @@ mod failpoint;
 pub mod filter;
 pub mod http;
 pub mod metrics;
+pub mod mistake;
 pub mod options;
 pub mod schema;
 pub mod shard;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod sink;
 pub mod source;
 pub mod telemetry;

@@ -4,15 +4,20 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use maxwell_protocol::settings::MySql;
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 
 use crate::coordination::{Health, Vitals};
 use crate::metrics::{Metrics, cpu_time, memory};
 use crate::sink::kafka::KafkaSink;
-use crate::source::connect::connect_any;
+use crate::source::pulse::Pulse;
 
-/// How often MySQL and Kafka are asked whether they answer.
-const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// How often MySQL and Kafka are asked whether they answer, and how long they may take: an owner that they leave hands
+/// over within three seconds.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+const ANSWER: Duration = Duration::from_millis(800);
 /// CPU and throughput are means over at least this long.
 const LEAST_SPAN: Duration = Duration::from_secs(1);
 
@@ -32,6 +37,10 @@ pub struct VitalSigns {
     kafka: Arc<KafkaSink>,
     shards: u32,
     counted: Mutex<Counted>,
+    /// When MySQL and Kafka last answered.
+    answered: Mutex<[Instant; 2]>,
+    /// Told when one of them came or went.
+    changed: Notify,
 }
 
 impl VitalSigns {
@@ -39,30 +48,64 @@ impl VitalSigns {
     pub fn new(metrics: Arc<Metrics>, mysql: MySql, kafka: Arc<KafkaSink>, shards: u32) -> Self {
         let counted =
             Counted { at: Instant::now(), cpu: cpu_time(), rows: 0, cpu_percent: 0.0, rows_per_second: 0.0 };
-        Self { metrics, mysql, kafka, shards, counted: Mutex::new(counted) }
+        let answered = Mutex::new([Instant::now(); 2]);
+        Self { metrics, mysql, kafka, shards, counted: Mutex::new(counted), answered, changed: Notify::new() }
     }
 
-    /// Asks MySQL and Kafka every few seconds, for ever.
+    /// Asks MySQL and Kafka all the time, for ever.
     pub async fn watch(self: Arc<Self>) {
-        let mut tick = tokio::time::interval(CHECK_INTERVAL);
-        loop {
-            tick.tick().await;
-            let (mysql, kafka) = tokio::join!(self.ask_mysql(), self.ask_kafka());
-            self.metrics.mysql(mysql.as_ref().map(drop).map_err(String::as_str));
-            self.metrics.kafka(kafka.as_ref().map(drop).map_err(String::as_str));
+        let mut pulse = Pulse::new(self.mysql.clone(), ANSWER);
+        let mysql = async {
+            let mut tick = tokio::time::interval(CHECK_INTERVAL);
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tick.tick().await;
+                let said = pulse.feel().await.map_err(|error| error.to_string());
+                self.tell(|metrics| metrics.mysql(said.as_ref().map(drop).map_err(String::as_str)), 0);
+            }
+        };
+        let kafka = async {
+            let mut tick = tokio::time::interval(CHECK_INTERVAL);
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tick.tick().await;
+                let said = self.ask_kafka().await;
+                self.tell(|metrics| metrics.kafka(said.as_ref().map(drop).map_err(String::as_str)), 1);
+            }
+        };
+        tokio::join!(mysql, kafka);
+    }
+
+    /// Passes on what one of them said.
+    fn tell(&self, tell: impl FnOnce(&Metrics), which: usize) {
+        let reachable = || {
+            let connections = self.metrics.connections();
+            [connections.mysql.reachable, connections.kafka.reachable]
+        };
+        let before = reachable();
+        tell(&self.metrics);
+        let now = reachable();
+        if now[which] == Some(true) {
+            self.answered.lock().unwrap_or_else(PoisonError::into_inner)[which] = Instant::now();
+        }
+        if now != before {
+            self.changed.notify_one();
         }
     }
 
-    async fn ask_mysql(&self) -> Result<(), String> {
-        let conn = connect_any(&self.mysql).await.map_err(|error| error.to_string())?;
-        conn.disconnect().await.map_err(|error| error.to_string())
-    }
-
+    /// Twice, before it counts.
     async fn ask_kafka(&self) -> Result<(), String> {
         self.kafka.prepare(self.shards).await.map_err(|error| error.to_string())?;
         let kafka = Arc::clone(&self.kafka);
-        let asked = tokio::task::spawn_blocking(move || kafka.check().map_err(|error| error.to_string()));
+        let asked = tokio::task::spawn_blocking(move || {
+            kafka.check(ANSWER).or_else(|_| kafka.check(ANSWER)).map_err(|error| error.to_string())
+        });
         asked.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    fn silent(&self) -> Duration {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.iter().map(Instant::elapsed).max().unwrap_or_default()
     }
 
     /// CPU in percent of one core and rows per second, since they were last measured.
@@ -80,6 +123,7 @@ impl VitalSigns {
     }
 }
 
+#[async_trait]
 impl Health for VitalSigns {
     fn vitals(&self) -> Vitals {
         let connections = self.metrics.connections();
@@ -91,6 +135,11 @@ impl Health for VitalSigns {
             memory_bytes,
             cpu_percent,
             rows_per_second,
+            silent: self.silent(),
         }
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
     }
 }

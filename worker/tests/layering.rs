@@ -14,11 +14,13 @@ const USES: &[(&str, &[&str])] = &[
     ("encode", &["binlog", "filter", "schema", "shard"]),
     ("bootstrap", &["binlog", "encode", "schema"]),
     ("options", &[]),
+    // Where the simulation makes the code go wrong.
+    ("mistake", &[]),
     // Adapters, and the clock that they read. A sink proves the ownership of its shard through the traits in `coordination`.
     ("clock", &[]),
-    ("coordination", &["clock"]),
+    ("coordination", &["clock", "mistake"]),
     ("source", &["binlog", "bootstrap", "clock", "schema"]),
-    ("sink", &["coordination", "encode"]),
+    ("sink", &["coordination", "encode", "mistake"]),
     ("telemetry", &[]),
     ("failpoint", &[]),
     // The engine, and what counts its progress through `engine::status::Observer`.
@@ -31,12 +33,14 @@ const USES: &[(&str, &[&str])] = &[
             "coordination",
             "encode",
             "filter",
+            "mistake",
             "schema",
             "shard",
             "sink",
             "source",
         ],
     ),
+    ("simulation", &["coordination", "engine", "mistake", "sink", "source"]),
     ("metrics", &["clock", "engine"]),
     ("http", &["failpoint", "filter", "metrics"]),
     // Wiring.
@@ -55,7 +59,7 @@ const CLIENTS: &[(&str, &[&str])] = &[
     ("prometheus_client", &["metrics"]),
     ("rdkafka", &["sink"]),
     ("sqlparser", &["schema"]),
-    ("zookeeper_client", &["coordination"]),
+    ("zookeeper_client", &["coordination", "simulation"]),
 ];
 
 #[test]

@@ -9,6 +9,7 @@ use maxwell_protocol::reader::TreeReader;
 use maxwell_protocol::request::{Ask, Outcome, Progress, Request};
 use maxwell_protocol::snapshot::ClusterSnapshot;
 
+use super::proxy::Proxy;
 use crate::lab::{Server, ZOOKEEPER};
 use crate::worker::{Spec, Worker, free_port};
 
@@ -17,25 +18,41 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Members `0`, `1` and `2` of one cluster, and a view of its tree.
 pub(super) struct Cluster {
     pub(super) workers: Vec<Worker>,
+    /// The way of each to MySQL.
+    pub(super) ways: Vec<Proxy>,
     pub(super) tree: TreeReader,
 }
 
 impl Cluster {
     /// Starts one that streams the database `name` of `server` to the topic `name`.
     pub(super) async fn start(server: Server, name: &str) -> anyhow::Result<Self> {
-        let specs = (0..3).map(|at| spec(server, name, at)).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut ways = Vec::new();
+        for _ in 0..3 {
+            ways.push(Proxy::start(format!("{}:3306", server.address).parse()?).await?);
+        }
+        let specs = ways
+            .iter()
+            .enumerate()
+            .map(|(at, way)| spec(server, name, at, way.port))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let workers = specs.iter().map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
         for worker in &workers {
             worker.ready(PATIENCE).await.context("the first start")?;
         }
         let tree = TreeReader::connect(ZOOKEEPER, &format!("/tests/{name}"), None).await?;
-        let cluster = Self { workers, tree };
+        let cluster = Self { workers, ways, tree };
         cluster.until(|seen| seen.members.len() == 3 && able(seen) && owner(seen).is_some()).await?;
         Ok(cluster)
     }
 
     pub(super) fn id(&self, at: usize) -> MemberId {
         self.workers[at].spec.name.as_str().into()
+    }
+
+    /// Which of the members has this name.
+    pub(super) fn place(&self, id: &MemberId) -> anyhow::Result<usize> {
+        let found = self.workers.iter().position(|worker| worker.spec.name == id.as_str());
+        found.with_context(|| format!("{id} is none of the members"))
     }
 
     /// Asks, and waits for the outcome.
@@ -97,10 +114,14 @@ pub(super) fn able(seen: &ClusterSnapshot) -> bool {
         .all(|member| member.mysql.reachable == Some(true) && member.kafka.reachable == Some(true))
 }
 
-fn spec(server: Server, name: &str, at: usize) -> anyhow::Result<Spec> {
+fn spec(server: Server, name: &str, at: usize, mysql: u16) -> anyhow::Result<Spec> {
     let mut spec = Spec::kafka(server, name, name, &format!("{name}-{at}"), free_port()?);
+    // Its own way to MySQL.
+    spec.arguments.retain(|argument| !argument.starts_with("--host="));
     spec.arguments.extend([
         format!("--filter=exclude: *.*, include: {name}.*"),
+        "--host=127.0.0.1".to_owned(),
+        format!("--port={mysql}"),
         "--ha".to_owned(),
         format!("--zookeeper_hosts={ZOOKEEPER}"),
         format!("--zookeeper_root=/tests/{name}"),

@@ -2,10 +2,11 @@
 //! Ends with the history check; the gaps are told from a heartbeat row every 20 ms.
 
 mod cluster;
+mod proxy;
 
 use std::time::{Duration, Instant};
 
-use maxwell_protocol::history::Trigger;
+use maxwell_protocol::history::{Transition, Trigger};
 use maxwell_protocol::member::ShardState;
 use maxwell_protocol::request::{Ask, Progress};
 
@@ -20,15 +21,27 @@ use cluster::{Cluster, able, owner};
 /// Between two switchovers, so that each one's gap can be told.
 const SETTLE: Duration = Duration::from_millis(1_200);
 
-/// One cluster of three on `server`; `times` switchovers. The report.
-pub async fn switchover(server: Server, times: usize) -> anyhow::Result<serde_json::Value> {
+/// A silence that a cut causes begins within this time.
+const CUT: Duration = Duration::from_secs(2);
+/// How long everybody is cut off.
+const CUT_FOR_ALL: Duration = Duration::from_secs(5);
+
+/// When things were asked for and done.
+#[derive(Default)]
+struct Moments {
+    switchovers: Vec<Instant>,
+    cuts: Vec<Instant>,
+}
+
+/// One cluster of three on `server`; `times` switchovers, and `cuts` of an owner's way to MySQL. The report.
+pub async fn switchover(server: Server, times: usize, cuts: usize) -> anyhow::Result<serde_json::Value> {
     let name = unique("switchover");
     let mut writer = Writer::new(server, &name, 1).await?;
     let cluster = Cluster::start(server, &name).await?;
     writer.transaction(1).await?;
     let load = Load::start(server, writer, &name, 1);
     let consumer = consumer::start(&name, Isolation::Committed)?;
-    let done = exercise(&cluster, times).await;
+    let done = exercise(&cluster, times, cuts).await;
     let (expected, beaten) = load.finish().await?;
     let moments = done?;
     consumer.until_beat(beaten).await;
@@ -36,33 +49,38 @@ pub async fn switchover(server: Server, times: usize) -> anyhow::Result<serde_js
     let verdict = check(&expected, &seen.messages);
     anyhow::ensure!(verdict.is_clean(), "{verdict:?}");
     let history = cluster.tree.snapshot().await?.history;
-    anyhow::ensure!(history.failovers == 0, "a request counted as a failover: {history:?}");
-    let told: Vec<u64> = history
-        .entries
-        .iter()
-        .filter(|entry| entry.trigger == Trigger::Requested && entry.by == "the checks")
-        .filter_map(|entry| entry.gap_milliseconds)
-        .collect();
-    anyhow::ensure!(told.len() >= times.min(20), "the history tells of {} switchovers only", told.len());
-    let gaps = moments.iter().map(|at| gap(&seen, *at)).collect();
+    anyhow::ensure!(history.failovers == cuts as u64, "failovers that nothing forced: {history:?}");
+    let told = |is: &dyn Fn(&Transition) -> bool| -> Vec<u64> {
+        let entries = history.entries.iter().filter(|entry| is(entry));
+        entries.filter_map(|entry| entry.gap_milliseconds).collect()
+    };
+    let requested = told(&|entry| entry.trigger == Trigger::Requested && entry.by == "the checks");
+    anyhow::ensure!(
+        requested.len() >= times.min(20),
+        "the history tells of {} requests only",
+        requested.len()
+    );
+    let unreachable = told(&|entry| entry.trigger == Trigger::Unreachable);
+    let gaps = |moments: &[Instant], within| moments.iter().map(|at| gap(&seen, *at, within)).collect();
     Ok(serde_json::json!({
         "server": server.name,
-        "switchovers": moments.len(),
-        "gap_milliseconds": median_p95_worst(gaps),
-        "gap_milliseconds_of_the_history": median_p95_worst(told),
+        "switchover_milliseconds": median_p95_worst(gaps(&moments.switchovers, Duration::from_secs(1))),
+        "switchover_milliseconds_of_the_history": median_p95_worst(requested),
+        "mysql_cut_off_milliseconds": median_p95_worst(gaps(&moments.cuts, CUT)),
+        "mysql_cut_off_milliseconds_of_the_history": median_p95_worst(unreachable),
         "changes": expected.rows,
         "lost": verdict.lost, "repeated": verdict.repeated, "out_of_order": verdict.out_of_order,
     }))
 }
 
-/// Everything that can be asked; when each switchover was asked for.
-async fn exercise(cluster: &Cluster, times: usize) -> anyhow::Result<Vec<Instant>> {
+/// Everything that can be asked, and what nobody asks for.
+async fn exercise(cluster: &Cluster, times: usize, cuts: usize) -> anyhow::Result<Moments> {
     refusals(cluster).await?;
-    let mut moments = Vec::new();
+    let mut moments = Moments::default();
     for _ in 0..times {
         tokio::time::sleep(SETTLE).await;
         let before = cluster.until(|seen| able(seen) && owner(seen).is_some()).await?;
-        moments.push(Instant::now());
+        moments.switchovers.push(Instant::now());
         cluster.done(Ask::Switchover { from: None, to: None }).await?;
         let after = cluster.tree.snapshot().await?;
         let leader = after.leader.as_ref().map(|leader| leader.id.clone());
@@ -71,7 +89,38 @@ async fn exercise(cluster: &Cluster, times: usize) -> anyhow::Result<Vec<Instant
     }
     pause(cluster).await?;
     park_and_restart(cluster).await?;
+    for _ in 0..cuts {
+        moments.cuts.push(cut_off(cluster).await?);
+    }
+    if cuts > 0 {
+        cut_all_off(cluster).await?;
+    }
     Ok(moments)
+}
+
+/// The owner's way to MySQL is cut, the others' are not.
+async fn cut_off(cluster: &Cluster) -> anyhow::Result<Instant> {
+    let before = cluster.until(|seen| able(seen) && owner(seen).is_some()).await?;
+    tokio::time::sleep(SETTLE).await;
+    let Some(active) = owner(&before) else { anyhow::bail!("nobody streams") };
+    let way = &cluster.ways[cluster.place(&active)?];
+    let at = Instant::now();
+    way.cut(true);
+    let taken = cluster.until(|seen| owner(seen).is_some_and(|owner| owner != active)).await;
+    way.cut(false);
+    taken?;
+    Ok(at)
+}
+
+/// Nobody reaches MySQL: nobody gives anything up.
+async fn cut_all_off(cluster: &Cluster) -> anyhow::Result<()> {
+    let before = cluster.until(|seen| able(seen) && owner(seen).is_some()).await?;
+    cluster.ways.iter().for_each(|way| way.cut(true));
+    tokio::time::sleep(CUT_FOR_ALL).await;
+    cluster.ways.iter().for_each(|way| way.cut(false));
+    let after = cluster.until(|seen| able(seen) && owner(seen).is_some()).await?;
+    anyhow::ensure!(owner(&before) == owner(&after), "the shard moved although nobody reached MySQL");
+    Ok(())
 }
 
 /// Nothing moves, nothing is disturbed.
@@ -136,9 +185,9 @@ async fn park_and_restart(cluster: &Cluster) -> anyhow::Result<()> {
     cluster.done(Ask::Restart { member: active }).await
 }
 
-/// The longest silence between two heartbeats that lies, in part, between the request and a second after it.
-fn gap(seen: &Seen, asked: Instant) -> u64 {
-    let until = asked + Duration::from_secs(1);
+/// The longest silence between two heartbeats that lies, in part, between that moment and the end of `within`.
+fn gap(seen: &Seen, asked: Instant, within: Duration) -> u64 {
+    let until = asked + within;
     let silences = seen.beats.windows(2).filter(|pair| pair[1].0 > asked && pair[0].0 < until);
     silences.map(|pair| (pair[1].0 - pair[0].0).as_millis() as u64).max().unwrap_or(0)
 }

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use maxwell_protocol::id::MemberId;
 use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::Connection;
@@ -111,6 +113,8 @@ pub struct Vitals {
     pub memory_bytes: u64,
     /// Rows per second sent in the last interval.
     pub rows_per_second: f64,
+    /// How long one of MySQL and Kafka has not answered.
+    pub silent: Duration,
 }
 
 impl Vitals {
@@ -122,9 +126,15 @@ impl Vitals {
 }
 
 /// Tells how this member is. Asked about once a second, so the answer must be at hand.
+#[async_trait]
 pub trait Health: Send + Sync + 'static {
     /// The latest measurements.
     fn vitals(&self) -> Vitals;
+
+    /// Completes when MySQL or Kafka came or went: it is worth asking at once. Cancel safe.
+    async fn changed(&self) {
+        std::future::pending::<()>().await;
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use maxwell_protocol::history::Departure;
+use maxwell_protocol::history::{Departure, History};
 use maxwell_protocol::tree::Tree;
 
 use super::error::Failure;
@@ -31,6 +31,31 @@ pub(super) async fn erase(
             Err(failure) => return Err(failure),
         }
         // Somebody else was faster, or what was observed is about to change.
+        if let Ok(Err(_)) = tokio::time::timeout(CATCH_UP, observation.changed()).await {
+            return Err(Failure::Expired);
+        }
+    }
+}
+
+/// Deletes the lock at `path` and notes why, in one step.
+pub(super) async fn give_up(
+    store: &Store,
+    mut observation: Observation,
+    path: &str,
+    departed: &Departure,
+) -> Result<(), Failure> {
+    loop {
+        let history = observation.borrow_and_update().history.clone();
+        let mut changes = vec![Change::Delete(path.to_owned(), None)];
+        changes.extend(history.map(|(history, version)| {
+            let history = History { departure: Some(departed.clone()), ..history };
+            Change::Set(store.tree().history(), encode(&history), Some(version))
+        }));
+        match store.commit(&changes).await {
+            Err(Failure::Conflict) if store.bytes(path).await?.is_some() => {}
+            Ok(()) | Err(Failure::Conflict) => return Ok(()),
+            Err(failure) => return Err(failure),
+        }
         if let Ok(Err(_)) = tokio::time::timeout(CATCH_UP, observation.changed()).await {
             return Err(Failure::Expired);
         }
@@ -69,7 +94,7 @@ fn held_any(observed: &Observed, departed: &Departure) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use maxwell_protocol::history::{History, Trigger};
+    use maxwell_protocol::history::Trigger;
     use maxwell_protocol::id::{Epoch, Incarnation};
     use maxwell_protocol::member::{LeaderRecord, LockRecord};
 

@@ -16,6 +16,7 @@ use super::departure::erase;
 use super::error::{CoordinationError, Failure};
 use super::lead::stand_for_lead;
 use super::membership::Membership;
+use super::network::Network;
 use super::observed::Observed;
 use super::observer::{Observation, observe};
 use super::probe::{Answer, Prober, Record, ask, watch_owners};
@@ -33,6 +34,7 @@ const PREDECESSOR: Duration = Duration::from_secs(1);
 pub(super) struct Life {
     pub(super) config: CoordinatorConfig,
     pub(super) store: Store,
+    pub(super) network: Arc<dyn Network>,
     pub(super) observation: Observation,
     pub(super) incarnation: Incarnation,
     pub(super) cluster: ClusterId,
@@ -50,6 +52,7 @@ pub(super) struct Life {
 pub(super) struct Beginning {
     pub(super) config: CoordinatorConfig,
     pub(super) store: Store,
+    pub(super) network: Arc<dyn Network>,
     pub(super) incarnation: Incarnation,
     pub(super) probe_address: String,
     pub(super) health: Arc<dyn Health>,
@@ -85,6 +88,7 @@ async fn live_observed(
     let Beginning {
         config,
         store,
+        network,
         incarnation,
         probe_address,
         health,
@@ -93,7 +97,8 @@ async fn live_observed(
         verdicts,
         view,
     } = beginning;
-    outlive_predecessor(&config, &store, observation.clone(), incarnation, shutdown).await?;
+    outlive_predecessor(&config, (&store, network.as_ref()), observation.clone(), incarnation, shutdown)
+        .await?;
     let record = MemberRecord {
         id: config.member.clone(),
         incarnation,
@@ -116,6 +121,7 @@ async fn live_observed(
     let life = Life {
         config,
         store,
+        network,
         observation,
         incarnation,
         cluster,
@@ -149,7 +155,7 @@ async fn prepare(store: &Store) -> Result<ClusterId, Failure> {
 /// the same name. Who listens at its address tells which.
 async fn outlive_predecessor(
     config: &CoordinatorConfig,
-    store: &Store,
+    (store, network): (&Store, &dyn Network),
     mut observation: Observation,
     incarnation: Incarnation,
     shutdown: &CancellationToken,
@@ -157,7 +163,7 @@ async fn outlive_predecessor(
     loop {
         let found = observation.borrow_and_update().members.get(&config.member).cloned();
         let Some(before) = found.filter(|record| record.incarnation != incarnation) else { return Ok(()) };
-        match ask(&before.probe_address).await {
+        match ask(network, &before.probe_address).await {
             Answer::From(other, _) if other == before.incarnation => {
                 let (id, address) = (config.member.clone(), before.probe_address);
                 return Err(CoordinationError::Duplicate { id, address }.into());
@@ -261,6 +267,7 @@ impl Life {
         watch_owners(Prober {
             me: self.config.member.clone(),
             store: self.store.clone(),
+            network: Arc::clone(&self.network),
             observation: self.observation.clone(),
             health: Arc::clone(&self.health),
             record,

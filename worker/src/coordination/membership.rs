@@ -38,6 +38,11 @@ impl Membership {
         self.lock().id.clone()
     }
 
+    /// What was last said of a shard that it owns.
+    pub(super) fn shard(&self, shard: &ShardId) -> Option<ShardReport> {
+        self.lock().shards.get(shard).cloned()
+    }
+
     /// Counts a shard that was taken over from a member that failed.
     pub(super) fn count_failover(&self) {
         self.failovers.fetch_add(1, Ordering::Relaxed);
@@ -97,6 +102,7 @@ impl Membership {
             let due = tokio::select! {
                 _ = heartbeat.tick() => { self.refresh(health); true }
                 _ = look.tick() => self.refresh(health),
+                () = health.changed() => self.refresh(health),
                 () = self.urgent.notified() => true,
             };
             if !due {

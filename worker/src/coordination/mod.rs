@@ -4,6 +4,7 @@
 //! lock; the engine proves and watches that ownership through [`Ownership`].
 
 mod assign;
+pub(crate) mod client;
 mod config;
 mod departure;
 mod election;
@@ -13,15 +14,18 @@ mod lead;
 mod life;
 mod lock;
 mod membership;
+pub(crate) mod network;
 mod observed;
 mod observer;
 mod ownership;
 mod probe;
+mod reach;
 mod requests;
 mod resumption;
 mod session;
 mod shards;
 mod store;
+mod zookeeper;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,6 +36,7 @@ use maxwell_protocol::id::{ClusterId, Incarnation, MemberId, ShardId};
 use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::ShardReport;
 use maxwell_protocol::position::{Position, PositionMirror};
+use maxwell_protocol::settings::ZooKeeper;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -41,10 +46,14 @@ pub use config::{CoordinatorConfig, Health, ProbeConfig, Vitals};
 pub use error::CoordinationError;
 pub use store::Link;
 
+use client::Ensemble;
+use config::digest;
 use error::Failure;
 use life::{Beginning, live};
+use network::{Network, Tcp};
 use probe::Listener;
 use session::Session;
+use zookeeper::Servers;
 
 /// Why ownership could not be proved.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -195,8 +204,33 @@ pub enum Ended {
 /// Between two lives.
 const REBIRTH: Duration = Duration::from_millis(200);
 
-/// Takes part in a cluster until `shutdown`, or until it is asked to restart, through as many sessions as it takes. Fails only on what trying again
-/// cannot help.
+/// What a member meets the others through.
+pub(crate) trait Surroundings: Send + Sync + 'static {
+    /// The way to ZooKeeper, for sessions that may be silent for as long as `timeout`.
+    fn ensemble(&self, timeout: Duration) -> Result<Arc<dyn Ensemble>, CoordinationError>;
+
+    /// The way to other members.
+    fn network(&self) -> Arc<dyn Network>;
+}
+
+/// The settings' ZooKeeper and this host's network.
+struct Outside {
+    zookeeper: ZooKeeper,
+}
+
+impl Surroundings for Outside {
+    fn ensemble(&self, timeout: Duration) -> Result<Arc<dyn Ensemble>, CoordinationError> {
+        let digest = digest(&self.zookeeper)?;
+        Ok(Arc::new(Servers { hosts: self.zookeeper.hosts.join(","), timeout, digest }))
+    }
+
+    fn network(&self) -> Arc<dyn Network> {
+        Arc::new(Tcp)
+    }
+}
+
+/// Takes part in a cluster until `shutdown`, or until it is asked to restart, through as many sessions as it takes.
+/// Fails only on what trying again cannot help.
 pub async fn run(
     config: CoordinatorConfig,
     host: Arc<dyn ShardHost>,
@@ -204,20 +238,36 @@ pub async fn run(
     view: watch::Sender<View>,
     shutdown: CancellationToken,
 ) -> Result<Ended, CoordinationError> {
+    let outside = Outside { zookeeper: config.zookeeper.clone() };
+    take_part(config, &outside, host, health, view, shutdown).await
+}
+
+/// [`run`] in given surroundings.
+pub(crate) async fn take_part(
+    config: CoordinatorConfig,
+    surroundings: &dyn Surroundings,
+    host: Arc<dyn ShardHost>,
+    health: Arc<dyn Health>,
+    view: watch::Sender<View>,
+    shutdown: CancellationToken,
+) -> Result<Ended, CoordinationError> {
     config.check()?;
-    let listener = Listener::bind(&config.probe).await?;
+    let network = surroundings.network();
+    let listener = Listener::bind(network.as_ref(), &config.probe).await?;
     let verdicts = Arc::new(Mutex::default());
     let timeout = Duration::from_millis(u64::from(config.failover.session_timeout_milliseconds));
     loop {
+        let ensemble = surroundings.ensemble(timeout)?;
         let session = tokio::select! {
             () = shutdown.cancelled() => return Ok(Ended::Stopped),
-            session = Session::open(&config.zookeeper, timeout) => session?,
+            session = Session::open(ensemble.as_ref(), &config.zookeeper) => session?,
         };
         let incarnation = Incarnation::random();
         listener.speak_for(incarnation);
         let beginning = Beginning {
             config: config.clone(),
             store: session.store().clone(),
+            network: Arc::clone(&network),
             incarnation,
             probe_address: listener.address().to_owned(),
             health: Arc::clone(&health),

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use maxwell_protocol::tree::Node;
 use tokio::sync::watch;
-use zookeeper_client::{
-    AddWatchMode, Client, Error, EventType, PersistentWatcher, SessionState, WatchedEvent,
-};
+use zookeeper_client::Error;
 
+use super::client::{Client, Happening, Watch};
 use super::error::Failure;
 use super::observed::Observed;
 use super::store::Store;
@@ -24,8 +23,8 @@ pub(super) async fn observe(store: Store, into: watch::Sender<Arc<Observed>>) ->
     // Kept until its successor is set: the library would else take the successor off the server with it.
     let mut before = None;
     loop {
-        let client = clients.borrow_and_update().clone();
-        let watcher = watch_tree(&client, &store).await;
+        let client = Arc::clone(&clients.borrow_and_update());
+        let watcher = watch_tree(client.as_ref(), &store).await;
         drop(before.take());
         let seen = match watcher {
             Ok(Some(watcher)) => follow(&store, watcher, &into).await,
@@ -44,10 +43,10 @@ pub(super) async fn observe(store: Store, into: watch::Sender<Arc<Observed>>) ->
 }
 
 /// Sets the watch; `None` when this client ended meanwhile.
-async fn watch_tree(client: &Client, store: &Store) -> Result<Option<PersistentWatcher>, Failure> {
+async fn watch_tree(client: &dyn Client, store: &Store) -> Result<Option<Box<dyn Watch>>, Failure> {
     let root = store.tree().root();
     loop {
-        match client.watch(root, AddWatchMode::PersistentRecursive).await {
+        match client.watch(root).await {
             Ok(watcher) => return Ok(Some(watcher)),
             Err(Error::ConnectionLoss | Error::Custom(_)) => tokio::task::yield_now().await,
             Err(Error::SessionExpired | Error::ClientClosed | Error::AuthFailed) => return Ok(None),
@@ -60,36 +59,34 @@ async fn watch_tree(client: &Client, store: &Store) -> Result<Option<PersistentW
 /// has ended.
 async fn follow(
     store: &Store,
-    mut watcher: PersistentWatcher,
+    mut watcher: Box<dyn Watch>,
     into: &watch::Sender<Arc<Observed>>,
-) -> Result<Option<PersistentWatcher>, Failure> {
+) -> Result<Option<Box<dyn Watch>>, Failure> {
     into.send_replace(Arc::new(read_all(store).await?));
     loop {
-        let event = watcher.changed().await;
-        match (event.event_type, event.session_state) {
-            (EventType::Session, SessionState::SyncConnected) => return Ok(Some(watcher)),
-            (EventType::Session, state) if state.is_terminated() => return Ok(None),
-            (EventType::Session, _) => {}
-            _ => take_in(store, &event, into).await?,
+        match watcher.next().await {
+            Happening::Connected => return Ok(Some(watcher)),
+            Happening::Over => return Ok(None),
+            Happening::Disconnected => {}
+            Happening::Changed(path) => take_in(store, &path, false, into).await?,
+            Happening::Deleted(path) => take_in(store, &path, true, into).await?,
         }
     }
 }
 
 async fn take_in(
     store: &Store,
-    event: &WatchedEvent,
+    path: &str,
+    deleted: bool,
     into: &watch::Sender<Arc<Observed>>,
 ) -> Result<(), Failure> {
-    let Some(node) = store.tree().node(&event.path) else { return Ok(()) };
+    let Some(node) = store.tree().node(path) else { return Ok(()) };
     let is_lock = matches!(node, Node::LeaderLock(_) | Node::ShardLock(..));
     // A lock's name is never used again, so its deletion is final; any other node may have been made anew.
-    let found = match event.event_type {
-        EventType::NodeDeleted if is_lock => None,
-        _ => store.bytes(&event.path).await?,
-    };
+    let found = if deleted && is_lock { None } else { store.bytes(path).await? };
     into.send_modify(|observed| {
-        let found = found.as_ref().map(|(data, stat)| (data.as_slice(), stat.version));
-        Arc::make_mut(observed).apply(&event.path, node, found);
+        let found = found.as_ref().map(|(data, version)| (data.as_slice(), *version));
+        Arc::make_mut(observed).apply(path, node, found);
     });
     Ok(())
 }
@@ -113,10 +110,10 @@ async fn read_all(store: &Store) -> Result<Observed, Failure> {
         paths.extend(store.children(&directory).await?.iter().map(|name| format!("{directory}/{name}")));
     }
     for path in paths {
-        let (Some(node), Some((data, stat))) = (tree.node(&path), store.bytes(&path).await?) else {
+        let (Some(node), Some((data, version))) = (tree.node(&path), store.bytes(&path).await?) else {
             continue;
         };
-        observed.apply(&path, node, Some((&data, stat.version)));
+        observed.apply(&path, node, Some((&data, version)));
     }
     Ok(observed)
 }

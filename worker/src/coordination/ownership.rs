@@ -14,11 +14,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use zookeeper_client::CreateMode;
 
-use super::election::another_can;
 use super::error::Failure;
 use super::lock::Lock;
 use super::membership::Membership;
 use super::observer::Observation;
+use super::reach::another_can_for_sure;
 use super::resumption::Steps;
 use super::store::{Change, Link, Store, encode};
 use super::{Ownership, ProofError, Resumption};
@@ -167,12 +167,7 @@ impl Ownership for HeldShard {
     }
 
     async fn another_can(&self) {
-        let mut observation = self.observation.clone();
-        let me = &self.membership.id();
-        if observation.wait_for(|observed| another_can(observed, me, self.failover)).await.is_err() {
-            // The session is over, and with it the ownership.
-            std::future::pending::<()>().await;
-        }
+        another_can_for_sure(self.observation.clone(), &self.membership.id(), self.failover).await;
     }
 
     async fn may_still_own(&self) -> bool {

@@ -1,14 +1,15 @@
 //! The ZooKeeper session: opened with back-off, kept through disconnections, over only when ZooKeeper says so.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use maxwell_protocol::settings::ZooKeeper;
 use maxwell_protocol::tree::Tree;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use zookeeper_client::{Client, Error, SessionInfo, SessionState};
+use zookeeper_client::{Error, SessionState};
 
-use super::config::digest;
+use super::client::{Client, Ensemble};
 use super::error::CoordinationError;
 use super::store::{Link, Store};
 
@@ -24,30 +25,25 @@ pub(super) struct Session {
     keeper: JoinHandle<()>,
 }
 
-/// Connects to ZooKeeper, if need be to take an earlier session up again.
-#[derive(Clone)]
-struct Opener {
-    hosts: String,
-    timeout: Duration,
-    digest: Option<String>,
-}
-
 impl Session {
     /// Opens a new session. Tries until a server answers; fails only on a mistake in the configuration.
-    pub(super) async fn open(zookeeper: &ZooKeeper, timeout: Duration) -> Result<Self, CoordinationError> {
-        let opener = Opener { hosts: zookeeper.hosts.join(","), timeout, digest: digest(zookeeper)? };
-        let client = opener.persist(None).await?.ok_or_else(|| opener.refused())?;
-        let (negotiated, info) = (client.session_timeout(), client.session().clone());
+    pub(super) async fn open(
+        ensemble: &dyn Ensemble,
+        zookeeper: &ZooKeeper,
+    ) -> Result<Self, CoordinationError> {
+        let hosts = zookeeper.hosts.join(",");
+        let client = persist(&hosts, || ensemble.connect()).await?;
+        let client = client.ok_or_else(|| CoordinationError::Refused { hosts: hosts.clone() })?;
+        let negotiated = client.session_timeout();
         tracing::info!(
-            session = %info.id(),
+            session = client.session(),
             timeout_milliseconds = u64::try_from(negotiated.as_millis()).unwrap_or(u64::MAX),
             "connected to ZooKeeper"
         );
-        let owner_only = opener.digest.is_some();
         let (clients, current) = watch::channel(client);
         let (links, link) = watch::channel(Link::Connected);
-        let store = Store::new(current, link, Tree::new(&zookeeper.root), owner_only);
-        let keeper = tokio::spawn(keep(opener, info, clients, links));
+        let store = Store::new(current, link, Tree::new(&zookeeper.root));
+        let keeper = tokio::spawn(keep(hosts, clients, links));
         Ok(Self { store, timeout: negotiated, keeper })
     }
 
@@ -63,7 +59,7 @@ impl Session {
 
     /// Ends the session. Nobody else may hold its store any more.
     pub(super) async fn close(self) {
-        let mut states = self.store.clients().borrow().state_watcher();
+        let mut states = self.store.clients().borrow().states();
         self.keeper.abort();
         let _ = self.keeper.await;
         drop(self.store);
@@ -74,58 +70,36 @@ impl Session {
     }
 }
 
-impl Opener {
-    fn refused(&self) -> CoordinationError {
-        CoordinationError::Refused { hosts: self.hosts.clone() }
-    }
-
-    async fn connect(&self, earlier: Option<&SessionInfo>) -> Result<Client, Error> {
-        let mut connector = Client::connector()
-            .with_fail_eagerly()
-            .with_session_timeout(self.timeout)
-            // A server that is silent for this long is left for another one, in time for the session.
-            .with_connection_timeout(self.timeout / 4);
-        if let Some(digest) = &self.digest {
-            connector = connector.with_auth("digest", digest.as_bytes());
+/// Connects, for as long as it takes. `None` when the session to be taken up again is over.
+async fn persist<A>(
+    hosts: &str,
+    connect: impl Fn() -> A,
+) -> Result<Option<Arc<dyn Client>>, CoordinationError>
+where
+    A: Future<Output = Result<Arc<dyn Client>, Error>>,
+{
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match connect().await {
+            Ok(client) => return Ok(Some(client)),
+            Err(Error::BadArguments(_)) => return Err(CoordinationError::Hosts { hosts: hosts.to_owned() }),
+            Err(Error::AuthFailed) => return Err(CoordinationError::Refused { hosts: hosts.to_owned() }),
+            Err(Error::SessionExpired) => return Ok(None),
+            Err(error) => tracing::warn!(
+                zookeeper.hosts = hosts, %error,
+                "cannot reach ZooKeeper, trying again; check zookeeper.hosts and that the ensemble has a quorum"
+            ),
         }
-        if let Some(session) = earlier {
-            connector = connector.with_session(session.clone());
-        }
-        connector.connect(&self.hosts).await
-    }
-
-    /// Connects, for as long as it takes. `None` when `earlier` is over.
-    async fn persist(&self, earlier: Option<&SessionInfo>) -> Result<Option<Client>, CoordinationError> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match self.connect(earlier).await {
-                Ok(client) => return Ok(Some(client)),
-                Err(Error::BadArguments(_)) => {
-                    return Err(CoordinationError::Hosts { hosts: self.hosts.clone() });
-                }
-                Err(Error::AuthFailed) => return Err(self.refused()),
-                Err(Error::SessionExpired) if earlier.is_some() => return Ok(None),
-                Err(error) => tracing::warn!(
-                    zookeeper.hosts = self.hosts, %error,
-                    "cannot reach ZooKeeper, trying again; check zookeeper.hosts and that the ensemble has a quorum"
-                ),
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
 /// Follows the session's state. The client library ends a session by its own clock when no server answers; ZooKeeper
 /// itself may be down and keep the session, so only its own word counts: it is asked to take the session up again.
-async fn keep(
-    opener: Opener,
-    session: SessionInfo,
-    clients: watch::Sender<Client>,
-    links: watch::Sender<Link>,
-) {
-    let mut states = clients.borrow().state_watcher();
-    let mut state = states.peek_state();
+async fn keep(hosts: String, clients: watch::Sender<Arc<dyn Client>>, links: watch::Sender<Link>) {
+    let mut states = clients.borrow().states();
+    let mut state = states.now();
     loop {
         match state {
             SessionState::SyncConnected | SessionState::ConnectedReadOnly => {
@@ -135,18 +109,19 @@ async fn keep(
             }
             SessionState::Disconnected => {
                 links.send_replace(Link::Disconnected);
-                tracing::warn!(zookeeper.hosts = opener.hosts, "no connection to ZooKeeper");
+                tracing::warn!(zookeeper.hosts = hosts, "no connection to ZooKeeper");
             }
             SessionState::Expired | SessionState::Closed | SessionState::AuthFailed => {
                 links.send_replace(Link::Disconnected);
-                let Ok(Some(client)) = opener.persist(Some(&session)).await else {
+                let before = Arc::clone(&clients.borrow());
+                let Ok(Some(client)) = persist(&hosts, || before.again()).await else {
                     tracing::warn!("the ZooKeeper session has expired");
                     links.send_replace(Link::Expired);
                     return;
                 };
-                states = client.state_watcher();
+                states = client.states();
                 clients.send_replace(client);
-                state = states.peek_state();
+                state = states.now();
                 continue;
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use maxwell_protocol::history::{Departure, Trigger};
 use maxwell_protocol::id::ShardId;
 use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::{ShardReport, ShardState};
@@ -12,14 +13,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::assign::is_heir;
+use super::departure::give_up;
 use super::error::Failure;
 use super::life::Life;
 use super::lock::Lock;
 use super::observed::Observed;
 use super::observer::Observation;
 use super::ownership::HeldShard;
+use super::reach::is_better_elsewhere;
 use super::resumption::{Arrival, Steps, note_resumption};
 use super::{Ownership, ShardContext, ShardEnd};
+use crate::clock::milliseconds;
 
 /// After a shard was given up it is not taken back for this long: whoever took it goes first.
 const REST: Duration = Duration::from_secs(1);
@@ -69,7 +73,11 @@ async fn run_shard(life: Life, layout: Arc<Layout>, shard: ShardId, number: u32,
         };
         let ended = run_held(&life, &context, (&lock, &arrival), &stop).await;
         life.membership.withdraw(&shard);
-        if let Err(failure) = lock.leave(&life.store).await {
+        let released = match &ended {
+            ShardEnd::Unreachable { .. } => give_shard_up(&life, &lock, Trigger::Unreachable).await,
+            _ => lock.leave(&life.store).await,
+        };
+        if let Err(failure) = released {
             tracing::warn!(%shard, %failure, "the shard's lock could not be released");
         }
         match ended {
@@ -205,11 +213,32 @@ async fn run_unless_paused(
                 halt.cancel();
                 run.await
             }
+            reason = is_better_elsewhere(life, shard) => {
+                // With Kafka away a run can take long to end; who comes next fences it.
+                if let Err(failure) = give_shard_up(life, &ownership.lock, reason.trigger).await {
+                    tracing::warn!(%shard, %failure, "the shard's lock could not be released");
+                }
+                life.step_down.notify_waiters();
+                run.await;
+                ShardEnd::Relinquished { reason: reason.words }
+            }
         };
         if ended != ShardEnd::Drained || stop.is_cancelled() || !observation.borrow().paused() {
             return ended;
         }
     }
+}
+
+/// Gives the shard's lock up, and says why to whoever comes next.
+async fn give_shard_up(life: &Life, lock: &Lock, trigger: Trigger) -> Result<(), Failure> {
+    let departed = Departure {
+        member: life.config.member.clone(),
+        incarnation: life.incarnation,
+        trigger,
+        time: milliseconds(),
+        detection_milliseconds: life.health.vitals().silent.as_millis() as u64,
+    };
+    give_up(&life.store, life.observation.clone(), lock.path(), &departed).await
 }
 
 /// Completes once that is observed; never when the session ends before.

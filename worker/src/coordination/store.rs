@@ -7,8 +7,10 @@ use maxwell_protocol::tree::Tree;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
-use zookeeper_client::{Acls, Client, CreateMode, Error, Stat};
+use zookeeper_client::{CreateMode, Error};
 
+pub(super) use super::client::Change;
+use super::client::Client;
 use super::error::Failure;
 
 /// The session as its users see it.
@@ -22,36 +24,21 @@ pub enum Link {
     Expired,
 }
 
-/// One change of a node, part of a [`Store::commit`].
-#[derive(Debug, Clone)]
-pub(super) enum Change {
-    /// The node must exist.
-    Check(String),
-    /// Creates it.
-    Create(String, Vec<u8>, CreateMode),
-    /// Replaces its data, at that version if one is given.
-    Set(String, Vec<u8>, Option<i32>),
-    /// Deletes it, at that version if one is given.
-    Delete(String, Option<i32>),
-}
-
 /// Access to the tree of one cluster within one session.
 #[derive(Clone)]
 pub(super) struct Store {
-    clients: watch::Receiver<Client>,
+    clients: watch::Receiver<Arc<dyn Client>>,
     link: watch::Receiver<Link>,
     tree: Arc<Tree>,
-    owner_only: bool,
 }
 
 impl Store {
     pub(super) fn new(
-        clients: watch::Receiver<Client>,
+        clients: watch::Receiver<Arc<dyn Client>>,
         link: watch::Receiver<Link>,
         tree: Tree,
-        owner_only: bool,
     ) -> Self {
-        Self { clients, link, tree: Arc::new(tree), owner_only }
+        Self { clients, link, tree: Arc::new(tree) }
     }
 
     /// The tree's paths.
@@ -60,7 +47,7 @@ impl Store {
     }
 
     /// The clients that the session lives through.
-    pub(super) fn clients(&self) -> watch::Receiver<Client> {
+    pub(super) fn clients(&self) -> watch::Receiver<Arc<dyn Client>> {
         self.clients.clone()
     }
 
@@ -75,20 +62,16 @@ impl Store {
         let _ = self.link.clone().wait_for(|link| *link == Link::Expired).await;
     }
 
-    fn acls(&self) -> Acls<'static> {
-        if self.owner_only { Acls::creator_all() } else { Acls::anyone_all() }
-    }
-
     /// Runs `operation` until it is answered by ZooKeeper: a connection lost meanwhile leaves its outcome unknown, so
     /// it must be one that may be repeated.
     async fn call<T, F, A>(&self, path: &str, operation: F) -> Result<T, Failure>
     where
-        F: Fn(Client) -> A,
+        F: Fn(Arc<dyn Client>) -> A,
         A: Future<Output = Result<T, Error>>,
     {
         let mut clients = self.clients.clone();
         loop {
-            let client = clients.borrow_and_update().clone();
+            let client = Arc::clone(&clients.borrow_and_update());
             match operation(client).await {
                 Ok(answer) => return Ok(answer),
                 // The client queues the next request until it is connected again.
@@ -107,9 +90,9 @@ impl Store {
         }
     }
 
-    /// The node's bytes and state, if it exists.
-    pub(super) async fn bytes(&self, path: &str) -> Result<Option<(Vec<u8>, Stat)>, Failure> {
-        match self.call(path, |client| async move { client.get_data(path).await }).await {
+    /// The node's bytes and version, if it exists.
+    pub(super) async fn bytes(&self, path: &str) -> Result<Option<(Vec<u8>, i32)>, Failure> {
+        match self.call(path, |client| async move { client.get(path).await }).await {
             Ok(found) => Ok(Some(found)),
             Err(Failure::Conflict) => Ok(None),
             Err(failure) => Err(failure),
@@ -118,13 +101,13 @@ impl Store {
 
     /// The node's content and version, if it exists and is readable.
     pub(super) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Option<(T, i32)>, Failure> {
-        let Some((bytes, stat)) = self.bytes(path).await? else { return Ok(None) };
-        Ok(decode(path, &bytes).map(|content| (content, stat.version)))
+        let Some((bytes, version)) = self.bytes(path).await? else { return Ok(None) };
+        Ok(decode(path, &bytes).map(|content| (content, version)))
     }
 
     /// The names below `path`; none if it does not exist.
     pub(super) async fn children(&self, path: &str) -> Result<Vec<String>, Failure> {
-        match self.call(path, |client| async move { client.list_children(path).await }).await {
+        match self.call(path, |client| async move { client.children(path).await }).await {
             Ok(children) => Ok(children),
             Err(Failure::Conflict) => Ok(Vec::new()),
             Err(failure) => Err(failure),
@@ -140,14 +123,12 @@ impl Store {
     /// Creates a persistent node unless it exists. Looks first: whoever may not write to the parent may still use it.
     /// Nodes above the root are shared with other clusters, and therefore open.
     pub(super) async fn ensure(&self, path: &str, data: &[u8]) -> Result<(), Failure> {
-        let exists = |client: Client| async move { client.check_stat(path).await };
-        if self.call(path, exists).await?.is_some() {
+        if self.call(path, |client| async move { client.exists(path).await }).await? {
             return Ok(());
         }
-        let inside = path.len() >= self.tree.root().len();
-        let acls = if inside { self.acls() } else { Acls::anyone_all() };
-        let options = &CreateMode::Persistent.with_acls(acls);
-        match self.call(path, |client| async move { client.create(path, data, options).await }).await {
+        let shared = path.len() < self.tree.root().len();
+        let mode = CreateMode::Persistent;
+        match self.call(path, |client| async move { client.create(path, data, mode, shared).await }).await {
             Ok(_) | Err(Failure::Conflict) => Ok(()),
             Err(failure) => Err(failure),
         }
@@ -157,18 +138,16 @@ impl Store {
     /// it finds the node again when the answer was lost on the way.
     pub(super) async fn create_in_line(&self, prefix: &str, data: &[u8]) -> Result<String, Failure> {
         let (directory, name) = prefix.rsplit_once('/').expect("a lock has a directory");
-        let options = &CreateMode::EphemeralSequential.with_acls(self.acls());
         let tried = &AtomicBool::new(false);
-        let create = |client: Client| async move {
+        let create = |client: Arc<dyn Client>| async move {
             if tried.swap(true, Ordering::Relaxed) {
                 client.sync(directory).await?;
-                let children = client.list_children(directory).await?;
+                let children = client.children(directory).await?;
                 if let Some(mine) = children.into_iter().find(|child| child.starts_with(name)) {
                     return Ok(format!("{directory}/{mine}"));
                 }
             }
-            let (_, sequence) = client.create(prefix, data, options).await?;
-            Ok(format!("{prefix}{sequence}"))
+            client.create(prefix, data, CreateMode::EphemeralSequential, false).await
         };
         self.call(prefix, create).await
     }
@@ -176,31 +155,7 @@ impl Store {
     /// Carries all `changes` out, or none: [`Failure::Conflict`] when one does not fit the tree.
     pub(super) async fn commit(&self, changes: &[Change]) -> Result<(), Failure> {
         let path = changes.first().map(Change::path).unwrap_or_default();
-        let acls = self.acls();
-        self.call(path, |client| async move {
-            let mut writer = client.new_multi_writer();
-            for change in changes {
-                match change {
-                    Change::Check(path) => writer.add_check_version(path, -1)?,
-                    Change::Create(path, data, mode) => {
-                        writer.add_create(path, data, &mode.with_acls(acls))?;
-                    }
-                    Change::Set(path, data, version) => writer.add_set_data(path, data, *version)?,
-                    Change::Delete(path, version) => writer.add_delete(path, *version)?,
-                }
-            }
-            writer.commit().await?;
-            Ok(())
-        })
-        .await
-    }
-}
-
-impl Change {
-    fn path(&self) -> &str {
-        match self {
-            Self::Check(path) | Self::Create(path, ..) | Self::Set(path, ..) | Self::Delete(path, _) => path,
-        }
+        self.call(path, |client| async move { client.commit(changes).await }).await
     }
 }
 

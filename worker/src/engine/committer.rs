@@ -10,6 +10,7 @@ use maxwell_protocol::settings::Commit;
 
 use super::status::{Committed, Observer};
 use super::window::Window;
+use crate::mistake;
 use crate::sink::{Chunk, SinkError, Writer};
 
 /// What the owner's records have in common, and the number of the last one.
@@ -30,6 +31,18 @@ pub struct RecordBase {
 }
 
 impl RecordBase {
+    /// What follows the last committed record of the shard, by any owner: an epoch of its own.
+    pub fn following(last: Option<&PositionRecord>, generation: u64) -> Self {
+        Self {
+            epoch: mistake::epoch(last.map(|last| last.epoch).unwrap_or_default().next()),
+            sequence: last.map_or(0, |last| last.sequence),
+            generation,
+            source_time: last.map_or(0, |last| last.source_time),
+            catalog: None,
+            bootstrap: last.map(|last| last.bootstrap.clone()).unwrap_or_default(),
+        }
+    }
+
     /// The next record, at `position`.
     pub fn next(&mut self, position: Position, source_time: i64) -> PositionRecord {
         self.sequence += 1;
@@ -50,44 +63,105 @@ impl RecordBase {
 /// Writes and commits until the channel is closed, then commits what is left. On an error everything uncommitted is
 /// dropped with the writer.
 pub fn run(
-    mut writer: Box<dyn Writer>,
+    writer: Box<dyn Writer>,
     chunks: &Receiver<Chunk>,
     limits: Commit,
-    mut base: RecordBase,
+    base: RecordBase,
     observer: &dyn Observer,
 ) -> Result<(), SinkError> {
-    let mut window = Window::first(limits, Instant::now());
-    let mut waiting = Waiting::default();
-    let outcome = loop {
-        let received = match window.due() {
+    let mut committer = Committer::new(writer, limits, base, observer, Instant::now);
+    loop {
+        let received = match committer.due() {
             Some(due) => chunks.recv_deadline(due),
             None => chunks.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
-        let step = match received {
-            Ok(chunk) => {
-                if !chunk.records.is_empty() && !chunk.copied {
-                    observer.received(chunk.source_time);
-                }
-                take(&mut *writer, &mut window, &mut waiting, chunk, base.epoch)
-            }
-            Err(RecvTimeoutError::Timeout) => Ok(()),
-            Err(RecvTimeoutError::Disconnected) => {
-                break commit(&mut *writer, &mut window, &mut waiting, &mut base, observer);
-            }
-        };
-        if let Err(error) = step {
-            break Err(error);
+        match received {
+            Ok(chunk) => committer.take(chunk)?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return committer.commit(),
         }
-        if window.due().is_some_and(|due| due <= Instant::now())
-            && let Err(error) = commit(&mut *writer, &mut window, &mut waiting, &mut base, observer)
-        {
-            break Err(error);
+        if committer.is_due() {
+            committer.commit()?;
         }
-    };
-    if outcome.is_err() && window.rows() > 0 {
-        observer.aborted();
     }
-    outcome
+}
+
+/// Writes chunks and commits them when they are due.
+pub(crate) struct Committer<'a> {
+    writer: Box<dyn Writer>,
+    window: Window,
+    waiting: Waiting,
+    base: RecordBase,
+    observer: &'a dyn Observer,
+    clock: fn() -> Instant,
+}
+
+impl<'a> Committer<'a> {
+    pub(crate) fn new(
+        writer: Box<dyn Writer>,
+        limits: Commit,
+        base: RecordBase,
+        observer: &'a dyn Observer,
+        clock: fn() -> Instant,
+    ) -> Self {
+        let window = Window::first(limits, clock());
+        Self { writer, window, waiting: Waiting::default(), base, observer, clock }
+    }
+
+    /// When what was written is to be committed; `None` while there is nothing.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.window.due()
+    }
+
+    /// Whether it is time for that.
+    pub(crate) fn is_due(&self) -> bool {
+        self.due().is_some_and(|due| due <= (self.clock)())
+    }
+
+    /// Writes a chunk.
+    pub(crate) fn take(&mut self, chunk: Chunk) -> Result<(), SinkError> {
+        if !chunk.records.is_empty() && !chunk.copied {
+            self.observer.received(chunk.source_time);
+        }
+        // Counted before it is written: an error in the middle of it leaves an open Kafka transaction behind.
+        let drained = chunk.drained && !chunk.copied;
+        self.window.add(chunk.records.len() as u64, chunk.bytes.len() as u64, drained, (self.clock)());
+        let written = self.writer.write(&chunk, self.base.epoch.0);
+        self.told(written)?;
+        self.waiting.add(chunk);
+        Ok(())
+    }
+
+    /// Commits what was written.
+    pub(crate) fn commit(&mut self) -> Result<(), SinkError> {
+        let Some(position) = self.waiting.position.take().filter(|_| self.window.is_dirty()) else {
+            return Ok(());
+        };
+        if let Some(bootstrap) = self.waiting.bootstrap.take() {
+            self.base.bootstrap = bootstrap;
+        }
+        let record = self.base.next(position, self.waiting.source_time);
+        let committed = self.writer.commit(&record);
+        self.told(committed)?;
+        self.observer.committed(&Committed {
+            record,
+            rows: self.window.rows(),
+            copied: self.waiting.copied,
+            bytes: self.waiting.bytes,
+            transactions: self.waiting.transactions,
+            drained: self.waiting.drained,
+        });
+        self.waiting = Waiting::default();
+        self.window.clear((self.clock)());
+        Ok(())
+    }
+
+    fn told(&self, outcome: Result<(), SinkError>) -> Result<(), SinkError> {
+        if outcome.is_err() && self.window.rows() > 0 {
+            self.observer.aborted();
+        }
+        outcome
+    }
 }
 
 /// What the next record covers.
@@ -102,51 +176,16 @@ struct Waiting {
     bootstrap: Option<BootstrapState>,
 }
 
-fn take(
-    writer: &mut dyn Writer,
-    window: &mut Window,
-    waiting: &mut Waiting,
-    chunk: Chunk,
-    epoch: Epoch,
-) -> Result<(), SinkError> {
-    // Counted before it is written: an error in the middle of it leaves an open Kafka transaction behind.
-    let drained = chunk.drained && !chunk.copied;
-    window.add(chunk.records.len() as u64, chunk.bytes.len() as u64, drained, Instant::now());
-    writer.write(&chunk, epoch.0)?;
-    if chunk.copied {
-        waiting.copied += chunk.records.len() as u64;
+impl Waiting {
+    fn add(&mut self, chunk: Chunk) {
+        if chunk.copied {
+            self.copied += chunk.records.len() as u64;
+        }
+        self.bytes += chunk.bytes.len() as u64;
+        self.transactions += chunk.transactions;
+        self.source_time = self.source_time.max(chunk.source_time);
+        self.drained = chunk.drained;
+        self.position = Some(chunk.position);
+        self.bootstrap = chunk.bootstrap.or(self.bootstrap.take());
     }
-    waiting.bytes += chunk.bytes.len() as u64;
-    waiting.transactions += chunk.transactions;
-    waiting.source_time = waiting.source_time.max(chunk.source_time);
-    waiting.drained = chunk.drained;
-    waiting.position = Some(chunk.position);
-    waiting.bootstrap = chunk.bootstrap.or(waiting.bootstrap.take());
-    Ok(())
-}
-
-fn commit(
-    writer: &mut dyn Writer,
-    window: &mut Window,
-    waiting: &mut Waiting,
-    base: &mut RecordBase,
-    observer: &dyn Observer,
-) -> Result<(), SinkError> {
-    let Some(position) = waiting.position.take().filter(|_| window.is_dirty()) else { return Ok(()) };
-    if let Some(bootstrap) = waiting.bootstrap.take() {
-        base.bootstrap = bootstrap;
-    }
-    let record = base.next(position, waiting.source_time);
-    writer.commit(&record)?;
-    observer.committed(&Committed {
-        record,
-        rows: window.rows(),
-        copied: waiting.copied,
-        bytes: waiting.bytes,
-        transactions: waiting.transactions,
-        drained: waiting.drained,
-    });
-    *waiting = Waiting::default();
-    window.clear(Instant::now());
-    Ok(())
 }

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Span;
@@ -14,7 +15,8 @@ use super::delay::Delay;
 use super::error::EngineError;
 use super::prepare::Prepared;
 use super::pump::{self, Pump, PumpEnd, PumpParts};
-use super::run::{Engine, Run};
+use super::run::Engine;
+use super::runs::{FAREWELL, Feed, Run, Stopped, read};
 use super::watcher::{Watcher, lock, mirror};
 use crate::sink::SinkError;
 use crate::source::SourceError;
@@ -24,20 +26,11 @@ use crate::source::retention::Retention;
 /// Batches between the dump and the pump, chunks between the pump and the committer.
 const QUEUED_BATCHES: usize = 16;
 const QUEUED_CHUNKS: usize = 8;
-/// How long the end of a run may wait for ZooKeeper or the dump's connection.
-pub(super) const FAREWELL: Duration = Duration::from_secs(1);
-
-/// How a run ended without an error.
-pub(super) enum Stopped {
-    Drained,
-    Lost,
-}
-
 impl Engine {
     fn shop(&self, copies: &Copies, parts: &PumpParts, wake: mpsc::Sender<Batch>) -> Shop {
         Shop {
             settings: self.settings.bootstrap.clone(),
-            mysql: self.sources.current().clone(),
+            mysql: self.reactions.sources.current().clone(),
             server: parts.side.server.clone(),
             style: self.style.clone(),
             divider: copies.divider.clone(),
@@ -99,34 +92,12 @@ impl Engine {
     }
 }
 
-/// Moves batches until told to stop, the pipeline goes down or the source fails.
-async fn read(
-    dump: &mut Dump,
-    batches: mpsc::Sender<Batch>,
-    run: &Run<'_>,
-) -> Result<Stopped, Option<EngineError>> {
-    // One for the whole run: what it waits for must not begin anew with every batch.
-    let lost = run.ownership.lost();
-    tokio::pin!(lost);
-    loop {
-        let step = async {
-            let permit = batches.reserve().await.map_err(|_| None)?;
-            tokio::select! {
-                read = dump.next() => match read {
-                    Ok(Some(batch)) => { permit.send(batch); Ok(()) }
-                    Ok(None) => Err(Some(EngineError::from(SourceError::Ended))),
-                    Err(error) => Err(Some(error.into())),
-                },
-                // The other end hung up: its thread knows why.
-                () = batches.closed() => Err(None),
-            }
-        };
-        tokio::select! {
-            biased;
-            () = run.stop.cancelled() => return Ok(Stopped::Drained),
-            () = &mut lost => return Ok(Stopped::Lost),
-            stepped = step => stepped?,
-        }
+#[async_trait]
+impl Feed for Dump {
+    type Batch = Batch;
+
+    async fn next(&mut self) -> Result<Option<Batch>, SourceError> {
+        Self::next(self).await
     }
 }
 

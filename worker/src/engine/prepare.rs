@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::ShardState;
-use maxwell_protocol::position::{Position, PositionRecord};
+use maxwell_protocol::position::Position;
 use maxwell_protocol::settings::{MySql, Start};
 use mysql_async::Conn;
 use tokio::runtime::Handle;
@@ -19,7 +18,8 @@ use super::committer::RecordBase;
 use super::error::EngineError;
 use super::follow::{Follower, Stored};
 use super::pump::PumpParts;
-use super::run::{Engine, Run};
+use super::run::Engine;
+use super::runs::Run;
 use super::tables::Tables;
 use crate::coordination::ShardContext;
 use crate::shard::Divider;
@@ -87,7 +87,8 @@ impl Engine {
                 Position { server: server.id.clone(), file: String::new(), offset: 4, ..position }
             }
         };
-        let side = SideDump { settings: self.sources.current().clone(), server: server.clone(), by };
+        let side =
+            SideDump { settings: self.reactions.sources.current().clone(), server: server.clone(), by };
         let mut follower =
             answered(self.follow(&side, &position, style.output.ddl, (stored, base.epoch))).await?;
         base.catalog = follower.capture();
@@ -146,8 +147,8 @@ impl Engine {
 
     async fn inspect_source(&self, run: &Run<'_>) -> Result<(Conn, ServerInfo), EngineError> {
         let opened = async {
-            let mut conn = connect(self.sources.current()).await?;
-            let server = inspect(&mut conn, self.sources.current()).await?;
+            let mut conn = connect(self.reactions.sources.current()).await?;
+            let server = inspect(&mut conn, self.reactions.sources.current()).await?;
             Ok::<_, SourceError>((conn, server))
         }
         .await;
@@ -189,26 +190,12 @@ impl Engine {
         server: &ServerInfo,
     ) -> Result<(Position, RecordBase, bool), EngineError> {
         run.before.store(taken.last_at.unwrap_or_default(), Ordering::Relaxed);
-        let generation = run.context.layout.generation;
-        let bootstrap = BootstrapState::default();
-        let mut base =
-            RecordBase { epoch: Epoch(1), sequence: 0, generation, source_time: 0, catalog: None, bootstrap };
-        let mut settings = self.sources.current().clone();
+        let base = RecordBase::following(taken.last.as_ref(), run.context.layout.generation);
         let over = run.start_over.swap(false, Ordering::Relaxed);
-        if let Some(last) = taken.last.take() {
-            let PositionRecord { position, epoch, sequence, source_time, bootstrap, .. } = last;
-            base = RecordBase {
-                epoch: epoch.next(),
-                sequence,
-                generation,
-                source_time,
-                catalog: None,
-                bootstrap,
-            };
-            if !over {
-                return Ok((position, base, false));
-            }
+        if let Some(last) = taken.last.take().filter(|_| !over) {
+            return Ok((last.position, base, false));
         }
+        let mut settings = self.reactions.sources.current().clone();
         if over {
             tracing::error!("the position is lost and changes are missing: going on at the source's head");
             settings = MySql { start: Start::default(), ..settings };
@@ -265,7 +252,7 @@ impl Engine {
         by: OpenBy,
     ) -> Result<Dump, EngineError> {
         let ShardContext { cluster, shard, number, .. } = run.context;
-        let mysql = self.sources.current();
+        let mysql = self.reactions.sources.current();
         let identity = Identity {
             server_id: cluster.server_id(shard, mysql.server_id_base, *number),
             uuid: cluster.replica_uuid(shard),

@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(2);
 
 /// The latest word, and what keeps it fresh.
 #[derive(Default)]
-pub(super) struct Retained {
+pub(crate) struct Retained {
     latest: Mutex<Retention>,
     asking: Mutex<Option<AbortHandle>>,
 }

@@ -18,13 +18,13 @@ use crate::coordination::{Ownership, Resumption};
 const MIRROR_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Tells the observer, the mirror and, once, the owner's lock.
-pub(super) struct Watcher {
-    pub(super) observer: Arc<dyn Observer>,
-    pub(super) progress: watch::Sender<Option<PositionRecord>>,
-    pub(super) ownership: Arc<dyn Ownership>,
-    pub(super) delay: Arc<Mutex<Delay>>,
-    pub(super) before: Option<i64>,
-    pub(super) resumed: AtomicBool,
+pub(crate) struct Watcher {
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) progress: watch::Sender<Option<PositionRecord>>,
+    pub(crate) ownership: Arc<dyn Ownership>,
+    pub(crate) delay: Arc<Mutex<Delay>>,
+    pub(crate) before: Option<i64>,
+    pub(crate) resumed: AtomicBool,
 }
 
 impl Observer for Watcher {
@@ -72,7 +72,7 @@ impl Observer for Watcher {
 }
 
 /// Keeps the mirror and the report fresh.
-pub(super) async fn mirror(
+pub(crate) async fn mirror(
     ownership: Arc<dyn Ownership>,
     mut progress: watch::Receiver<Option<PositionRecord>>,
     delay: Arc<Mutex<Delay>>,

@@ -15,6 +15,7 @@ mod moment;
 mod original;
 pub mod preflight;
 pub mod prepared;
+pub mod pulse;
 pub mod retention;
 pub mod scan;
 mod standing;

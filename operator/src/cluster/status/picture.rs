@@ -194,6 +194,7 @@ fn trigger_name(trigger: Trigger) -> &'static str {
         Trigger::Requested => "Requested",
         Trigger::Rebalanced => "Rebalanced",
         Trigger::Unreachable => "Unreachable",
+        Trigger::Stalled => "Stalled",
     }
 }
 

@@ -4,9 +4,9 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use maxwell_protocol::id::Incarnation;
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+
+use crate::coordination::network::{Network, Stream};
 
 /// A process that does not answer within this time is silent.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -14,12 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LINE: usize = 33;
 
 /// What an attempt showed.
-#[derive(Debug)]
 pub(in crate::coordination) enum Answer {
     /// Nobody listens there.
     Refused,
     /// This incarnation answered; the connection can be held.
-    From(Incarnation, TcpStream),
+    From(Incarnation, Box<dyn Stream>),
     /// The connection was accepted and ended before an answer, as by a process that is just ending.
     Ended,
     /// Nothing that would show anything: no answer in time, no way to the host, or not one of ours.
@@ -27,12 +26,12 @@ pub(in crate::coordination) enum Answer {
 }
 
 /// Asks who is at `address`.
-pub(in crate::coordination) async fn ask(address: &str) -> Answer {
-    tokio::time::timeout(PATIENCE, attempt(address)).await.unwrap_or(Answer::Silent)
+pub(in crate::coordination) async fn ask(network: &dyn Network, address: &str) -> Answer {
+    tokio::time::timeout(PATIENCE, attempt(network, address)).await.unwrap_or(Answer::Silent)
 }
 
-async fn attempt(address: &str) -> Answer {
-    let mut stream = match TcpStream::connect(address).await {
+async fn attempt(network: &dyn Network, address: &str) -> Answer {
+    let mut stream = match network.connect(address).await {
         Ok(stream) => stream,
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Answer::Refused,
         Err(error) => {
@@ -40,7 +39,6 @@ async fn attempt(address: &str) -> Answer {
             return Answer::Silent;
         }
     };
-    tune(&stream);
     let mut line = [0; LINE];
     match stream.read_exact(&mut line).await {
         Ok(_) => parse(&line).map_or(Answer::Silent, |incarnation| Answer::From(incarnation, stream)),
@@ -63,16 +61,6 @@ pub(super) fn ended(error: &std::io::Error) -> bool {
             | ErrorKind::ConnectionAborted
             | ErrorKind::BrokenPipe
     )
-}
-
-/// Small packets at once; an end that never arrived is found by keepalive.
-pub(super) fn tune(stream: &TcpStream) {
-    let keepalive =
-        TcpKeepalive::new().with_time(Duration::from_secs(5)).with_interval(Duration::from_secs(2));
-    let tuned = stream.set_nodelay(true).and_then(|()| SockRef::from(stream).set_tcp_keepalive(&keepalive));
-    if let Err(error) = tuned {
-        tracing::debug!(%error, "cannot tune a probe connection");
-    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 
 use maxwell_protocol::id::Incarnation;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::ask::tune;
 use crate::coordination::config::ProbeConfig;
 use crate::coordination::error::CoordinationError;
+use crate::coordination::network::{Listening, Network, Stream};
 
 /// More peers than this are turned away.
 const CONNECTIONS: usize = 1024;
@@ -24,10 +23,13 @@ pub(in crate::coordination) struct Listener {
 
 impl Listener {
     /// Starts to listen.
-    pub(in crate::coordination) async fn bind(config: &ProbeConfig) -> Result<Self, CoordinationError> {
+    pub(in crate::coordination) async fn bind(
+        network: &dyn Network,
+        config: &ProbeConfig,
+    ) -> Result<Self, CoordinationError> {
         let failed = |source| CoordinationError::Listen { address: config.listen, source };
-        let socket = TcpListener::bind(config.listen).await.map_err(failed)?;
-        let port = socket.local_addr().map_err(failed)?.port();
+        let socket = network.listen(config.listen).await.map_err(failed)?;
+        let port = socket.port().map_err(failed)?;
         let (incarnation, current) = watch::channel(Incarnation::random());
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(socket, current));
@@ -54,7 +56,7 @@ fn advertised(host: &str, port: u16) -> String {
     }
 }
 
-async fn accept(socket: TcpListener, incarnation: watch::Receiver<Incarnation>) {
+async fn accept(socket: Box<dyn Listening>, incarnation: watch::Receiver<Incarnation>) {
     let mut peers = JoinSet::new();
     loop {
         tokio::select! {
@@ -73,8 +75,7 @@ async fn accept(socket: TcpListener, incarnation: watch::Receiver<Incarnation>) 
     }
 }
 
-async fn answer(mut stream: TcpStream, peer: SocketAddr, incarnation: Incarnation) {
-    tune(&stream);
+async fn answer(mut stream: Box<dyn Stream>, peer: SocketAddr, incarnation: Incarnation) {
     let line = format!("{incarnation}\n");
     let mut discarded = [0; 64];
     let held = async {

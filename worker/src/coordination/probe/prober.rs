@@ -1,14 +1,14 @@
 //! The side that probes: one held connection per owner, and what follows when it ends.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use maxwell_protocol::history::{Departure, Trigger};
 use maxwell_protocol::id::{Incarnation, MemberId};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::ask::{Answer, ask, ended};
 use super::verdict::{Case, Record, Sign, Verdict};
@@ -16,6 +16,7 @@ use crate::clock::milliseconds;
 use crate::coordination::config::Health;
 use crate::coordination::departure::erase;
 use crate::coordination::error::Failure;
+use crate::coordination::network::{Network, Stream};
 use crate::coordination::observed::Observed;
 use crate::coordination::observer::Observation;
 use crate::coordination::store::Store;
@@ -29,13 +30,14 @@ const LATER: Duration = Duration::from_millis(500);
 pub(in crate::coordination) struct Prober {
     pub(in crate::coordination) me: MemberId,
     pub(in crate::coordination) store: Store,
+    pub(in crate::coordination) network: Arc<dyn Network>,
     pub(in crate::coordination) observation: Observation,
     pub(in crate::coordination) health: Arc<dyn Health>,
     pub(in crate::coordination) record: Arc<Mutex<Record>>,
 }
 
 /// An owner to watch.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Target {
     member: MemberId,
     incarnation: Incarnation,
@@ -45,7 +47,7 @@ struct Target {
 /// Watches every other owner for as long as the session lives.
 pub(in crate::coordination) async fn watch_owners(prober: Prober) -> Failure {
     let mut observation = prober.observation.clone();
-    let mut watched: HashSet<Target> = HashSet::new();
+    let mut watched: BTreeSet<Target> = BTreeSet::new();
     let mut probes: JoinSet<Target> = JoinSet::new();
     loop {
         let observed = Arc::clone(&observation.borrow_and_update());
@@ -70,7 +72,7 @@ pub(in crate::coordination) async fn watch_owners(prober: Prober) -> Failure {
 }
 
 /// Who holds a lock and is not `me`, with the address that its record names.
-fn targets(observed: &Observed, me: &MemberId) -> HashSet<Target> {
+fn targets(observed: &Observed, me: &MemberId) -> BTreeSet<Target> {
     let owners = observed.lock_records().filter(|lock| lock.id != *me);
     owners
         .filter_map(|lock| {
@@ -100,7 +102,7 @@ impl Prober {
         let mut case = Case { incarnation: target.incarnation, met: false };
         let mut last_sign = Instant::now();
         while self.still_owns(target) {
-            let (sign, held) = match ask(&target.address).await {
+            let (sign, held) = match ask(self.network.as_ref(), &target.address).await {
                 Answer::Refused => (Sign::Refused, None),
                 Answer::From(incarnation, stream) => (Sign::Answered(incarnation), Some(stream)),
                 Answer::Ended => (Sign::Ended, None),
@@ -108,7 +110,7 @@ impl Prober {
             };
             match (case.judge(sign), held) {
                 (Verdict::Alive, Some(mut stream)) => {
-                    let Some(broken) = self.hold(target, &mut stream).await else { return };
+                    let Some(broken) = self.hold(target, stream.as_mut()).await else { return };
                     // A time-out is no end: only the other side's kernel can say that the process is gone.
                     if broken.is_none_or(|error| ended(&error)) {
                         last_sign = Instant::now();
@@ -127,7 +129,7 @@ impl Prober {
     }
 
     /// Holds the connection until it ends, and says how; `None` once the target owns nothing any more.
-    async fn hold(&self, target: &Target, stream: &mut TcpStream) -> Option<Option<std::io::Error>> {
+    async fn hold(&self, target: &Target, stream: &mut dyn Stream) -> Option<Option<std::io::Error>> {
         let mut observation = self.observation.clone();
         let mut discarded = [0; 64];
         loop {

@@ -1,10 +1,11 @@
 //! What the signs of a process add up to, and what a wrong verdict costs. Pure.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use maxwell_protocol::id::{Incarnation, MemberId};
 use maxwell_protocol::member::MemberRecord;
+use tokio::time::Instant;
 
 /// After a wrong verdict on a member its process is not probed for this long.
 const OFF: Duration = Duration::from_secs(600);
@@ -62,8 +63,8 @@ impl Case {
 /// The verdicts that were carried out. A deposed incarnation that shows itself again was alive.
 #[derive(Debug, Default)]
 pub(in crate::coordination) struct Record {
-    deposed: HashMap<Incarnation, bool>,
-    off: HashMap<MemberId, Instant>,
+    deposed: BTreeMap<Incarnation, bool>,
+    off: BTreeMap<MemberId, Instant>,
 }
 
 impl Record {

@@ -27,8 +27,6 @@ use progress::carry_on;
 
 /// How often a request that is being carried out is looked at when nothing changes.
 const LOOK: Duration = Duration::from_millis(250);
-/// A member that is further behind is none to hand over to.
-const MAX_LAG_MILLISECONDS: u64 = 300_000;
 
 /// What a decision is taken from.
 struct Facts<'a> {
@@ -135,7 +133,7 @@ pub(super) async fn carry_out(life: &Life, lock: &Lock, epoch: Epoch) -> Result<
             let facts = Facts {
                 observed: &observed,
                 me: &life.config.member,
-                max_lag_milliseconds: MAX_LAG_MILLISECONDS,
+                max_lag_milliseconds: u64::from(life.config.failover.max_lag_seconds) * 1_000,
                 now: milliseconds(),
                 age: since.elapsed(),
             };

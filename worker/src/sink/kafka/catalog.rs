@@ -7,7 +7,8 @@ use maxwell_protocol::position::PositionKey;
 use rdkafka::message::Message;
 
 use super::super::{CatalogEntry, SinkError};
-use super::positions::{self, End, Readers};
+use super::positions::{self, Readers};
+use super::steps::End;
 
 /// The key of an entry's record.
 pub(super) fn key(owner: &PositionKey, entry: &CatalogEntry) -> CatalogKey {

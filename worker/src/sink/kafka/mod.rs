@@ -1,14 +1,16 @@
 //! Kafka: rows and the shard's position in one transaction. The only module that holds its client library.
 //!
-//! `config` makes client configurations, `takeover` fences the owner before, `positions` makes and reads the position
-//! topic, `catalog` the followed tables on it, `limits` knows how large a row may be, `writer` produces and commits, `flush` waits. A
-//! producer is crash-only: after any doubt it is dropped and a new one made.
+//! `config` makes client configurations, `steps` is the order of a take-over, `takeover` what it asks of the brokers,
+//! `positions` makes and reads the position topic, `catalog` the followed tables on it, `limits` knows how large a row
+//! may be, `writer` produces and commits, `flush` waits. A producer is crash-only: after any doubt it is
+//! dropped and a new one made.
 
 mod catalog;
 mod config;
 mod flush;
 mod limits;
 mod positions;
+pub(crate) mod steps;
 mod takeover;
 mod topics;
 mod writer;

@@ -1,10 +1,9 @@
-//! The position topic: compacted, one partition per shard. The last committed record up to the high watermark is the
-//! truth; a reader that stops at the last stable offset could miss it.
+//! The position topic: compacted, one partition per shard.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use maxwell_protocol::position::{PositionKey, PositionRecord};
+use maxwell_protocol::position::PositionKey;
 use maxwell_protocol::settings::Kafka;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
@@ -16,11 +15,10 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::SinkError;
+use super::steps::{End, Found};
 use super::{classify, config};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How far back the first look goes: a few seconds of records.
-const FIRST_LOOK: i64 = 64;
 
 /// Makes the topic if it is not there, and refuses one whose records Kafka might drop.
 pub(super) async fn ensure_topic(settings: &Kafka, topic: &str, shards: u32) -> Result<(), SinkError> {
@@ -120,17 +118,6 @@ async fn verify(
     }
 }
 
-/// What the partition holds for a key.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// Its last committed record, and when it was produced, milliseconds since the epoch.
-    Record(Box<PositionRecord>, Option<i64>),
-    /// Nothing committed by anybody.
-    Nothing,
-    /// Only records of other clusters.
-    Foreign,
-}
-
 /// The clients that read the topic, kept connected from one take-over to the next.
 pub(super) struct Readers {
     /// Tells the high watermark.
@@ -146,6 +133,34 @@ impl Readers {
             config::reader(settings, committed).create().map_err(|error| classify("connect to Kafka", &error))
         };
         Ok(Self { uncommitted: create(false)?, committed: Mutex::new(create(true)?) })
+    }
+
+    /// The lowest offset of a partition, and an end of it. Blocking.
+    pub(super) fn ends(&self, topic: &str, partition: i32, end: End) -> Result<(i64, i64), SinkError> {
+        match end {
+            End::High => watermarks(&self.uncommitted, topic, partition, TIMEOUT),
+            // A read_committed client answers with it.
+            End::Stable => watermarks(&self.committed(), topic, partition, TIMEOUT),
+        }
+    }
+
+    /// The last committed record of `key` between two offsets. Blocking.
+    pub(super) fn scan(
+        &self,
+        topic: &str,
+        partition: i32,
+        (from, to): (i64, i64),
+        key: &PositionKey,
+    ) -> Result<Found, SinkError> {
+        let committed = self.committed();
+        let found = scan(&committed, topic, partition, from, to, key);
+        // Whatever came of it: nothing more is fetched.
+        committed.unassign().map_err(|error| classify("read the position", &error))?;
+        found
+    }
+
+    fn committed(&self) -> MutexGuard<'_, BaseConsumer> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks both ends of the topic's first partition, which keeps the connections open. Blocking.
@@ -171,52 +186,8 @@ fn watermarks(
         .map_err(|error| classify("read the high watermark", &error))
 }
 
-/// Reads the last committed record of `key`. Blocking.
-pub(super) fn last_record(
-    readers: &Readers,
-    topic: &str,
-    partition: i32,
-    key: &PositionKey,
-) -> Result<Found, SinkError> {
-    let committed = readers.committed.lock().unwrap_or_else(PoisonError::into_inner);
-    let (low, high) = watermarks(&readers.uncommitted, topic, partition, TIMEOUT)?;
-    if high <= low {
-        return Ok(Found::Nothing);
-    }
-    let deadline = Instant::now() + TIMEOUT;
-    // A read_committed client answers with the last stable offset.
-    while watermarks(&committed, topic, partition, TIMEOUT)?.1 < high {
-        if Instant::now() > deadline {
-            return Err(SinkError::Failed {
-                doing: "read the position",
-                reason: format!(
-                    "an open transaction hides the end of {topic}-{partition}; kafka-transactions.sh find-hanging shows it"
-                ),
-            });
-        }
-    }
-    let first = (high - FIRST_LOOK).max(low);
-    let found = match scan(&committed, topic, partition, first, high, key) {
-        Ok(Found::Nothing | Found::Foreign) if first > low => {
-            scan(&committed, topic, partition, low, high, key)
-        }
-        found => found,
-    };
-    // Whatever came of it: nothing more is fetched.
-    committed.unassign().map_err(|error| classify("read the position", &error))?;
-    found
-}
-
-/// Up to where a partition is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// All that was written. For an owner, whose predecessors write no more.
-    Written,
-    /// What is known to be committed.
-    Committed,
-}
-
-/// Hands the committed records of the partition from an offset on over; gives the offset to go on from. Blocking.
+/// Hands the committed records of the partition from an offset on over, up to an end: for an owner, whose predecessors
+/// write no more, the high watermark. Gives the offset to go on from. Blocking.
 pub(super) fn read_on(
     readers: &Readers,
     topic: &str,
@@ -224,8 +195,8 @@ pub(super) fn read_on(
     (from, end): (i64, End),
     visit: &mut dyn FnMut(&BorrowedMessage<'_>),
 ) -> Result<i64, SinkError> {
-    let committed = readers.committed.lock().unwrap_or_else(PoisonError::into_inner);
-    let asked = if end == End::Written { &readers.uncommitted } else { &*committed };
+    let committed = readers.committed();
+    let asked = if end == End::High { &readers.uncommitted } else { &*committed };
     let (low, high) = watermarks(asked, topic, partition, TIMEOUT)?;
     // A topic that is shorter than what was read is another one.
     let mut next = if from > high { low } else { from.max(low) };

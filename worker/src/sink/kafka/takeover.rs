@@ -1,11 +1,11 @@
-//! Take-over: proof, `init_transactions` in short attempts, proof, position.
+//! Kafka as a sink: what a take-over asks of the brokers, with their client library.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use maxwell_protocol::position::{PositionKey, PositionMirror, PositionRecord};
+use maxwell_protocol::position::PositionKey;
 use maxwell_protocol::settings::{Delivery, Kafka};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -14,18 +14,13 @@ use rdkafka::producer::{BaseProducer, Producer};
 use super::super::{Sink, SinkError, TakenOver};
 use super::catalog::Followed;
 use super::limits::{Bounds, Limits};
-use super::positions::{End, Found, Readers, ensure_topic, last_record};
+use super::positions::{Readers, ensure_topic};
+use super::steps::{Brokers, End, Found, Refused, Succession, succeed};
 use super::topics::Topics;
 use super::writer::{Deliveries, KafkaWriter};
 use super::{classify, config};
 use crate::coordination::{Ownership, ShardContext};
 
-/// The first attempt's time; each next one gets twice as much. The client's own retry waits 500 ms while the
-/// coordinator ends the predecessor's transaction, which takes far less.
-const FIRST_ATTEMPT: Duration = Duration::from_millis(40);
-const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
-/// After this long without success the caller is told.
-const PATIENCE: Duration = Duration::from_secs(30);
 const CHECK: Duration = Duration::from_secs(2);
 /// Producers that are kept connected for shards of others: each has threads of its own.
 const MOST_WARM: usize = 16;
@@ -87,9 +82,9 @@ impl KafkaSink {
         Ok(Arc::clone(readers))
     }
 
-    /// Whether the brokers answer. Blocking, for a few seconds at most.
-    pub fn check(&self) -> Result<(), SinkError> {
-        self.readers()?.touch(&self.position_topic, CHECK)
+    /// Whether the brokers answer. Blocking, for twice `patience` at most.
+    pub fn check(&self, patience: Duration) -> Result<(), SinkError> {
+        self.readers()?.touch(&self.position_topic, patience)
     }
 
     fn take_warm(&self, id: &str, bounds: Bounds) -> Option<BaseProducer<Deliveries>> {
@@ -115,47 +110,30 @@ impl KafkaSink {
         }
         Ok(self.limits.bounds())
     }
+}
 
-    async fn fence(
+/// One shard, as it is taken over.
+struct Shard<'a> {
+    sink: &'a KafkaSink,
+    readers: Arc<Readers>,
+    transactional_id: String,
+    bounds: Bounds,
+    partition: i32,
+    key: PositionKey,
+}
+
+impl Shard<'_> {
+    /// The client library's calls block.
+    async fn ask<T: Send + 'static>(
         &self,
-        context: &ShardContext,
-        ownership: &dyn Ownership,
-        bounds: Bounds,
-    ) -> Result<BaseProducer<Deliveries>, SinkError> {
-        let id = context.cluster.transactional_id(&context.shard);
-        let begun = Instant::now();
-        let mut attempt = FIRST_ATTEMPT;
-        loop {
-            // Begun after the last failure: an owner that woke up late finds here that it is none any more.
-            ownership.prove().await?;
-            let config = config::transactional(&self.settings, bounds, &id);
-            let warm = self.take_warm(&id, bounds);
-            let (timeout, topic) = (attempt, self.position_topic.clone());
-            let initialised = tokio::task::spawn_blocking(move || {
-                let producer = match warm {
-                    Some(producer) => producer,
-                    None => connected(&config, &topic)?,
-                };
-                producer.init_transactions(timeout).map(|()| producer)
-            })
+        doing: &'static str,
+        question: impl FnOnce(&Readers, &str, i32, &PositionKey) -> Result<T, SinkError> + Send + 'static,
+    ) -> Result<T, SinkError> {
+        let (readers, topic) = (Arc::clone(&self.readers), self.sink.position_topic.clone());
+        let (partition, key) = (self.partition, self.key.clone());
+        tokio::task::spawn_blocking(move || question(&readers, &topic, partition, &key))
             .await
-            .map_err(|error| SinkError::Failed {
-                doing: "initialise the producer",
-                reason: error.to_string(),
-            })?;
-            match initialised {
-                Ok(producer) => {
-                    tracing::debug!(?attempt, elapsed = ?begun.elapsed(), "the producer is initialised");
-                    ownership.prove().await?;
-                    return Ok(producer);
-                }
-                Err(error) if may_heal(&error) && begun.elapsed() < PATIENCE => {
-                    tracing::debug!(%error, ?attempt, elapsed = ?begun.elapsed(), "the producer is not initialised yet");
-                    attempt = (attempt * 2).min(LONGEST_ATTEMPT);
-                }
-                Err(error) => return Err(classify("initialise the producer", &error)),
-            }
-        }
+            .map_err(|error| SinkError::Failed { doing, reason: error.to_string() })?
     }
 }
 
@@ -185,6 +163,48 @@ impl KafkaSink {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl Brokers for Shard<'_> {
+    type Producer = BaseProducer<Deliveries>;
+
+    async fn initialise(&self, time: Duration) -> Result<Self::Producer, Refused> {
+        let config = config::transactional(&self.sink.settings, self.bounds, &self.transactional_id);
+        let warm = self.sink.take_warm(&self.transactional_id, self.bounds);
+        let topic = self.sink.position_topic.clone();
+        let initialised = tokio::task::spawn_blocking(move || {
+            let producer = match warm {
+                Some(producer) => producer,
+                None => connected(&config, &topic)?,
+            };
+            producer.init_transactions(time).map(|()| producer)
+        });
+        let doing = "initialise the producer";
+        match initialised.await {
+            Ok(Ok(producer)) => Ok(producer),
+            Ok(Err(error)) => Err(Refused { heals: may_heal(&error), error: classify(doing, &error) }),
+            Err(error) => {
+                Err(Refused { heals: false, error: SinkError::Failed { doing, reason: error.to_string() } })
+            }
+        }
+    }
+
+    async fn ends(&self, end: End) -> Result<(i64, i64), SinkError> {
+        self.ask("read the position", move |readers, topic, partition, _| readers.ends(topic, partition, end))
+            .await
+    }
+
+    async fn scan(&self, from: i64, to: i64) -> Result<Found, SinkError> {
+        self.ask("read the position", move |readers, topic, partition, key| {
+            readers.scan(topic, partition, (from, to), key)
+        })
+        .await
+    }
+
+    fn place(&self) -> String {
+        format!("{}-{}", self.sink.position_topic, self.partition)
+    }
 }
 
 /// A producer that is connected to the broker that it has learned of. Without that, its initialisation would not
@@ -223,48 +243,36 @@ impl Sink for KafkaSink {
         ownership: &dyn Ownership,
     ) -> Result<TakenOver, SinkError> {
         self.prepare(context.layout.shards).await?;
-        let bounds = self.bounds().await?;
-        let producer = self.fence(context, ownership, bounds).await?;
-        #[cfg(feature = "failpoints")]
-        fail::fail_point!("after-init");
-        let (readers, topic) = (self.readers()?, self.position_topic.clone());
-        let key = PositionKey { cluster: context.cluster, shard: context.shard.clone() };
-        let partition = context.number as i32;
-        let wanted = key.clone();
-        let reading = Instant::now();
-        let found = tokio::task::spawn_blocking(move || last_record(&readers, &topic, partition, &wanted))
-            .await
-            .map_err(|error| SinkError::Failed { doing: "read the position", reason: error.to_string() })??;
-        tracing::debug!(elapsed = ?reading.elapsed(), "the position is read");
-        #[cfg(feature = "failpoints")]
-        fail::fail_point!("after-read");
-        let mirror = ownership.mirrored().await?;
-        let (last, last_at) = match found {
-            Found::Record(record, _)
-                if mirror.as_ref().is_some_and(|mirror| mirror.sequence > record.sequence) =>
-            {
-                return Err(rewound(&self.position_topic, &record));
-            }
-            Found::Record(record, at) => (Some(*record), at),
-            Found::Foreign => return Err(foreign(&self.position_topic)),
-            Found::Nothing => {
-                refuse_lost_topic(mirror, &self.position_topic)?;
-                (None, None)
-            }
+        let shard = Shard {
+            sink: self,
+            readers: self.readers()?,
+            transactional_id: context.cluster.transactional_id(&context.shard),
+            bounds: self.bounds().await?,
+            partition: context.number as i32,
+            key: PositionKey { cluster: context.cluster, shard: context.shard.clone() },
         };
+        let Succession { producer, last, last_at } = succeed(&shard, ownership).await?;
         let rows = match self.settings.delivery {
             Delivery::ExactlyOnce => None,
             Delivery::AtLeastOnce => Some(
-                config::idempotent(&self.settings, bounds)
+                config::idempotent(&self.settings, shard.bounds)
                     .create_with_context(Deliveries::default())
                     .map_err(|error| classify("make the producer of rows", &error))?,
             ),
         };
-        let topics = Topics::new(self.settings.clone(), Arc::clone(&self.limits), bounds);
-        let writer = KafkaWriter::new(producer, rows, self.position_topic.clone(), partition, &key, topics)?;
+        let topics = Topics::new(self.settings.clone(), Arc::clone(&self.limits), shard.bounds);
+        let writer = KafkaWriter::new(
+            producer,
+            rows,
+            self.position_topic.clone(),
+            shard.partition,
+            &shard.key,
+            topics,
+        )?;
         let catalog = match last.as_ref().and_then(|last| last.catalog) {
             Some(capture) => {
-                self.followed((partition, key), End::Written, move |found| found.of(capture)).await?
+                let place = (shard.partition, shard.key);
+                self.followed(place, End::High, move |found| found.of(capture)).await?
             }
             None => Vec::new(),
         };
@@ -295,38 +303,6 @@ impl Sink for KafkaSink {
         let producer = connected.map_err(|error| classify("connect the producer", &error))?;
         lock(&self.warm).insert(id, (bounds, producer, Instant::now()));
         let key = PositionKey { cluster: context.cluster, shard: context.shard.clone() };
-        self.followed((context.number as i32, key), End::Committed, |_| ()).await
+        self.followed((context.number as i32, key), End::Stable, |_| ()).await
     }
-}
-
-fn foreign(topic: &str) -> SinkError {
-    SinkError::Unfit {
-        problem: format!("the position topic {topic} holds the positions of another cluster"),
-        mend: "name another kafka.positionTopic, or delete that topic to start afresh".into(),
-    }
-}
-
-/// The mirror is written after the record: one that is ahead shows that Kafka has lost records, and with them the knowledge
-/// of what was sent.
-fn rewound(topic: &str, record: &PositionRecord) -> SinkError {
-    SinkError::Unfit {
-        problem: format!(
-            "the position topic {topic} has lost records: its last is number {} at {}:{}, and newer ones were committed",
-            record.sequence, record.position.file, record.position.offset
-        ),
-        mend: "restore the topic, or set mysql.start under a new zookeeper.root".into(),
-    }
-}
-
-/// "No record" counts only if the mirror has none either: otherwise the topic was lost, and `start` would lose
-/// changes in silence.
-fn refuse_lost_topic(mirror: Option<PositionMirror>, topic: &str) -> Result<(), SinkError> {
-    let Some(mirror) = mirror else { return Ok(()) };
-    Err(SinkError::Unfit {
-        problem: format!(
-            "the position topic {topic} is empty, but the shard was at {}:{} (GTID set '{}')",
-            mirror.binlog_file, mirror.binlog_position, mirror.gtid_set
-        ),
-        mend: "restore the topic, or set mysql.start to that position under a new zookeeper.root".into(),
-    })
 }

@@ -1,0 +1,229 @@
+//! A shard's life at its owner: one run after the other, and what follows from the end of each. How a run goes is
+//! behind a trait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use maxwell_protocol::id::Epoch;
+use maxwell_protocol::member::{ShardReport, ShardState};
+use maxwell_protocol::position::{PositionMirror, PositionRecord};
+use maxwell_protocol::settings::MySql;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::error::{Disposition, EngineError};
+use super::retained::Retained;
+use super::sources::{Sources, Turn};
+use super::status::Observer;
+use crate::coordination::{Ownership, ShardContext, ShardEnd};
+use crate::source::SourceError;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// How long the end of a run may wait for ZooKeeper or the dump's connection.
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
+
+/// One run, from take-over to the end.
+#[async_trait]
+pub(crate) trait Streamer: Sync {
+    /// Fences the owner before, goes on from its position, streams.
+    async fn stream(&self, run: &Run<'_>) -> Result<Stopped, EngineError>;
+}
+
+/// How a run ended without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// It was told to stop, and everything is committed.
+    Drained,
+    /// The shard's lock is gone.
+    Lost,
+}
+
+/// What a run's parts share.
+pub(crate) struct Run<'a> {
+    pub(crate) context: &'a ShardContext,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) ownership: Arc<dyn Ownership>,
+    pub(crate) stop: CancellationToken,
+    /// The last committed record of this life.
+    pub(crate) progress: watch::Sender<Option<PositionRecord>>,
+    pub(crate) retained: Arc<Retained>,
+    /// When the record that the run goes on from was written, milliseconds since the epoch; 0 without one.
+    pub(crate) before: AtomicI64,
+    /// Whether to leave the stored position behind and go on at the head.
+    pub(super) start_over: AtomicBool,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(
+        context: &'a ShardContext,
+        observer: Arc<dyn Observer>,
+        ownership: Arc<dyn Ownership>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            context,
+            observer,
+            ownership,
+            stop,
+            progress: watch::Sender::new(None),
+            retained: Arc::default(),
+            before: AtomicI64::new(0),
+            start_over: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn report(&self, state: ShardState, epoch: Epoch, error: &str) {
+        self.ownership.report(ShardReport {
+            state,
+            epoch,
+            lag_milliseconds: 0,
+            retention: self.retained.latest(),
+            last_error: error.to_owned(),
+        });
+    }
+
+    fn sequence(&self) -> u64 {
+        self.progress.borrow().as_ref().map_or(0, |record| record.sequence)
+    }
+
+    /// Completes when the run shall stop and has had its time to drain.
+    async fn stop_before_streaming(&self) {
+        self.stop.cancelled().await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    }
+
+    /// Brings the mirror up to date.
+    pub(crate) async fn farewell(&self) {
+        let record = self.progress.borrow().clone();
+        if let Some(record) = record {
+            let written = self.ownership.mirror(PositionMirror::from(&record));
+            if tokio::time::timeout(FAREWELL, written).await.is_err() {
+                tracing::warn!("the mirror of the position could not be written in time");
+            }
+        }
+    }
+}
+
+/// What is done when a run has failed.
+pub(crate) struct Reactions {
+    pub(super) sources: Sources,
+    longest_pause: Duration,
+    /// Whether the last run ended because no server has what follows the position.
+    position_lost: AtomicBool,
+}
+
+impl Reactions {
+    /// For the servers of `mysql`; between two tries no more than `longest_pause` passes.
+    pub(crate) fn new(mysql: &MySql, longest_pause: Duration) -> Self {
+        Self { sources: Sources::new(mysql), longest_pause, position_lost: AtomicBool::new(false) }
+    }
+
+    pub(super) fn has_lost_position(&self) -> bool {
+        self.position_lost.load(Ordering::Relaxed)
+    }
+
+    /// Runs the shard until told to stop, or until it is another member's.
+    pub(crate) async fn live(&self, streamer: &dyn Streamer, run: &Run<'_>) -> ShardEnd {
+        let mut attempt = 0;
+        loop {
+            run.report(ShardState::TakingOver, Epoch(0), "");
+            let before = run.sequence();
+            let ended = tokio::select! {
+                ended = streamer.stream(run) => ended,
+                // Not taken over yet, or stuck in it: nothing to drain.
+                () = run.stop_before_streaming() => Ok(Stopped::Drained),
+            };
+            match ended {
+                Ok(Stopped::Drained) => return ShardEnd::Drained,
+                Ok(Stopped::Lost) => return lost(),
+                Err(error) => {
+                    attempt = if run.sequence() > before { 0 } else { attempt + 1 };
+                    if let Some(end) = self.settle(run, &error, attempt).await {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What follows from an error: the end of the run at this member, or, after a pause, another try.
+    async fn settle(&self, run: &Run<'_>, error: &EngineError, attempt: u32) -> Option<ShardEnd> {
+        let disposition = error.disposition();
+        let text = error.to_string();
+        if disposition == Disposition::Relinquish && !run.ownership.may_still_own().await {
+            tracing::warn!(error = text, "a successor owns the shard");
+            run.observer.fenced();
+            return Some(ShardEnd::Relinquished { reason: text });
+        }
+        let turn = self.sources.turn(error, attempt);
+        run.start_over.store(turn == Turn::StartOver, Ordering::Relaxed);
+        let position_lost = matches!(error, EngineError::Source(error) if error.is_position_lost());
+        // With several servers one may come back that has what the others have not.
+        let halted = disposition == Disposition::Halt
+            && turn == Turn::Exhausted
+            && !(position_lost && self.sources.several());
+        self.position_lost.store(halted && position_lost, Ordering::Relaxed);
+        if halted && position_lost {
+            run.retained.lost(run.observer.as_ref());
+        }
+        run.report(if halted { ShardState::Halted } else { ShardState::Retrying }, Epoch(0), &text);
+        tracing::error!(error = text, halted, "the shard does not stream");
+        let pause = (FIRST_PAUSE * 2u32.saturating_pow(attempt.min(16))).min(self.longest_pause);
+        tokio::select! {
+            () = run.stop.cancelled() => return Some(ShardEnd::Drained),
+            () = run.ownership.lost() => return Some(lost()),
+            () = run.ownership.another_can(), if disposition == Disposition::Unreachable && turn != Turn::Next => {
+                return Some(ShardEnd::Unreachable { reason: text });
+            }
+            () = tokio::time::sleep(pause), if !halted => {}
+        }
+        None
+    }
+}
+
+fn lost() -> ShardEnd {
+    ShardEnd::Relinquished { reason: "the shard's lock is gone".into() }
+}
+
+/// What a run reads from.
+#[async_trait]
+pub(crate) trait Feed: Send {
+    /// What is read at once.
+    type Batch: Send;
+
+    /// The next batch; `None` when the source has ended the dump.
+    async fn next(&mut self) -> Result<Option<Self::Batch>, SourceError>;
+}
+
+/// Moves batches until told to stop, the pipeline goes down or the source fails.
+pub(crate) async fn read<F: Feed>(
+    feed: &mut F,
+    batches: mpsc::Sender<F::Batch>,
+    run: &Run<'_>,
+) -> Result<Stopped, Option<EngineError>> {
+    // One for the whole run: what it waits for must not begin anew with every batch.
+    let lost = run.ownership.lost();
+    tokio::pin!(lost);
+    loop {
+        let step = async {
+            let permit = batches.reserve().await.map_err(|_| None)?;
+            tokio::select! {
+                read = feed.next() => match read {
+                    Ok(Some(batch)) => { permit.send(batch); Ok(()) }
+                    Ok(None) => Err(Some(EngineError::from(SourceError::Ended))),
+                    Err(error) => Err(Some(error.into())),
+                },
+                // The other end hung up: its thread knows why.
+                () = batches.closed() => Err(None),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = run.stop.cancelled() => return Ok(Stopped::Drained),
+            () = &mut lost => return Ok(Stopped::Lost),
+            stepped = step => stepped?,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The simulated Kafka as a sink: the worker's own order of a take-over over simulated brokers, and a writer whose
+//! outcome the worker does not always hear.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use maxwell_protocol::id::ShardId;
+use maxwell_protocol::position::PositionRecord;
+use tokio::time::{Instant, sleep};
+
+use super::ensemble::Zoo;
+use super::faults::Point;
+use super::log::{Fenced, Initialised, Kafka};
+use super::process::Process;
+use super::world::Peer;
+use crate::coordination::{Ownership, ShardContext};
+use crate::sink::kafka::steps::{Brokers, End, Found, Refused, Succession, succeed};
+use crate::sink::{Chunk, Sink, SinkError, TakenOver, Writer};
+
+/// How long a question to the brokers may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The client library's pause before it asks again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Kafka as one process reaches it.
+pub(super) struct SimulatedSink {
+    pub(super) process: Arc<Process>,
+    pub(super) kafka: Arc<Kafka>,
+    pub(super) zoo: Arc<Zoo>,
+    /// How many times in a thousand a commit fails without a word on its outcome.
+    pub(super) flaky: u64,
+}
+
+#[async_trait]
+impl Sink for SimulatedSink {
+    async fn take_over(
+        &self,
+        context: &ShardContext,
+        ownership: &dyn Ownership,
+    ) -> Result<TakenOver, SinkError> {
+        self.process.forget_proof(&context.shard);
+        let shard = Shard { sink: self, shard: &context.shard };
+        let Succession { producer, last, last_at } = succeed(&shard, ownership).await?;
+        let writer = SimulatedWriter {
+            process: Arc::clone(&self.process),
+            kafka: Arc::clone(&self.kafka),
+            epoch: producer,
+            flaky: self.flaky,
+        };
+        Ok(TakenOver { writer: Box::new(writer), last, last_at, catalog: Vec::new() })
+    }
+
+    async fn warm(&self, _: &ShardContext) -> Result<(), SinkError> {
+        self.process.runs().await;
+        Ok(())
+    }
+}
+
+fn silent(doing: &'static str) -> SinkError {
+    SinkError::Failed { doing, reason: "no broker answers".into() }
+}
+
+struct Shard<'a> {
+    sink: &'a SimulatedSink,
+    shard: &'a ShardId,
+}
+
+impl Shard<'_> {
+    /// Whether another process holds the shard's lock.
+    fn holder_is_another(&self) -> bool {
+        self.sink.zoo.holder(self.shard).is_some_and(|holder| holder != self.sink.process.number)
+    }
+
+    /// One attempt, without its limit of time.
+    async fn attempt(&self, proved: bool) -> u64 {
+        let SimulatedSink { process, kafka, .. } = self.sink;
+        loop {
+            process.send(Peer::Kafka, Point::Init, Duration::MAX).await;
+            let fences_its_owner = !proved
+                && self.holder_is_another()
+                && self.sink.zoo.holder(self.shard) == Some(kafka.process());
+            if fences_its_owner {
+                let (late, owner) = (process.number, kafka.process());
+                process.world.violated(|| {
+                    format!("process {late} fences the owner {owner} without a proof of the lock before it")
+                });
+            }
+            let answer = kafka.initialise(process.number);
+            process.hear(Peer::Kafka, Point::Initialised).await;
+            match answer {
+                Initialised::As(epoch) => return epoch,
+                Initialised::Busy => sleep(RETRY).await,
+            }
+        }
+    }
+
+    async fn ask(&self, point: Point) -> Result<(), SinkError> {
+        let asked = self.sink.process.send(Peer::Kafka, point, PATIENCE).await;
+        if asked { Ok(()) } else { Err(silent("read the position")) }
+    }
+}
+
+#[async_trait]
+impl Brokers for Shard<'_> {
+    type Producer = u64;
+
+    async fn initialise(&self, time: Duration) -> Result<u64, Refused> {
+        let proved = self.sink.process.forget_proof(self.shard);
+        let begun = Instant::now();
+        match tokio::time::timeout(time, self.attempt(proved)).await {
+            Ok(epoch) => Ok(epoch),
+            Err(_) => {
+                let reason = format!("no answer within {:?}", begun.elapsed());
+                let error = SinkError::Failed { doing: "initialise the producer", reason };
+                Err(Refused { heals: true, error })
+            }
+        }
+    }
+
+    async fn ends(&self, end: End) -> Result<(i64, i64), SinkError> {
+        self.ask(Point::Ends).await?;
+        let process = &self.sink.process;
+        if self.holder_is_another() && !process.has_proved(self.shard) {
+            let late = process.number;
+            process.world.violated(|| {
+                format!("process {late} goes on without a proof of the lock after the initialisation")
+            });
+        }
+        let ends = self.sink.kafka.ends(end);
+        process.hear(Peer::Kafka, Point::Ends).await;
+        Ok(ends)
+    }
+
+    async fn scan(&self, from: i64, to: i64) -> Result<Found, SinkError> {
+        self.ask(Point::Scan).await?;
+        let found = self.sink.kafka.scan(from, to);
+        self.sink.process.hear(Peer::Kafka, Point::Scanned).await;
+        Ok(found)
+    }
+
+    fn place(&self) -> String {
+        "simulated-0".into()
+    }
+}
+
+/// A producer. What takes time, its caller waits for before and after: the brokers act at once.
+struct SimulatedWriter {
+    process: Arc<Process>,
+    kafka: Arc<Kafka>,
+    epoch: u64,
+    flaky: u64,
+}
+
+impl SimulatedWriter {
+    fn outcome(&self, outcome: Result<(), Fenced>) -> Result<(), SinkError> {
+        outcome.map_err(|Fenced| {
+            self.process.world.counts().fenced += 1;
+            SinkError::Fenced
+        })
+    }
+
+    fn unheard(&self) -> SinkError {
+        self.process.world.counts().unanswered += 1;
+        silent("commit")
+    }
+}
+
+impl Writer for SimulatedWriter {
+    fn write(&mut self, chunk: &Chunk, _: u64) -> Result<(), SinkError> {
+        let number = |record| std::str::from_utf8(chunk.value(record)).ok()?.parse().ok();
+        let rows: Vec<u64> = chunk.records.iter().filter_map(number).collect();
+        self.outcome(self.kafka.produce(self.epoch, &rows))
+    }
+
+    fn commit(&mut self, record: &PositionRecord) -> Result<(), SinkError> {
+        let world = Arc::clone(&self.process.world);
+        self.outcome(self.kafka.produce_position(self.epoch, record))?;
+        if world.happens(self.flaky) {
+            // The request was lost, arrives late, or its answer was lost.
+            return match world.pick(3) {
+                0 => Err(self.unheard()),
+                1 => {
+                    let (kafka, epoch) = (Arc::clone(&self.kafka), self.epoch);
+                    tokio::spawn(async move {
+                        sleep(world.time(1, 2000)).await;
+                        let _late = kafka.commit(epoch);
+                    });
+                    Err(self.unheard())
+                }
+                _ => {
+                    self.outcome(self.kafka.commit(self.epoch))?;
+                    Err(self.unheard())
+                }
+            };
+        }
+        self.outcome(self.kafka.commit(self.epoch))
+    }
+}

@@ -1,0 +1,198 @@
+//! The order of a take-over: proof of the lock, fencing, proof again, the log's end, the last position. What the
+//! brokers are asked is behind a trait, so that nothing but the order is here.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use maxwell_protocol::position::{PositionMirror, PositionRecord};
+use tokio::time::{Instant, sleep};
+
+use super::super::SinkError;
+use crate::coordination::Ownership;
+use crate::mistake::{Mistake, planted};
+
+/// The first attempt's time; each next one gets twice as much. The client's own retry waits 500 ms while the
+/// coordinator ends the predecessor's transaction, which takes far less.
+const FIRST_ATTEMPT: Duration = Duration::from_millis(40);
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
+/// After this long without success the caller is told.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an open transaction may hide the end of the log.
+const HIDDEN: Duration = Duration::from_secs(5);
+/// Between two looks at a log whose end is hidden.
+const LOOK: Duration = Duration::from_millis(1);
+/// How far back the first look goes: a few seconds of records.
+const FIRST_LOOK: i64 = 64;
+
+/// What the partition holds for a shard.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Its last committed record, and when it was produced, milliseconds since the epoch.
+    Record(Box<PositionRecord>, Option<i64>),
+    /// Nothing committed by anybody.
+    Nothing,
+    /// Only records of other clusters.
+    Foreign,
+}
+
+/// An end of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The high watermark: everything that was written.
+    High,
+    /// The last stable offset: what lies behind it belongs to open transactions, or stands behind one.
+    Stable,
+}
+
+/// Why a producer is not initialised.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Whether the next attempt may get through.
+    pub(crate) heals: bool,
+    /// What was said.
+    pub(crate) error: SinkError,
+}
+
+/// What a take-over of one shard asks of Kafka.
+#[async_trait]
+pub(crate) trait Brokers: Sync {
+    /// A producer that fenced the one before.
+    type Producer: Send;
+
+    /// Makes a producer and gives its initialisation this long. One that fails is dropped.
+    async fn initialise(&self, time: Duration) -> Result<Self::Producer, Refused>;
+
+    /// The lowest offset of the shard's partition, and an end of it.
+    async fn ends(&self, end: End) -> Result<(i64, i64), SinkError>;
+
+    /// The shard's last committed record from an offset up to another.
+    async fn scan(&self, from: i64, to: i64) -> Result<Found, SinkError>;
+
+    /// The partition's name, for people.
+    fn place(&self) -> String;
+}
+
+/// What a take-over found.
+pub(crate) struct Succession<P> {
+    /// The fenced producer.
+    pub(crate) producer: P,
+    /// The last committed record; `None` only if there provably never was one.
+    pub(crate) last: Option<PositionRecord>,
+    /// When it was produced.
+    pub(crate) last_at: Option<i64>,
+}
+
+/// Fences the owner before and finds its last position.
+pub(crate) async fn succeed<B: Brokers>(
+    brokers: &B,
+    ownership: &dyn Ownership,
+) -> Result<Succession<B::Producer>, SinkError> {
+    let producer = fence(brokers, ownership).await?;
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!("after-init");
+    let reading = Instant::now();
+    let found = last_record(brokers).await?;
+    tracing::debug!(elapsed = ?reading.elapsed(), "the position is read");
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!("after-read");
+    let mirror = ownership.mirrored().await?;
+    let (last, last_at) = match found {
+        Found::Record(record, _)
+            if mirror.as_ref().is_some_and(|mirror| mirror.sequence > record.sequence) =>
+        {
+            return Err(rewound(&brokers.place(), &record));
+        }
+        Found::Record(record, at) => (Some(*record), at),
+        Found::Foreign => return Err(foreign(&brokers.place())),
+        Found::Nothing => {
+            refuse_lost_topic(mirror, &brokers.place())?;
+            (None, None)
+        }
+    };
+    Ok(Succession { producer, last, last_at })
+}
+
+async fn fence<B: Brokers>(brokers: &B, ownership: &dyn Ownership) -> Result<B::Producer, SinkError> {
+    let begun = Instant::now();
+    let mut attempt = FIRST_ATTEMPT;
+    loop {
+        // Begun after the last failure: an owner that woke up late finds here that it is none any more.
+        if !planted(Mistake::UnprovedBefore) {
+            ownership.prove().await?;
+        }
+        match brokers.initialise(attempt).await {
+            Ok(producer) => {
+                tracing::debug!(?attempt, elapsed = ?begun.elapsed(), "the producer is initialised");
+                if !planted(Mistake::UnprovedAfter) {
+                    ownership.prove().await?;
+                }
+                return Ok(producer);
+            }
+            Err(Refused { heals: true, error }) if begun.elapsed() < PATIENCE => {
+                tracing::debug!(%error, ?attempt, elapsed = ?begun.elapsed(), "the producer is not initialised yet");
+                attempt = (attempt * 2).min(LONGEST_ATTEMPT);
+            }
+            Err(Refused { error, .. }) => return Err(error),
+        }
+    }
+}
+
+/// The last committed record up to the high watermark is the truth; who stops at the last stable offset could miss it.
+async fn last_record<B: Brokers>(brokers: &B) -> Result<Found, SinkError> {
+    let end = if planted(Mistake::LastStableOffset) { End::Stable } else { End::High };
+    let (low, high) = brokers.ends(end).await?;
+    if high <= low {
+        return Ok(Found::Nothing);
+    }
+    let deadline = Instant::now() + HIDDEN;
+    while brokers.ends(End::Stable).await?.1 < high {
+        if Instant::now() > deadline {
+            return Err(SinkError::Failed {
+                doing: "read the position",
+                reason: format!(
+                    "an open transaction hides the end of {}; kafka-transactions.sh find-hanging shows it",
+                    brokers.place()
+                ),
+            });
+        }
+        sleep(LOOK).await;
+    }
+    let first = (high - FIRST_LOOK).max(low);
+    match brokers.scan(first, high).await? {
+        Found::Nothing | Found::Foreign if first > low => brokers.scan(low, high).await,
+        found => Ok(found),
+    }
+}
+
+fn foreign(place: &str) -> SinkError {
+    SinkError::Unfit {
+        problem: format!("the position topic's partition {place} holds the positions of another cluster"),
+        mend: "name another kafka.positionTopic, or delete that topic to start afresh".into(),
+    }
+}
+
+/// The mirror is written after the record: one that is ahead shows that Kafka has lost records, and with them the knowledge
+/// of what was sent.
+fn rewound(place: &str, record: &PositionRecord) -> SinkError {
+    SinkError::Unfit {
+        problem: format!(
+            "the position topic's partition {place} has lost records: its last is number {} at {}:{}, and newer ones were \
+             committed",
+            record.sequence, record.position.file, record.position.offset
+        ),
+        mend: "restore the topic, or set mysql.start under a new zookeeper.root".into(),
+    }
+}
+
+/// "No record" counts only if the mirror has none either: otherwise the topic was lost, and `start` would lose
+/// changes in silence.
+fn refuse_lost_topic(mirror: Option<PositionMirror>, place: &str) -> Result<(), SinkError> {
+    let Some(mirror) = mirror else { return Ok(()) };
+    Err(SinkError::Unfit {
+        problem: format!(
+            "the position topic's partition {place} is empty, but the shard was at {}:{} (GTID set '{}')",
+            mirror.binlog_file, mirror.binlog_position, mirror.gtid_set
+        ),
+        mend: "restore the topic, or set mysql.start to that position under a new zookeeper.root".into(),
+    })
+}
