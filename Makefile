@@ -86,12 +86,15 @@ integration: toolchain ## Tests against real servers and on a real node, which a
 	cp --remove-destination $$CARGO_TARGET_DIR/debug/maxwell $$CARGO_TARGET_DIR/debug/maxwell-failpoints
 	cargo build --locked -p maxwell-worker -p maxwell-operator
 	$(call say,servers)
-	tests/lab/with-servers "$(SERVERS) cluster" tests/suite quick
+	tests/lab/with-servers "$(SERVERS) workers cluster" tests/suite quick
 
-chaos: toolchain ## 200,000 changes, workers killed, ended and frozen 60 times, with the released binary
+# In a lab of its own, beside one that is up.
+chaos: toolchain ## Every kind of fault under load, three brokers, the released binary; MINUTES=60 goes on for so long
 	cargo build --locked --release -p maxwell-worker -p maxwell-tests --features maxwell-worker/failpoints
 	cp --remove-destination $$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-failpoints
-	tests/lab/with-servers "$(SERVERS)" tests/suite thorough
+	$(LAB) install base mysql mysql97 kafka
+	LAB_KAFKA_BROKERS=3 tests/lab/apart tests/lab/with-servers "$(SERVERS) replica workers" \
+	  tests/suite thorough $(MINUTES); ended=$$?; tests/lab/apart end; exit $$ended
 
 bench: toolchain ## Throughput beside mysqlbinlog, restart beside 10,000 tables, DDL storm; ends with a line of JSON
 	cargo build --locked --release -p maxwell-worker -p maxwell-tests

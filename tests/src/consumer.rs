@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,19 @@ pub struct Seen {
     pub messages: Vec<Message>,
     /// When each heartbeat row came, and its id.
     pub beats: Vec<(Instant, i64)>,
+    /// When something came, a millisecond apart at least, and the highest number of a heartbeat row up to then.
+    pub arrivals: Vec<(Instant, i64)>,
     /// Partition and offset of every record, with the epoch that it bears.
     pub places: HashMap<(i32, i64), u64>,
+}
+
+impl Seen {
+    fn arrived(&mut self, now: Instant, highest: i64) {
+        match self.arrivals.last_mut() {
+            Some((before, known)) if now.duration_since(*before) < APART => *known = highest,
+            _ => self.arrivals.push((now, highest)),
+        }
+    }
 }
 
 /// What a consumer sees.
@@ -40,6 +51,7 @@ pub enum Isolation {
 pub struct Running {
     stop: Arc<AtomicBool>,
     last_beat: Arc<AtomicI64>,
+    count: Arc<AtomicU64>,
     thread: JoinHandle<anyhow::Result<Seen>>,
 }
 
@@ -74,8 +86,10 @@ pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
     let stopping = Arc::clone(&stop);
     let last_beat = Arc::new(AtomicI64::new(0));
     let beating = Arc::clone(&last_beat);
-    let thread = std::thread::spawn(move || consume(&consumer, &stopping, &beating));
-    Ok(Running { stop, last_beat, thread })
+    let count = Arc::new(AtomicU64::new(0));
+    let counting = Arc::clone(&count);
+    let thread = std::thread::spawn(move || consume(&consumer, &stopping, &beating, &counting));
+    Ok(Running { stop, last_beat, count, thread })
 }
 
 /// Reads `topic` from its beginning, as `read_committed` consumers do, until `visit` says that a message was the last.
@@ -114,6 +128,11 @@ impl Running {
         self.last_beat.load(Ordering::Acquire).cast_unsigned()
     }
 
+    /// How many records have come.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
     /// Whether it has ended by an error of its own, which [`Running::finish`] tells.
     pub fn has_failed(&self) -> bool {
         self.thread.is_finished()
@@ -134,10 +153,17 @@ impl Running {
     }
 }
 
+/// Between two arrivals that are told apart.
+const APART: Duration = Duration::from_millis(1);
 /// How long a topic must stay silent, once told to stop, to count as read to its end.
 const QUIET: Duration = Duration::from_secs(3);
 
-fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) -> anyhow::Result<Seen> {
+fn consume(
+    consumer: &BaseConsumer,
+    stop: &AtomicBool,
+    last_beat: &AtomicI64,
+    count: &AtomicU64,
+) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
     let mut last = Instant::now();
     loop {
@@ -159,6 +185,8 @@ fn consume(consumer: &BaseConsumer, stop: &AtomicBool, last_beat: &AtomicI64) ->
                 } else {
                     seen.messages.push(change);
                 }
+                count.fetch_add(1, Ordering::Relaxed);
+                seen.arrived(last, last_beat.load(Ordering::Acquire));
             }
             None if stop.load(Ordering::Acquire) && last.elapsed() > QUIET => return Ok(seen),
             None => {}

@@ -77,6 +77,19 @@ pub struct Verdict {
     pub torn: u64,
     /// The first few findings in words.
     pub examples: Vec<String>,
+    /// The value of each change that was lost, seen again or seen in another order: values grow with time.
+    pub values: Vec<(Violation, i64)>,
+}
+
+/// What became of a change that was not seen as it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Violation {
+    /// It was not seen.
+    Lost,
+    /// It was seen again.
+    Repeated,
+    /// It was seen out of order, or nobody made it.
+    OutOfOrder,
 }
 
 impl Verdict {
@@ -110,6 +123,7 @@ pub fn check_divided(expected: &Expected, seen: &[Message], shards: u64) -> Verd
     }
     for (key, changes) in per_key {
         verdict.out_of_order += 1;
+        verdict.values.extend(changes.last().map(|change| (Violation::OutOfOrder, change.value)));
         verdict.example(format!("{key:?}: nobody made {changes:?}"));
     }
     transactions(&mut verdict, seen, shards);
@@ -125,6 +139,7 @@ fn compare(verdict: &mut Verdict, key: &Key, wanted: &[Change], mut got: Vec<Cha
         let again = known.contains(change);
         if again {
             verdict.repeated += 1;
+            verdict.values.push((Violation::Repeated, change.value));
             verdict.example(format!("{key:?}: {change:?} came again"));
         }
         known.push(change.clone());
@@ -132,11 +147,13 @@ fn compare(verdict: &mut Verdict, key: &Key, wanted: &[Change], mut got: Vec<Cha
     });
     for change in wanted.iter().filter(|change| !got.contains(change)) {
         verdict.lost += 1;
+        verdict.values.push((Violation::Lost, change.value));
         verdict.example(format!("{key:?}: {change:?} was not seen"));
     }
     let kept: Vec<&Change> = wanted.iter().filter(|change| got.contains(change)).collect();
     if kept != got.iter().collect::<Vec<_>>() {
         verdict.out_of_order += 1;
+        verdict.values.extend(wanted.last().map(|change| (Violation::OutOfOrder, change.value)));
         verdict.example(format!("{key:?}: wanted {wanted:?}, got {got:?}"));
     }
 }

@@ -53,7 +53,8 @@ pub async fn large(server: Server, rows: usize) -> anyhow::Result<Outcome> {
     worker.signal("TERM")?;
     worker.wait()?;
     let seen = tokio::task::spawn_blocking(move || consumer.finish()).await??;
-    let Verdict { lost, repeated, out_of_order, torn, examples } = check(&writer.expected, &seen.messages);
+    let Verdict { lost, repeated, out_of_order, torn, examples, .. } =
+        check(&writer.expected, &seen.messages);
     anyhow::ensure!(
         (lost, repeated, out_of_order, torn) == (0, 0, 0, 0),
         "lost {lost}, repeated {repeated}, out of order {out_of_order}, torn {torn}: {examples:?}"

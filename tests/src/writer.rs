@@ -80,6 +80,11 @@ impl Writer {
         self.session.turn_to(server);
     }
 
+    /// No change made up to now has a higher value.
+    pub fn value(&self) -> i64 {
+        self.next_value
+    }
+
     /// One transaction of `rows` changes; every twentieth small one is rolled back.
     pub async fn transaction(&mut self, rows: usize) -> anyhow::Result<()> {
         let rolled_back = rows < 20 && self.random.random_range(0..20) == 0;

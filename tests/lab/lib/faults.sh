@@ -5,8 +5,12 @@ processes_of() { ip netns pids "lab-$1"; }
 freeze_host() { processes_of "$1" | xargs -r kill -STOP; }
 thaw_host() { processes_of "$1" | xargs -r kill -CONT; }
 
+idle() { [ -z "$(processes_of "$1")" ]; }
+
 kill_host() {
   processes_of "$1" | xargs -r kill -KILL
+  # What they hold is free once they are gone.
+  until_ok 10 "the end of $1" idle "$1"
   rm -f "$RUN/$1.pid"
 }
 

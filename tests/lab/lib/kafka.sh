@@ -1,9 +1,10 @@
 # One broker, or three with LAB_KAFKA_BROKERS=3.
 
 up_kafka() {
-  local brokers=${LAB_KAFKA_BROKERS:-1} voters="" i directory heap=768
+  local brokers=${LAB_KAFKA_BROKERS:-1} voters="" i directory jvm=(-Xmx768m)
   for i in $(seq "$brokers"); do voters+=${voters:+,}$i@${ADDRESS[kafka$i]}:9093; done
-  [ "$brokers" = 1 ] || heap=512
+  # Started in seconds rather than fast for long.
+  [ "$brokers" = 1 ] || jvm=(-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC)
   for i in $(seq "$brokers"); do
     alive "kafka$i" && continue
     directory=$DATA/kafka$i
@@ -14,7 +15,7 @@ up_kafka() {
       java -cp "$LAB/kafka/*" kafka.tools.StorageTool format -t TWF4d2VsbC1sYWItMDAwMQ \
         -c "$directory/server.properties" >"$LOG/kafka$i-format.log" 2>&1 || die "see $LOG/kafka$i-format.log"
     fi
-    on_host "kafka$i" java "-Xmx${heap}m" -cp "$LAB/kafka/*" kafka.Kafka "$directory/server.properties"
+    on_host "kafka$i" java "${jvm[@]}" -cp "$LAB/kafka/*" kafka.Kafka "$directory/server.properties"
   done
   until_ok 60 kafka kcat -b "${ADDRESS[kafka1]}:9092" -L -m 2
   say "kafka at ${ADDRESS[kafka1]}:9092 ($brokers broker(s))"
@@ -26,8 +27,12 @@ of_its_own() {
   mountpoint -q "$1" || mount -t tmpfs -o size=8g kafka "$1"
 }
 
-# No byte more fits into a broker's file system.
-fill_host() { mount -o "remount,size=$(df --output=used -B 4096 "$DATA/$1/logs" | awk 'NR == 2 {print $1 * 4096}')" "$DATA/$1/logs"; }
+# Into a broker's file system fits as good as nothing any more: a little, because it is written to meanwhile.
+fill_host() {
+  local used
+  used=$(df --output=used -B 1024 "$DATA/$1/logs" | tail -1)
+  mount -o "remount,size=$((used + 512))k" "$DATA/$1/logs"
+}
 empty_host() { mount -o remount,size=8g "$DATA/$1/logs"; }
 
 # kafka_configuration NUMBER BROKERS VOTERS

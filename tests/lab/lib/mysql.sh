@@ -61,8 +61,9 @@ up_mysql97() {
   alive mysql97 && return
   mkdir -p "$SID/lab"
   made "$SID/data/mysql97" "$LOG/mysql97-init.log" \
-    chroot "$SID" mysqld --no-defaults --initialize-insecure --user=root --datadir=/data/mysql97.part
-  on_host mysql97 chroot "$SID" mysqld --no-defaults --datadir=/data/mysql97 --socket=/lab/mysql97.sock \
+    chroot "$SID" mysqld --no-defaults --initialize-insecure --user=root --tmpdir=/tmp \
+      --datadir=/data/mysql97.part
+  on_host mysql97 chroot "$SID" mysqld --no-defaults --tmpdir=/tmp --datadir=/data/mysql97 --socket=/lab/mysql97.sock \
     --mysqlx=OFF --binlog-row-metadata=FULL "${GTID_OPTIONS[@]}" "${SERVER_OPTIONS[@]}"
   ln -sf "$SID/lab/mysql97.sock" "$RUN/mysql97.sock"
   accounts mysql97

@@ -5,7 +5,7 @@ up_zookeeper() {
   for i in 1 2 3; do
     alive zk$i && continue
     zookeeper_configuration $i
-    on_host zk$i java -Xmx192m -cp "/usr/share/java/zookeeper.jar:/usr/share/java/*" \
+    on_host zk$i java -Xmx192m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "/usr/share/java/zookeeper.jar:/usr/share/java/*" \
       org.apache.zookeeper.server.quorum.QuorumPeerMain "$DATA/zk$i/zoo.cfg"
   done
   until_ok 60 zookeeper answers_srvr

@@ -1,6 +1,6 @@
 //! What is written while faults are inflicted: transactions of all kinds, and a heartbeat row every 20 ms.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -104,6 +104,15 @@ async fn beat(
     Ok(())
 }
 
+/// How far the load is.
+#[derive(Clone, Default)]
+struct Progress {
+    /// Changes that are committed.
+    changes: Arc<AtomicU64>,
+    /// The highest value among them.
+    value: Arc<AtomicI64>,
+}
+
 /// The whole load of a round.
 pub struct Load {
     /// The server that is written to. Who locks it finds it at rest.
@@ -111,8 +120,7 @@ pub struct Load {
     /// Held while a table's definition is changed: not every server survives a kill in the middle of that.
     definitions: Arc<tokio::sync::Mutex<()>>,
     large: mpsc::Sender<(usize, oneshot::Sender<()>)>,
-    /// Changes that are committed.
-    changes: Arc<AtomicU64>,
+    progress: Progress,
     stop: CancellationToken,
     writer: JoinHandle<anyhow::Result<Writer>>,
     beats: Beats,
@@ -124,17 +132,17 @@ impl Load {
         let source = Arc::new(RwLock::new(server));
         let definitions = Arc::new(tokio::sync::Mutex::new(()));
         let (large, asked) = mpsc::channel(1);
-        let (stop, changes) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
+        let (stop, progress) = (CancellationToken::new(), Progress::default());
         let work = Work {
             source: Arc::clone(&source),
             definitions: Arc::clone(&definitions),
             asked,
-            changes: Arc::clone(&changes),
+            progress: progress.clone(),
             stop: stop.clone(),
             random: StdRng::seed_from_u64(seed),
         };
         let beats = Beats::start(Arc::clone(&source), database.to_owned());
-        Self { source, definitions, large, changes, stop, writer: tokio::spawn(work.run(writer)), beats }
+        Self { source, definitions, large, progress, stop, writer: tokio::spawn(work.run(writer)), beats }
     }
 
     /// When each heartbeat row was written.
@@ -144,7 +152,12 @@ impl Load {
 
     /// Changes that are committed, heartbeat rows not among them.
     pub fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Relaxed)
+        self.progress.changes.load(Ordering::Relaxed)
+    }
+
+    /// Changes that are made from now on have higher values.
+    pub fn value(&self) -> i64 {
+        self.progress.value.load(Ordering::Relaxed)
     }
 
     /// Commits one transaction of so many rows.
@@ -181,7 +194,7 @@ struct Work {
     source: Arc<RwLock<Server>>,
     definitions: Arc<tokio::sync::Mutex<()>>,
     asked: mpsc::Receiver<(usize, oneshot::Sender<()>)>,
-    changes: Arc<AtomicU64>,
+    progress: Progress,
     stop: CancellationToken,
     random: StdRng,
 }
@@ -200,7 +213,8 @@ impl Work {
             } else {
                 writer.transaction(self.random.random_range(1..15)).await?;
             }
-            self.changes.store(writer.expected.rows, Ordering::Relaxed);
+            self.progress.changes.store(writer.expected.rows, Ordering::Relaxed);
+            self.progress.value.store(writer.value(), Ordering::Relaxed);
             transactions += 1;
             if transactions.is_multiple_of(BETWEEN_DEFINITIONS)
                 && let Ok(_kept) = self.definitions.try_lock()

@@ -27,6 +27,8 @@ use report::{Inflicted, Report};
 const SETTLE: Duration = Duration::from_secs(1);
 /// How long a recovery may take.
 const RECOVERY: Duration = Duration::from_secs(120);
+/// How long the first rows of a transaction may take.
+const ARRIVAL: Duration = Duration::from_secs(5);
 /// What is shorter says little about how busy a process is.
 const MEASURABLE: Duration = Duration::from_secs(3);
 
@@ -58,7 +60,7 @@ pub async fn round(server: Server, plan: &Plan) -> anyhow::Result<Report> {
     let load = Load::start(server, writer, &name, plan.seed);
     let written = load.written().clone();
     let mut scene = Scene::new(cluster, load, plan.away);
-    let done = inflict_all(&mut scene, &committed, plan).await;
+    let done = inflict_all(&mut scene, &committed, plan).await?;
     let Scene { cluster, load, .. } = scene;
     let current = load.server().await;
     let (expected, beaten) = load.finish().await?;
@@ -70,13 +72,13 @@ pub async fn round(server: Server, plan: &Plan) -> anyhow::Result<Report> {
         tokio::task::spawn_blocking(move || anyhow::Ok((committed.finish()?, uncommitted.finish()?)))
             .await??;
     let exact = plan.shape.delivery == Delivery::ExactlyOnce;
-    let mut report = Report::new(server, plan, expected.rows, check(&expected, &seen.messages), exact);
+    let verdict = check(&expected, &seen.messages);
+    let mut report = Report::new(server, plan, expected.rows, &verdict, exact);
     report.count_beats(beaten, &seen, exact);
     report.counted = counted;
     report.aborted_transactions = aborted(&seen, &all);
-    for one in done? {
-        report.inflicted.push(one.measured(|span| gap(&seen.beats, &written, span)));
-    }
+    let measured = done.into_iter().map(|one| one.measured(|span| gap(&seen.arrivals, &written, span)));
+    report.attribute(measured.collect(), &verdict.values, exact);
     if report.is_clean() {
         crate::topic::delete(&[&name, &format!("{name}.positions")]).await?;
     }
@@ -91,8 +93,7 @@ async fn inflict_all(scene: &mut Scene, committed: &Running, plan: &Plan) -> any
         scene.cluster.ready().await?;
         tokio::time::sleep(SETTLE).await;
         scene.load.large(plan.large).await?;
-        // The fault shall find the worker inside that transaction.
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..200))).await;
+        inside(committed, random.random_range(1..plan.large as u64 / 3)).await;
         let inflicted = inflict(scene, committed, faults).await?;
         inflicted.print();
         done.push(inflicted);
@@ -103,6 +104,15 @@ async fn inflict_all(scene: &mut Scene, committed: &Running, plan: &Plan) -> any
     Ok(done)
 }
 
+/// Waits until so many rows of the transaction that was just committed have come: the fault shall find the worker inside
+/// it.
+async fn inside(committed: &Running, rows: u64) {
+    let (begun, wanted) = (Instant::now(), committed.count() + rows);
+    while committed.count() < wanted && begun.elapsed() < ARRIVAL {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// Does it, takes it back, and waits until the stream is as it was before.
 async fn inflict(scene: &mut Scene, committed: &Running, faults: &[Fault]) -> anyhow::Result<Inflicted> {
     let name = match faults {
@@ -111,7 +121,7 @@ async fn inflict(scene: &mut Scene, committed: &Running, faults: &[Fault]) -> an
     };
     let names: Vec<String> = faults.iter().map(|fault| fault.name()).collect();
     let names = names.join(" and ");
-    let (begun, before) = (Instant::now(), scene.cluster.used());
+    let (begun, before, above) = (Instant::now(), scene.cluster.used(), scene.load.value());
     let mut problem = None;
     for fault in faults {
         if let Err(error) = fault.inflict(scene).await {
@@ -128,7 +138,7 @@ async fn inflict(scene: &mut Scene, committed: &Running, faults: &[Fault]) -> an
             Instant::now()
         }
     };
-    Ok(Inflicted::new(name, Span { begun, healed, recovered }, used, problem))
+    Ok(Inflicted::new(name, Span { begun, healed, recovered }, above).with(used, problem))
 }
 
 fn used(scene: &Scene, before: &Used, begun: Instant) -> Option<(u64, u64)> {

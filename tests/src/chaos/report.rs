@@ -9,7 +9,7 @@ use super::cluster::Counted;
 use super::gap::Span;
 use super::{Plan, median_p95_worst};
 use crate::consumer::Seen;
-use crate::history::Verdict;
+use crate::history::{Verdict, Violation};
 use crate::lab::Server;
 
 /// A fault that was inflicted, and what it did.
@@ -22,12 +22,21 @@ pub struct Inflicted {
     used: Option<(u64, u64)>,
     /// What did not go as it must.
     problem: Option<String>,
+    /// The values of the changes from its beginning to the next one's are higher.
+    above: i64,
+    /// How many of those were lost, seen again, seen out of order.
+    violations: [u64; 3],
 }
 
 impl Inflicted {
-    /// Before its gap is known.
-    pub fn new(name: String, span: Span, used: Option<(u64, u64)>, problem: Option<String>) -> Self {
-        Self { name, span, gap: 0, used, problem }
+    /// Before its gap and its violations are known. `above`: the highest value of a change before it.
+    pub fn new(name: String, span: Span, above: i64) -> Self {
+        Self { name, span, gap: 0, used: None, problem: None, above, violations: [0; 3] }
+    }
+
+    /// With what the workers used while it lasted, and what did not go as it must.
+    pub fn with(self, used: Option<(u64, u64)>, problem: Option<String>) -> Self {
+        Self { used, problem, ..self }
     }
 
     /// What happened, in a line.
@@ -79,10 +88,10 @@ pub struct Report {
 
 impl Report {
     /// What the history check found. With at-least-once delivery only losses count.
-    pub fn new(server: Server, plan: &Plan, changes: u64, verdict: Verdict, exact: bool) -> Self {
+    pub fn new(server: Server, plan: &Plan, changes: u64, verdict: &Verdict, exact: bool) -> Self {
         let delivery = if plan.shape.delivery == Delivery::ExactlyOnce { "" } else { ", at least once" };
         let only = |count: u64| if exact { count } else { 0 };
-        let examples = if exact || verdict.lost > 0 { verdict.examples } else { Vec::new() };
+        let examples = if exact || verdict.lost > 0 { verdict.examples.clone() } else { Vec::new() };
         Self {
             round: format!("{} x {}{delivery}", server.name, plan.shape.members),
             changes,
@@ -92,6 +101,18 @@ impl Report {
             torn: only(verdict.torn),
             examples,
             ..Self::default()
+        }
+    }
+
+    /// Takes in what was inflicted, with what the history check found of the changes after each.
+    pub fn attribute(&mut self, inflicted: Vec<Inflicted>, values: &[(Violation, i64)], exact: bool) {
+        self.inflicted = inflicted;
+        for (violation, value) in
+            values.iter().filter(|(violation, _)| exact || *violation == Violation::Lost)
+        {
+            if let Some(one) = self.inflicted.iter_mut().rev().find(|one| one.above < *value) {
+                one.violations[*violation as usize] += 1;
+            }
         }
     }
 
@@ -167,12 +188,14 @@ pub fn summary(reports: &[Report], minimums: Minimums) -> anyhow::Result<()> {
         inside: sum(|r| r.counted.resumed),
         fenced: sum(|r| r.counted.fenced),
     };
+    let most = |of: &str| kinds.values().filter_map(|kind| kind[of].as_u64()).max();
     let aborted = sum(|r| r.aborted_transactions);
     let line = serde_json::json!({
         "changes": found.changes, "lost": sum(|r| r.lost), "repeated": sum(|r| r.repeated),
         "out_of_order": sum(|r| r.out_of_order), "torn": sum(|r| r.torn), "faults": found.faults,
         "kinds": found.kinds, "resumed_inside_transaction": found.inside, "aborted_transactions": aborted,
-        "fenced": found.fenced, "gaps": kinds,
+        "fenced": found.fenced, "peak_memory_mib": most("memory_mib"), "peak_cpu_percent": most("cpu_percent"),
+        "gaps": kinds,
     });
     println!("{line}");
     anyhow::ensure!(reports.iter().all(Report::is_clean), "the history is not clean");
@@ -197,26 +220,42 @@ fn table(reports: &[Report]) -> BTreeMap<String, serde_json::Value> {
         kinds.entry(&one.name).or_default().push(one);
     }
     println!(
-        "\n{:<32} {:>5} {:>9} {:>8} {:>8} {:>11} {:>6} {:>8}",
-        "fault (milliseconds)", "count", "gap", "95th", "worst", "recovery", "cpu %", "memory M"
+        "\n{:<32} {:>5} {:>9} {:>8} {:>8} {:>9} {:>5} {:>8} {:>6} {:>6} {:>7}",
+        "fault (milliseconds, mebibytes)",
+        "count",
+        "gap",
+        "95th",
+        "worst",
+        "recovery",
+        "lost",
+        "repeated",
+        "order",
+        "cpu %",
+        "memory"
     );
     let mut figures = BTreeMap::new();
     for (name, all) in kinds {
         let mut of = median_p95_worst(all.iter().map(|one| one.gap).collect());
         let recovery = |one: &&Inflicted| (one.span.recovered - one.span.healed).as_millis() as u64;
         of["recovery"] = all.iter().map(recovery).max().into();
+        for (at, name) in ["lost", "repeated", "out_of_order"].into_iter().enumerate() {
+            of[name] = all.iter().map(|one| one.violations[at]).sum::<u64>().into();
+        }
         of["problems"] = all.iter().filter(|one| one.problem.is_some()).count().into();
         of["cpu_percent"] = all.iter().filter_map(|one| one.used).map(|(cpu, _)| cpu).max().into();
         of["memory_mib"] = all.iter().filter_map(|one| one.used).map(|(_, memory)| memory).max().into();
         let shown =
             |value: &serde_json::Value| value.as_u64().map_or("-".to_owned(), |value| value.to_string());
         println!(
-            "{name:<32} {:>5} {:>9} {:>8} {:>8} {:>11} {:>6} {:>8}",
+            "{name:<32} {:>5} {:>9} {:>8} {:>8} {:>9} {:>5} {:>8} {:>6} {:>6} {:>7}",
             shown(&of["count"]),
             shown(&of["median"]),
             shown(&of["p95"]),
             shown(&of["worst"]),
             shown(&of["recovery"]),
+            shown(&of["lost"]),
+            shown(&of["repeated"]),
+            shown(&of["out_of_order"]),
             shown(&of["cpu_percent"]),
             shown(&of["memory_mib"]),
         );

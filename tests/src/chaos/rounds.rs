@@ -14,7 +14,7 @@ use super::{Plan, round};
 use crate::lab::Server;
 
 /// Rows of a Kafka transaction at the most: small, so that many end inside a MySQL transaction.
-const COMMIT_ROWS: u32 = 300;
+const COMMIT_ROWS: u32 = 1000;
 
 /// What a run is asked for.
 #[derive(Debug, Clone)]
@@ -51,7 +51,9 @@ impl Rounds {
         for pass in 0u64.. {
             let mut random = StdRng::seed_from_u64(self.seed + pass);
             for (at, server) in self.servers.iter().enumerate() {
-                for plan in self.plans(&kinds, *server, at + pass as usize, &mut random) {
+                for plan in
+                    self.plans(&kinds, *server, at + pass as usize * (self.servers.len() + 1), &mut random)
+                {
                     let report = round(*server, &plan).await?;
                     report.print();
                     reports.push(report);
@@ -79,7 +81,8 @@ impl Rounds {
         self.faults.iter().map(find).collect()
     }
 
-    /// The rounds of one server: a cluster, one that delivers at least once, and a lone worker.
+    /// The rounds of one server: a cluster, one that delivers at least once, and a lone worker; dealt out, one of the last
+    /// two.
     fn plans(&self, kinds: &[Fault], server: Server, at: usize, random: &mut StdRng) -> Vec<Plan> {
         let share = self.changes / self.servers.len() as u64;
         let plan = |part, faults, members, delivery| Plan {
@@ -98,11 +101,14 @@ impl Rounds {
         let short = if self.faults.is_empty() { unfenced() } else { vec![ProcessFault::Kill.into()] };
         let short = fitting(&short, server, self.members).into_iter().map(|fault| vec![fault]).collect();
         let lone = vec![vec![ProcessFault::KillAll.into()]];
-        vec![
-            plan(8, cluster, self.members, exactly),
-            plan(1, short, self.members, at_least),
-            plan(1, lone, 1, exactly),
-        ]
+        let mut plans = vec![plan(8, cluster, self.members, exactly)];
+        if !self.deal || at.is_multiple_of(2) {
+            plans.push(plan(1, short, self.members, at_least));
+        }
+        if !self.deal || !at.is_multiple_of(2) {
+            plans.push(plan(1, lone, 1, exactly));
+        }
+        plans
     }
 
     fn dealt(&self, faults: &[Fault], at: usize) -> Vec<Fault> {

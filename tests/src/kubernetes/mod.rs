@@ -122,7 +122,8 @@ async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result
     setup::until_condition(namespace, NAME, ("Ready", true, ""), PATIENCE).await?;
     consumer.until_beat(beaten).await;
     let seen = tokio::task::spawn_blocking(move || consumer.finish()).await??;
-    let Verdict { lost, repeated, out_of_order, torn, examples } = check(&writer.expected, &seen.messages);
+    let Verdict { lost, repeated, out_of_order, torn, examples, .. } =
+        check(&writer.expected, &seen.messages);
     let lost = lost + beaten.saturating_sub(seen.beats.len() as u64);
     let changes = writer.expected.rows + beaten;
     let gaps = |wanted: Fault| {
@@ -130,7 +131,7 @@ async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result
             done.iter()
                 .filter(|one| one.fault == wanted)
                 .map(|one| Span { begun: one.at, healed: one.at, recovered: one.at + SETTLE })
-                .map(|span| gap(&seen.beats, &written, span))
+                .map(|span| gap(&seen.arrivals, &written, span))
                 .collect(),
         )
     };

@@ -118,6 +118,7 @@ impl Membership {
     /// each other.
     async fn write(&self, store: &Store, version: &mut Option<i32>) -> Result<(), Failure> {
         let (id, incarnation, data) = self.encoded();
+        let listening = self.lock().probe_address.clone();
         let path = store.tree().member(&id);
         loop {
             let change = match *version {
@@ -135,6 +136,8 @@ impl Membership {
             *version = match store.read::<MemberRecord>(&path).await? {
                 None => None,
                 Some((found, at)) if found.incarnation == incarnation => Some(at),
+                // No two processes listen there: what a dead one had still sent, at a version that came about again.
+                Some((found, at)) if found.probe_address == listening => Some(at),
                 Some((found, _)) => {
                     let address = found.probe_address;
                     return Err(CoordinationError::Duplicate { id, address }.into());

@@ -14,7 +14,8 @@ use super::error::CoordinationError;
 use super::store::{Link, Store};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Short beside any session: an owner that comes back first keeps its session, and with it the shard.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long the end of a session is waited for; it holds no node any more.
 const CLOSING: Duration = Duration::from_millis(500);
 

@@ -42,12 +42,15 @@ pub(super) enum Answer {
     Done,
 }
 
+/// Where an answer goes.
+type Reply = oneshot::Sender<Result<Answer, Error>>;
+
 /// A request and where its answer goes; nothing awaits a ping's.
-pub(super) type Request = (Ask, Option<oneshot::Sender<Result<Answer, Error>>>);
+pub(super) type Request = (Ask, Option<Reply>);
 
 /// What travels to a client, in this order.
 enum Parcel {
-    Answer(oneshot::Sender<Result<Answer, Error>>, Result<Answer, Error>),
+    Answer(Reply, Result<Answer, Error>),
     Event(mpsc::UnboundedSender<Happening>, Happening),
 }
 
@@ -60,7 +63,7 @@ pub(super) struct Connection {
     /// Whether it has ended, and when the client notices.
     broken: watch::Sender<Option<Instant>>,
     /// Requests that will never be answered, until the client notices.
-    unanswered: Mutex<Option<Vec<oneshot::Sender<Result<Answer, Error>>>>>,
+    unanswered: Mutex<Option<Vec<Reply>>>,
 }
 
 struct Session {
@@ -416,7 +419,7 @@ impl Connection {
         lock(&self.unanswered).take();
     }
 
-    fn leave_unanswered(&self, answer: oneshot::Sender<Result<Answer, Error>>) {
+    fn leave_unanswered(&self, answer: Reply) {
         self.process.world.counts().unanswered += 1;
         if let Some(unanswered) = lock(&self.unanswered).as_mut() {
             unanswered.push(answer);

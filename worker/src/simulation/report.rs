@@ -63,7 +63,7 @@ fn examine(seed: u64, mistake: Option<Mistake>) -> (Counts, Option<String>) {
         Err(error) => return (Counts::default(), Some(format!("no runtime: {error}"))),
     };
     let Outcome { violation, counts, digest } = once;
-    if cfg!(tokio_unstable) && seed % TWICE == 0 {
+    if cfg!(tokio_unstable) && seed.is_multiple_of(TWICE) {
         let again = run(seed, mistake, false).map(|again| again.digest);
         if !again.is_ok_and(|again| again == digest) {
             return (counts, Some("the seed does not say it all: another run of it went otherwise".into()));

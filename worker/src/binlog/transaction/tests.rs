@@ -137,6 +137,23 @@ fn what_is_sent_cannot_be_undone() {
 }
 
 #[test]
+fn the_rest_of_a_transaction_bears_the_xid_of_its_beginning() {
+    // Read from another server now, which gives 9.
+    let inside = Inside { event: 0, row: 0, digest: 0, xid: Some(5), xoffset: 3, filter: None };
+    let position = Position { file: "f.1".into(), offset: 4, inside: Some(inside), ..Position::default() };
+    let mut driver = Driver::new(&position, Limits::default());
+    driver.gtid(1).unwrap();
+    driver.query("BEGIN");
+    driver.rows(1).unwrap();
+    driver.xid();
+    driver.gtid(2).unwrap();
+    driver.query("BEGIN");
+    driver.rows(2).unwrap();
+    driver.xid();
+    assert_eq!(driver.out, [(vec![1], Some(5), true), (vec![2], Some(9), true)]);
+}
+
+#[test]
 fn a_prepared_transaction_is_shown_by_its_commit() {
     let mut driver = Driver::fresh();
     driver.gtid(1).unwrap();

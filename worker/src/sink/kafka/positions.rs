@@ -19,6 +19,9 @@ use super::steps::{End, Found};
 use super::{classify, config};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// One question to one broker, and the pause after one in vain.
+const ATTEMPT: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Makes the topic if it is not there, and refuses one whose records Kafka might drop.
 pub(super) async fn ensure_topic(settings: &Kafka, topic: &str, shards: u32) -> Result<(), SinkError> {
@@ -174,16 +177,27 @@ impl Readers {
     }
 }
 
-/// The lowest offset and the end, which for a `read_committed` client is the last stable offset.
+/// The lowest offset and the end, which for a `read_committed` client is the last stable offset. The client asks the
+/// leader that it knows, for as long as it is let: after each attempt in vain it is made to learn who leads now.
 fn watermarks(
     consumer: &BaseConsumer,
     topic: &str,
     partition: i32,
     patience: Duration,
 ) -> Result<(i64, i64), SinkError> {
-    consumer
-        .fetch_watermarks(topic, partition, patience)
-        .map_err(|error| classify("read the high watermark", &error))
+    let deadline = Instant::now() + patience;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match consumer.fetch_watermarks(topic, partition, left.min(ATTEMPT)) {
+            Ok(found) => return Ok(found),
+            Err(error) if left <= ATTEMPT => return Err(classify("read the high watermark", &error)),
+            Err(_) => {
+                // What does not answer here shows in the next attempt.
+                let _learned = consumer.fetch_metadata(Some(topic), left.min(ATTEMPT));
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
 }
 
 /// Hands the committed records of the partition from an offset on over, up to an end: for an owner, whose predecessors
@@ -277,6 +291,10 @@ fn each(
                 again.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(failed)?;
                 consumer.assign(&again).map_err(failed)?;
             }
+            // Brokers come and go, the client goes on by itself.
+            Some(Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown,
+            ))) if Instant::now() < deadline => {}
             Some(Err(error)) => return Err(failed(error)),
             None if Instant::now() > deadline => {
                 let reason = format!("{topic}-{partition} could not be read up to offset {high}");
