@@ -59,9 +59,9 @@ impl Log {
         self.first + self.entries.len() as u64
     }
 
-    /// Gives up every window that is open.
+    /// Gives up every window that is open, also one that was opened at the end of an empty log.
     fn lose(&mut self) {
-        self.first = self.end();
+        self.first = self.end() + 1;
         self.entries.clear();
         self.lost_before = self.first;
     }

@@ -146,7 +146,7 @@ pub(super) mod tests {
         let mut all = observed(&[member("a", 0, 1), member("b", 0, 2)]);
         assert_eq!(order(&all, false), ["a", "b"]);
         let reason = AssignmentReason::Initial;
-        let assignment = Assignment { member: "b".into(), leader_epoch: Epoch(1), reason };
+        let assignment = Assignment { member: "b".into(), leader_epoch: Epoch(1), reason, from: None };
         all.assignments.insert("0".into(), assignment);
         assert_eq!(order(&all, false), ["b"]);
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use maxwell_protocol::assignment::{Assignment, Layout};
+use maxwell_protocol::assignment::Assignment;
 use maxwell_protocol::history::History;
 use maxwell_protocol::id::{Incarnation, MemberId, ShardId};
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::live::LiveSettings;
 use maxwell_protocol::member::{LeaderRecord, LockRecord, MemberRecord, RosterRecord};
 use maxwell_protocol::position::PositionMirror;

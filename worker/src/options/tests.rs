@@ -87,7 +87,7 @@ fn errors_name_what_is_wrong_and_the_mend() {
         ("--ha --producer kafka --kafka.bootstrap.servers k:9092", "zookeeper.hosts"),
         ("--ha --zookeeper_hosts z:1", "cannot be shared between members"),
         ("--producer=kafka --kafka.bootstrap.servers k:1 --kafka.isolation.level=x", "isolation.level"),
-        ("--kafka.sasl.jaas.config=secret", "'***' use kafka.sasl.username"),
+        ("--kafka.sasl.jaas.config=secret", "'***' only PlainLoginModule and ScramLoginModule"),
         ("--producer=file", "output_file"),
         ("--start_time=noon", "mysql.start.time"),
         ("--ssl=maybe", "VERIFY_CA"),

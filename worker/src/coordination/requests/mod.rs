@@ -168,7 +168,8 @@ fn changes(life: &Life, observed: &Observed, (lock, epoch): (&Lock, Epoch), wish
         changes.push(match wish {
             Wish::Assign(shard, member) => {
                 let (member, reason) = (member.clone(), AssignmentReason::Requested);
-                let assignment = Assignment { member, leader_epoch: epoch, reason };
+                let from = observed.assignments.get(shard).map(|before| before.member.clone());
+                let assignment = Assignment { member, leader_epoch: epoch, reason, from };
                 Change::Set(tree.shard(shard), encode(&assignment), None)
             }
             Wish::Park(member, parked) => {

@@ -33,7 +33,7 @@ impl Cluster {
 
     fn assign(&mut self, id: &str) {
         let (member, reason) = (id.into(), AssignmentReason::Initial);
-        let assignment = Assignment { member, leader_epoch: Epoch(1), reason };
+        let assignment = Assignment { member, leader_epoch: Epoch(1), reason, from: None };
         self.0.assignments.insert("0".into(), assignment);
     }
 
