@@ -90,7 +90,10 @@ pub async fn bootstrap(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
     outcome
 }
 
-/// A table to be copied, in a database of its name, with a table of requests beside it.
+/// Behind the table's name: the database that is Maxwell's own, of which nothing but requests is read.
+const OWN: &str = "_own";
+
+/// A table to be copied, in a database of its name, with a table of requests in another.
 pub(crate) struct Table {
     server: Server,
     name: String,
@@ -110,13 +113,16 @@ impl Table {
         let name = unique(&format!("bootstrap_{}", server.name));
         let mut conn = admin(server).await?;
         load::fill(&mut conn, &name, rows, keys).await?;
-        conn.query_drop(format!("CREATE TABLE {name}.bootstrap ({REQUESTS})")).await?;
+        conn.query_drop(format!("CREATE DATABASE {name}{OWN}")).await?;
+        conn.query_drop(format!("CREATE TABLE {name}{OWN}.bootstrap ({REQUESTS})")).await?;
         Ok(Self { server, name })
     }
 
     /// Takes it away.
     pub(crate) async fn delete(self) -> anyhow::Result<()> {
-        admin(self.server).await?.query_drop(format!("DROP DATABASE {}", self.name)).await?;
+        let mut conn = admin(self.server).await?;
+        conn.query_drop(format!("DROP DATABASE {}", self.name)).await?;
+        conn.query_drop(format!("DROP DATABASE {}{OWN}", self.name)).await?;
         Ok(())
     }
 
@@ -179,7 +185,7 @@ impl Table {
         let Self { server, name } = self;
         let mut spec = Spec::kafka(*server, cluster, cluster, cluster, free_port()?);
         spec.arguments.push(format!("--filter=exclude: *.*, include: {name}.{name}"));
-        spec.arguments.push(format!("--schema_database={name}"));
+        spec.arguments.push(format!("--schema_database={name}{OWN}"));
         if plan.without_gtid {
             // Of the settings that no option names.
             let file = std::env::temp_dir().join(format!("{cluster}.yaml"));
@@ -213,7 +219,7 @@ impl Table {
         let name = &self.name;
         let mut conn = admin(self.server).await?;
         conn.query_drop(format!(
-            "INSERT INTO {name}.bootstrap (database_name, table_name) VALUES ('{name}', '{name}')"
+            "INSERT INTO {name}{OWN}.bootstrap (database_name, table_name) VALUES ('{name}', '{name}')"
         ))
         .await?;
         let begun = Instant::now();
