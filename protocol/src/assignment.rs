@@ -1,4 +1,4 @@
-//! Which member a shard is assigned to, and the layout of the shards.
+//! Which member a shard is assigned to.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,9 @@ pub struct Assignment {
     pub leader_epoch: Epoch,
     /// Why.
     pub reason: AssignmentReason,
+    /// The member before, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<MemberId>,
 }
 
 /// Why a shard is where it is.
@@ -23,22 +26,10 @@ pub enum AssignmentReason {
     Initial,
     /// Its owner is gone.
     OwnerLost,
-    /// Somebody asked for it.
+    /// Its owner is about to end, or parked.
+    OwnerLeaves,
+    /// Somebody asked for it: it stays there until that member is gone.
     Requested,
-}
-
-/// `cluster/layout`: written by the leader.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Layout {
-    /// Grows with every change of the layout; part of every position record.
-    pub generation: u64,
-    /// How many shards there are.
-    pub shards: u32,
-}
-
-impl Default for Layout {
-    fn default() -> Self {
-        Self { generation: 1, shards: 1 }
-    }
+    /// Its member had more to do than another.
+    Rebalanced,
 }

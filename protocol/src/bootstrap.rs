@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::ShardId;
+
 /// More requests than this are not kept at a time: they are part of every position record.
 pub const MOST_TASKS: usize = 256;
 
@@ -24,6 +26,9 @@ pub struct BootstrapRequest {
     /// The copy does not begin before, milliseconds since the epoch; 0 is at once.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub not_before: i64,
+    /// Shards that have copied their part, of a table that is divided by key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copied_by: Vec<ShardId>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

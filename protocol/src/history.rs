@@ -17,7 +17,7 @@ pub struct History {
     /// The last entries, newest last.
     #[serde(default)]
     pub entries: Vec<Transition>,
-    /// Why the last owner went, as long as its successor has not resumed. Written together with the deletion of its
+    /// Why the last owner went. Written together with the deletion of its
     /// locks, by itself or by the peer that found it gone; absent when its session merely ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub departure: Option<Departure>,
@@ -91,6 +91,8 @@ pub enum Trigger {
     Shutdown,
     /// Somebody asked for it.
     Requested,
+    /// The owner had more to do than another member.
+    Rebalanced,
     /// The owner could not reach MySQL or Kafka.
     Unreachable,
     /// The owner was far behind and did not get on.

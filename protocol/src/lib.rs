@@ -30,6 +30,7 @@ pub mod filter;
 pub mod gtid;
 pub mod history;
 pub mod id;
+pub mod layout;
 pub mod live;
 pub mod member;
 pub mod options;

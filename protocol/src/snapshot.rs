@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::assignment::{Assignment, Layout};
+use crate::assignment::Assignment;
 use crate::history::History;
 use crate::id::{ClusterId, MemberId, ShardId};
+use crate::layout::Layout;
 use crate::live::LiveSettings;
 use crate::member::{LeaderRecord, MemberRecord, RosterRecord, ShardReport, ShardState};
 use crate::position::PositionMirror;
@@ -52,7 +53,7 @@ impl ClusterSnapshot {
 
     /// The shards of the layout.
     pub fn shards(&self) -> impl Iterator<Item = ShardId> {
-        (0..self.layout.shards).map(|number| ShardId(number.to_string()))
+        self.layout.shards().map(|(shard, _)| shard)
     }
 
     /// How many shards have an owner that streams.

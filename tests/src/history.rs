@@ -107,6 +107,11 @@ impl Verdict {
 
 /// Holds `seen`, in the order of each key's partition, against `expected`.
 pub fn check(expected: &Expected, seen: &[Message]) -> Verdict {
+    check_divided(expected, seen, 1)
+}
+
+/// The same where up to `shards` shards each show a part of a transaction.
+pub fn check_divided(expected: &Expected, seen: &[Message], shards: u64) -> Verdict {
     let mut verdict = Verdict::default();
     let mut per_key: BTreeMap<Key, Vec<Change>> = BTreeMap::new();
     for message in seen {
@@ -121,7 +126,7 @@ pub fn check(expected: &Expected, seen: &[Message]) -> Verdict {
         verdict.values.extend(changes.last().map(|change| (Violation::OutOfOrder, change.value)));
         verdict.example(format!("{key:?}: nobody made {changes:?}"));
     }
-    transactions(&mut verdict, seen);
+    transactions(&mut verdict, seen, shards);
     verdict
 }
 
@@ -153,8 +158,8 @@ fn compare(verdict: &mut Verdict, key: &Key, wanted: &[Change], mut got: Vec<Cha
     }
 }
 
-/// Every transaction's rows are numbered without a gap and end with one commit.
-fn transactions(verdict: &mut Verdict, seen: &[Message]) {
+/// Every transaction's rows are, in each shard that has some, numbered without a gap and end with one commit.
+fn transactions(verdict: &mut Verdict, seen: &[Message], shards: u64) {
     // Two servers may have given the same xid; one transaction keeps its own, wherever it is read.
     let mut by_xid: BTreeMap<_, (Vec<u64>, u64)> = BTreeMap::new();
     for message in seen {
@@ -168,7 +173,13 @@ fn transactions(verdict: &mut Verdict, seen: &[Message]) {
     }
     for ((_, xid), (mut offsets, commits)) in by_xid {
         offsets.sort_unstable();
-        if commits != 1 || offsets.iter().copied().ne(0..offsets.len() as u64) {
+        // As many parts as commits: no offset is in more of them than the one before it.
+        let counts: Vec<usize> = offsets.chunk_by(|one, other| one == other).map(<[u64]>::len).collect();
+        let first_of_each = offsets.chunk_by(|one, other| one == other).map(|same| same[0]);
+        let numbered = first_of_each.eq(0..counts.len() as u64)
+            && counts.first().is_none_or(|&parts| parts as u64 <= commits)
+            && counts.is_sorted_by(|one, next| one >= next);
+        if !(1..=shards).contains(&commits) || !numbered {
             verdict.torn += 1;
             verdict.example(format!("transaction {xid}: {commits} commits, {} offsets", offsets.len()));
         }

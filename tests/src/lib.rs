@@ -16,6 +16,7 @@ pub mod large;
 mod positions;
 pub mod schema;
 pub mod session;
+pub mod sharded;
 pub mod switchover;
 pub mod topic;
 pub mod types;

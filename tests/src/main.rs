@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use maxwell_protocol::settings::{Mode, Strategy};
 use maxwell_tests::bootstrap::load::Keys;
 use maxwell_tests::bootstrap::{Plan, bootstrap};
 use maxwell_tests::chaos::report::{Minimums, summary};
@@ -119,6 +120,8 @@ enum What {
         #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
         servers: Vec<String>,
     },
+    /// Several shards on several members that join, end and are killed, with a check of every change.
+    Sharded(Sharded),
     /// The whole product on the lab's Kubernetes node.
     Kubernetes {
         /// How often the leader's process is killed, and its pod deleted.
@@ -207,6 +210,37 @@ struct Chaos {
 }
 
 #[derive(Parser)]
+struct Sharded {
+    /// Row changes of each round.
+    #[arg(long, default_value_t = 60_000)]
+    changes: u64,
+    /// Shards.
+    #[arg(long, default_value_t = 4)]
+    shards: u32,
+    /// Members; the last one joins when the others stream.
+    #[arg(long, default_value_t = 3)]
+    members: usize,
+    /// Members that are killed.
+    #[arg(long, default_value_t = 4)]
+    kills: usize,
+    /// Keeps one member free.
+    #[arg(long)]
+    hybrid: bool,
+    /// Updates that take a row to another shard, of each round by key, at the least.
+    #[arg(long, default_value_t = 100)]
+    least: u64,
+    /// Seed of the load.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What decides about a row's shard: one round for each.
+    #[arg(long, value_delimiter = ',', default_value = "Table,PrimaryKey")]
+    strategies: Vec<String>,
+    /// The lab's names of the servers to take.
+    #[arg(long, value_delimiter = ',', default_value = "mysql80,mariadb")]
+    servers: Vec<String>,
+}
+
+#[derive(Parser)]
 struct Corpus {
     /// Where the cases are.
     #[arg(long, default_value = "tests/corpus")]
@@ -279,6 +313,7 @@ async fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
+        What::Sharded(asked) => sharded(&asked).await,
         What::Switchover { times, cuts, servers } => {
             for server in named(&servers)? {
                 line(&maxwell_tests::switchover::switchover(server, times, cuts).await?)?;
@@ -331,6 +366,28 @@ async fn corpus(asked: &Corpus) -> anyhow::Result<()> {
         patience: Duration::from_secs(asked.patience),
     };
     maxwell_tests::corpus::corpus(&asked.cases, &named(&asked.servers)?, &how).await
+}
+
+async fn sharded(asked: &Sharded) -> anyhow::Result<()> {
+    for server in named(&asked.servers)? {
+        for strategy in &asked.strategies {
+            let plan = maxwell_tests::sharded::Plan {
+                changes: asked.changes,
+                shards: asked.shards,
+                members: asked.members,
+                strategy: serde_json::from_value(strategy.as_str().into())?,
+                mode: if asked.hybrid { Mode::Hybrid } else { Mode::Sharded },
+                kills: asked.kills,
+                seed: asked.seed,
+            };
+            let outcome = maxwell_tests::sharded::sharded(server, &plan).await?;
+            line(&outcome)?;
+            anyhow::ensure!(outcome.is_clean(), "changes are missing, repeated, out of order or torn");
+            let enough = plan.strategy != Strategy::PrimaryKey || outcome.split >= asked.least;
+            anyhow::ensure!(enough, "only {} updates took a row to another shard", outcome.split);
+        }
+    }
+    Ok(())
 }
 
 async fn chaos(asked: &Chaos) -> anyhow::Result<()> {

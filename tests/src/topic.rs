@@ -30,6 +30,16 @@ pub async fn delete(names: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Records of a topic's first partition, the ends of transactions among them.
+pub async fn length(name: &str) -> anyhow::Result<usize> {
+    let admin = admin()?;
+    let name = name.to_owned();
+    let bounds = tokio::task::spawn_blocking(move || {
+        admin.inner().fetch_watermarks(&name, 0, std::time::Duration::from_secs(10))
+    });
+    Ok(usize::try_from(bounds.await??.1)?)
+}
+
 /// Whether there is a topic of that name.
 pub async fn exists(name: &str) -> anyhow::Result<bool> {
     let admin = admin()?;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::history::Expected;
 use crate::lab::Server;
@@ -28,6 +29,16 @@ pub struct Writer {
     live: BTreeMap<(usize, i64), i64>,
     /// What was committed.
     pub expected: Expected,
+    /// Shards that keys are hashed to, if they are: an update that takes a row from one to another shows as a delete and
+    /// an insert.
+    pub divided: Option<u64>,
+    /// How many such updates were committed.
+    pub split: u64,
+}
+
+/// The shard of a row with this key, as `docs/sharding.md` has it.
+pub fn shard_of(id: i64, shards: u64) -> u64 {
+    xxh3_64(format!("{id}\0").as_bytes()) % shards
 }
 
 struct Step {
@@ -35,6 +46,8 @@ struct Step {
     kind: &'static str,
     id: i64,
     value: i64,
+    /// The key and value before, of an update that changes the key.
+    before: Option<(i64, i64)>,
 }
 
 impl Writer {
@@ -57,6 +70,8 @@ impl Writer {
             next_id: 1,
             live: BTreeMap::new(),
             expected: Expected::default(),
+            divided: None,
+            split: 0,
         })
     }
 
@@ -119,14 +134,27 @@ impl Writer {
             return Ok(());
         }
         for step in steps {
-            self.expected.push((TABLES[step.table].into(), step.id), step.kind, step.value);
+            self.expect(step);
         }
         Ok(())
     }
 
+    fn expect(&mut self, step: Step) {
+        let table = TABLES[step.table];
+        let mut kind = step.kind;
+        if let (Some(shards), Some((old, was))) = (self.divided, step.before)
+            && shard_of(old, shards) != shard_of(step.id, shards)
+        {
+            self.expected.push((table.into(), old), "delete", was);
+            self.split += 1;
+            kind = "insert";
+        }
+        self.expected.push((table.into(), step.id), kind, step.value);
+    }
+
     /// Whether a transaction of unknown outcome was committed: its last change tells.
     async fn has_happened(&mut self, steps: &[Step]) -> anyhow::Result<bool> {
-        let Some(Step { table, kind, id, value }) = steps.last() else { return Ok(true) };
+        let Some(Step { table, kind, id, value, .. }) = steps.last() else { return Ok(true) };
         let question = format!("SELECT v FROM {}.{} WHERE id = {id}", self.database, TABLES[*table]);
         let found = self.session.ask::<i64>(&question).await?;
         Ok(if *kind == "delete" { found.is_none() } else { found == Some(*value) })
@@ -157,7 +185,7 @@ impl Writer {
                 let (id, value) = self.fresh();
                 self.live.insert((0, id), value);
                 values.push(format!("({id},{value},'bulk ñ')"));
-                steps.push(Step { table: 0, kind: "insert", id, value });
+                steps.push(Step { table: 0, kind: "insert", id, value, before: None });
             }
             statements.push(format!("INSERT INTO h1 (id, v, note) VALUES {}", values.join(",")));
         }
@@ -178,18 +206,18 @@ impl Writer {
             Some(((table, old), _)) if action < 4 => {
                 self.live.insert((table, old), value);
                 let sql = format!("UPDATE {} SET v={value} WHERE id={old}", TABLES[table]);
-                (Step { table, kind: "update", id: old, value }, sql)
+                (Step { table, kind: "update", id: old, value, before: None }, sql)
             }
             Some(((table, old), was)) if action < 6 => {
                 self.live.remove(&(table, old));
                 let sql = format!("DELETE FROM {} WHERE id={old}", TABLES[table]);
-                (Step { table, kind: "delete", id: old, value: was }, sql)
+                (Step { table, kind: "delete", id: old, value: was, before: None }, sql)
             }
-            Some(((table, old), _)) if action < 7 => {
+            Some(((table, old), was)) if action < 7 => {
                 self.live.remove(&(table, old));
                 self.live.insert((table, id), value);
                 let sql = format!("UPDATE {} SET id={id}, v={value} WHERE id={old}", TABLES[table]);
-                (Step { table, kind: "update", id, value }, sql)
+                (Step { table, kind: "update", id, value, before: Some((old, was)) }, sql)
             }
             _ => {
                 let table = self.random.random_range(0..TABLES.len());
@@ -198,7 +226,7 @@ impl Writer {
                     "INSERT INTO {} (id, v, note) VALUES ({id},{value},'one \"q\" \\\\ ü')",
                     TABLES[table]
                 );
-                (Step { table, kind: "insert", id, value }, sql)
+                (Step { table, kind: "insert", id, value, before: None }, sql)
             }
         }
     }

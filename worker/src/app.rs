@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use maxwell_protocol::id::{ClusterId, MemberId};
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::settings::Producer;
 use thiserror::Error;
@@ -17,7 +18,7 @@ use crate::coordination::{
     self, CoordinatorConfig, Ended, Link, ProbeConfig, ShardEnd, ShardHost, View, embedded,
 };
 use crate::engine::run::Engine;
-use crate::engine::status::Observer;
+use crate::engine::status::Observers;
 use crate::filter::TableFilter;
 use crate::http::{self, Readiness};
 use crate::metrics::Metrics;
@@ -52,15 +53,16 @@ pub async fn run(options: Options) -> anyhow::Result<Ended> {
         }
         served => served?,
     }
-    let observer: Arc<dyn Observer> = Arc::clone(&metrics) as Arc<dyn Observer>;
+    let observers: Arc<dyn Observers> = Arc::clone(&metrics) as Arc<dyn Observers>;
     let (sink, kafka) = sink(&options)?;
-    let engine = Engine::new(options.settings.clone(), filters, sink, observer).context("the settings")?;
+    let engine = Engine::new(options.settings.clone(), filters, sink, observers).context("the settings")?;
     let engine = Arc::new(engine);
     let host: Arc<dyn ShardHost> = Arc::clone(&engine) as Arc<dyn ShardHost>;
     let ended = match (&options.settings.zookeeper, kafka) {
         (Some(_), Some(kafka)) => {
+            let (settings, shards) = (&options.settings, Layout::wanted(&options.settings).shards);
             let vitals =
-                Arc::new(VitalSigns::new(Arc::clone(&metrics), options.settings.mysql.clone(), kafka));
+                Arc::new(VitalSigns::new(Arc::clone(&metrics), settings.mysql.clone(), kafka, shards));
             together(&options, host, (metrics, vitals), readiness_tx, shutdown).await
         }
         _ => alone(&options, host, readiness_tx, shutdown).await.map(|()| Ended::Stopped),
@@ -137,9 +139,6 @@ async fn show(mut view: watch::Receiver<View>, metrics: Arc<Metrics>, readiness:
         metrics.set_leader(view.leads);
         metrics.set_zookeeper(view.link == Link::Connected);
         metrics.set_failovers(view.failovers);
-        if !view.owns {
-            metrics.set_epoch(0);
-        }
         let joined = view.leader.is_some();
         let _before =
             readiness.send_replace(if joined { Ok(()) } else { Err("no leader is known yet".into()) });

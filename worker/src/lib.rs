@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod mistake;
 pub mod options;
 pub mod schema;
+pub mod shard;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 pub mod sink;

@@ -2,12 +2,12 @@
 
 mod copies;
 mod original;
+mod shard;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use maxwell_protocol::id::Epoch;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -16,8 +16,8 @@ use prometheus_client::registry::Registry;
 use self::copies::Copies;
 
 use crate::clock::milliseconds;
-use crate::engine::delay::Delay;
-use crate::engine::status::{Committed, Observer};
+use crate::engine::status::{Observer, Observers};
+use shard::{ShardFigures, ShardMeter};
 
 type FloatGauge = Gauge<f64, AtomicU64>;
 type IntegerGauge = Gauge<i64, AtomicI64>;
@@ -41,13 +41,15 @@ pub struct Metrics {
     retention: FloatGauge,
     leader: IntegerGauge,
     epoch: IntegerGauge,
+    owned: IntegerGauge,
     bootstrap_tables: IntegerGauge,
     copies: Copies,
     mysql_up: IntegerGauge,
     kafka_up: IntegerGauge,
     zookeeper_up: IntegerGauge,
     resident: IntegerGauge,
-    delay: Mutex<Delay>,
+    /// The shards that this process runs.
+    shards: Mutex<Vec<Weak<ShardMeter>>>,
     connections: Mutex<Connections>,
 }
 
@@ -116,7 +118,8 @@ impl Default for Metrics {
         };
         Self {
             leader: integer("cluster_leader_count", "1 while this member leads"),
-            epoch: integer("shard_epoch", "Epoch of the shard that this member owns; 0 without one"),
+            epoch: integer("shard_epoch", "Highest epoch of a shard that this member owns; 0 without one"),
+            owned: integer("shards_owned", "Shards that this member owns"),
             bootstrap_tables: integer("bootstrap_tables", "Tables that are being copied or wait for it"),
             mysql_up: integer("mysql_up", "1 while MySQL answers"),
             kafka_up: integer("kafka_up", "1 while Kafka answers"),
@@ -138,7 +141,7 @@ impl Default for Metrics {
             sync_delay,
             publish_delay,
             retention,
-            delay: Mutex::default(),
+            shards: Mutex::default(),
             connections: Mutex::default(),
         }
     }
@@ -147,7 +150,12 @@ impl Default for Metrics {
 impl Metrics {
     /// The exposition in OpenMetrics' text form.
     pub fn encode(&self) -> String {
-        self.sync_delay.set(self.delay_seconds());
+        let shards = self.figures();
+        self.sync_delay.set(worst_delay(&shards) as f64 / 1000.0);
+        self.retention.set(shards.iter().map(|one| one.retention).fold(f64::INFINITY, f64::min));
+        self.epoch.set(shards.iter().map(|one| one.epoch).max().unwrap_or(0) as i64);
+        self.owned.set(shards.iter().filter(|one| one.epoch > 0).count() as i64);
+        self.bootstrap_tables.set(shards.iter().map(|one| one.copies).sum::<usize>() as i64);
         self.resident.set(memory().0 as i64);
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes every character");
@@ -158,27 +166,24 @@ impl Metrics {
     pub fn encode_with_original(&self, prefix: &str) -> String {
         let text = self.encode();
         let own = text.strip_suffix("# EOF\n").unwrap_or(&text);
-        let (rows, lag) = (self.rows.get(), self.with_delay(|delay| delay.milliseconds(milliseconds())));
+        let (rows, lag) = (self.rows.get(), worst_delay(&self.figures()));
         format!("{own}{}", original::encode(prefix, rows, lag))
     }
 
-    /// Seconds behind the source.
+    /// Seconds that the worst shard of this process is behind the source.
     pub fn delay_seconds(&self) -> f64 {
-        self.with_delay(|delay| delay.milliseconds(milliseconds())) as f64 / 1000.0
+        worst_delay(&self.figures()) as f64 / 1000.0
     }
 
-    fn with_delay<T>(&self, act: impl FnOnce(&mut Delay) -> T) -> T {
-        act(&mut self.delay.lock().unwrap_or_else(PoisonError::into_inner))
+    fn figures(&self) -> Vec<ShardFigures> {
+        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        shards.retain(|shard| shard.strong_count() > 0);
+        shards.iter().filter_map(Weak::upgrade).map(|shard| shard.figures().clone()).collect()
     }
 
     /// Whether this member leads.
     pub fn set_leader(&self, leads: bool) {
         self.leader.set(i64::from(leads));
-    }
-
-    /// The epoch of the owned shard.
-    pub fn set_epoch(&self, epoch: u64) {
-        self.epoch.set(epoch as i64);
     }
 
     /// Whether the ZooKeeper session is connected.
@@ -198,10 +203,27 @@ impl Metrics {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether MySQL answered, with what it said if not.
+    pub fn mysql(&self, said: Result<(), &str>) {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        outcome(&self.mysql_up, &mut connections.mysql, said);
+    }
+
+    /// Whether Kafka answered, with what was said if not.
+    pub fn kafka(&self, said: Result<(), &str>) {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        outcome(&self.kafka_up, &mut connections.kafka, said);
+    }
+
     /// Rows committed since the start.
     pub fn rows(&self) -> u64 {
         self.rows.get()
     }
+}
+
+fn worst_delay(shards: &[ShardFigures]) -> u64 {
+    let now = milliseconds();
+    shards.iter().map(|one| one.delay.milliseconds(now)).max().unwrap_or(0)
 }
 
 /// Resident and peak resident memory in bytes; 0 where the system does not tell.
@@ -228,60 +250,11 @@ fn outcome(
     connection.error = said.err().unwrap_or_default().to_owned();
 }
 
-impl Observer for Metrics {
-    fn received(&self, source_time: i64) {
-        self.with_delay(|delay| delay.received(source_time));
-    }
-
-    fn committed(&self, committed: &Committed) {
-        self.rows.inc_by(committed.rows);
-        self.bootstrap_rows.inc_by(committed.copied);
-        let tables = committed.record.bootstrap.tasks.len() as i64;
-        if tables > 0 || self.bootstrap_tables.get() > 0 {
-            self.copies.committed(&committed.record.bootstrap);
-        }
-        self.bootstrap_tables.set(tables);
-        self.transactions.inc_by(committed.transactions);
-        self.bytes.inc_by(committed.bytes);
-        self.commits.inc();
-        self.epoch.set(committed.record.epoch.0 as i64);
-        let source_time = committed.record.source_time;
-        self.with_delay(|delay| delay.committed(source_time, committed.drained));
-        if committed.rows > committed.copied && source_time > 0 {
-            self.publish_delay.set((milliseconds() - source_time).max(0) as f64 / 1000.0);
-        }
-    }
-
-    fn resumed(&self, epoch: Epoch, source_time: i64, inside: bool) {
-        self.set_epoch(epoch.0);
-        self.with_delay(|delay| delay.resumed(source_time));
-        self.resumed_inside.inc_by(u64::from(inside));
-    }
-
-    fn aborted(&self) {
-        self.aborts.inc();
-    }
-
-    fn row_less(&self) {
-        self.row_less_statements.inc();
-    }
-
-    fn fenced(&self) {
-        self.fenced.inc();
-    }
-
-    fn mysql(&self, said: Result<(), &str>) {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        outcome(&self.mysql_up, &mut connections.mysql, said);
-    }
-
-    fn retention(&self, seconds: f64) {
-        self.retention.set(seconds);
-    }
-
-    fn kafka(&self, said: Result<(), &str>) {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        outcome(&self.kafka_up, &mut connections.kafka, said);
+impl Observers for Metrics {
+    fn shard(self: Arc<Self>) -> Arc<dyn Observer> {
+        let meter = Arc::new(ShardMeter::new(Arc::clone(&self)));
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&meter));
+        meter
     }
 }
 
@@ -316,6 +289,7 @@ mod tests {
             "maxwell_binlog_retention_seconds",
             "maxwell_cluster_leader_count",
             "maxwell_shard_epoch",
+            "maxwell_shards_owned",
             "maxwell_mysql_up",
             "maxwell_kafka_up",
             "maxwell_zookeeper_up",

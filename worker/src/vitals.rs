@@ -5,13 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use maxwell_protocol::assignment::Layout;
 use maxwell_protocol::settings::MySql;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use crate::coordination::{Health, Vitals};
-use crate::engine::status::Observer;
 use crate::metrics::{Metrics, cpu_time, memory};
 use crate::sink::kafka::KafkaSink;
 use crate::source::pulse::Pulse;
@@ -37,6 +35,7 @@ pub struct VitalSigns {
     metrics: Arc<Metrics>,
     mysql: MySql,
     kafka: Arc<KafkaSink>,
+    shards: u32,
     counted: Mutex<Counted>,
     /// When MySQL and Kafka last answered.
     answered: Mutex<[Instant; 2]>,
@@ -45,12 +44,12 @@ pub struct VitalSigns {
 }
 
 impl VitalSigns {
-    /// Of a process that streams `mysql` to `kafka`.
-    pub fn new(metrics: Arc<Metrics>, mysql: MySql, kafka: Arc<KafkaSink>) -> Self {
+    /// Of a process that streams `mysql` to `kafka`, divided into `shards` shards unless the cluster has a layout already.
+    pub fn new(metrics: Arc<Metrics>, mysql: MySql, kafka: Arc<KafkaSink>, shards: u32) -> Self {
         let counted =
             Counted { at: Instant::now(), cpu: cpu_time(), rows: 0, cpu_percent: 0.0, rows_per_second: 0.0 };
         let answered = Mutex::new([Instant::now(); 2]);
-        Self { metrics, mysql, kafka, counted: Mutex::new(counted), answered, changed: Notify::new() }
+        Self { metrics, mysql, kafka, shards, counted: Mutex::new(counted), answered, changed: Notify::new() }
     }
 
     /// Asks MySQL and Kafka all the time, for ever.
@@ -96,7 +95,7 @@ impl VitalSigns {
 
     /// Twice, before it counts.
     async fn ask_kafka(&self) -> Result<(), String> {
-        self.kafka.prepare(Layout::default().shards).await.map_err(|error| error.to_string())?;
+        self.kafka.prepare(self.shards).await.map_err(|error| error.to_string())?;
         let kafka = Arc::clone(&self.kafka);
         let asked = tokio::task::spawn_blocking(move || {
             kafka.check(ANSWER).or_else(|_| kafka.check(ANSWER)).map_err(|error| error.to_string())

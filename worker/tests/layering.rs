@@ -10,7 +10,8 @@ const USES: &[(&str, &[&str])] = &[
     ("schema", &[]),
     ("filter", &[]),
     ("binlog", &["schema"]),
-    ("encode", &["binlog", "filter", "schema"]),
+    ("shard", &[]),
+    ("encode", &["binlog", "filter", "schema", "shard"]),
     ("bootstrap", &["binlog", "encode", "schema"]),
     ("options", &[]),
     // Where the simulation makes the code go wrong.
@@ -35,6 +36,7 @@ const USES: &[(&str, &[&str])] = &[
             "filter",
             "mistake",
             "schema",
+            "shard",
             "sink",
             "source",
         ],
@@ -43,7 +45,7 @@ const USES: &[(&str, &[&str])] = &[
     ("metrics", &["clock", "engine"]),
     ("http", &["failpoint", "filter", "metrics"]),
     // Wiring.
-    ("vitals", &["coordination", "engine", "metrics", "sink", "source"]),
+    ("vitals", &["coordination", "metrics", "sink", "source"]),
     ("app", &["coordination", "engine", "filter", "http", "metrics", "options", "sink", "vitals"]),
 ];
 

@@ -70,7 +70,7 @@ async fn ask(arguments: Bootstrap) -> anyhow::Result<()> {
         table: named(arguments.table).context("--table")?,
         condition: arguments.condition,
         comment: arguments.comment,
-        not_before: 0,
+        ..BootstrapRequest::default()
     };
     let reader = arguments.cluster.connect().await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::{CustomResource, KubeSchema};
-use maxwell_protocol::settings::{Failover, Logging};
+use maxwell_protocol::settings::{Failover, Logging, Mode, Rebalancing, Sharding};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,19 @@ use super::{
     validation = Rule::new("self.replicas >= 2 || self.unsafe.singleReplica").message(
         "replicas: one replica has nobody to take over; ask for 2 or more, or set unsafe.singleReplica"
     ).field_path(".replicas"),
+    validation = Rule::new("(self.mode == 'ActiveStandby') != has(self.sharding)").message(
+        "sharding: mode Sharded and Hybrid need it, for example {shards: 4}; ActiveStandby has one shard and takes none"
+    ),
+    validation = Rule::new("self.mode != 'Hybrid' || self.standbys < self.replicas").message(
+        "standbys: as many as replicas leave no member to stream; ask for fewer, or for more replicas"
+    ).field_path(".standbys"),
+    validation = Rule::new(
+        "has(self.sharding) == has(oldSelf.sharding) && (!has(self.sharding) || \
+         (self.sharding.strategy == oldSelf.sharding.strategy && self.sharding.shards == oldSelf.sharding.shards))"
+    ).message(
+        "sharding.strategy and sharding.shards are immutable, and a cluster with one shard keeps it: make a new \
+         MaxwellCluster with another topic instead"
+    ),
     validation = Rule::new(
         "!self.output.ddl || has(self.kafka.ddlTopic) || !self.kafka.topic.contains('%{')"
     ).message(
@@ -90,7 +103,19 @@ pub struct MaxwellClusterSpec {
     /// How the members share the work.
     #[serde(default)]
     pub mode: Mode,
-    /// How many members there are: one streams, the others stand by, warm.
+    /// Hybrid only: members that are kept free of shards, warm, to take over.
+    #[serde(default = "defaults::standbys")]
+    #[schemars(range(min = 1, max = 31))]
+    pub standbys: u32,
+    /// How rows are divided into shards, and these among members; not with ActiveStandby. Every shard makes the source
+    /// send its whole binlog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = bound_sharding)]
+    pub sharding: Option<Sharding>,
+    /// How shards are kept even among members.
+    #[serde(default)]
+    pub rebalancing: Rebalancing,
+    /// How many members there are.
     #[serde(default = "defaults::replicas")]
     #[schemars(range(min = 1, max = 32))]
     pub replicas: i32,
@@ -203,14 +228,6 @@ pub enum State {
     Stopped,
 }
 
-/// How the members share the work.
-#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
-    /// One member streams everything, the others stand by.
-    #[default]
-    ActiveStandby,
-}
-
 /// Leave to do what validation refuses otherwise.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
@@ -234,6 +251,26 @@ fn bound_failover(schema: &mut schemars::Schema) {
         ("maxLagSeconds", 1),
     ] {
         bound(schema, name, least);
+    }
+}
+
+/// What the protocol's own schema sets no bounds on.
+fn bound_sharding(schema: &mut schemars::Schema) {
+    if let Some(shards) = schema.pointer_mut("/properties/shards") {
+        shards["maximum"] = 256.into();
+    }
+    for list in ["/properties/databases", "/properties/pins"] {
+        bound_list(schema, list);
+    }
+    for list in ["databases", "tables"] {
+        bound_list(schema, &format!("/properties/pins/items/properties/{list}"));
+    }
+}
+
+fn bound_list(schema: &mut schemars::Schema, at: &str) {
+    if let Some(list) = schema.pointer_mut(at) {
+        list["maxItems"] = 256.into();
+        list["default"] = serde_json::json!([]);
     }
 }
 

@@ -9,6 +9,10 @@ pub(super) fn yes() -> bool {
     true
 }
 
+pub(super) fn standbys() -> u32 {
+    1
+}
+
 pub(super) fn replicas() -> i32 {
     2
 }

@@ -18,7 +18,7 @@ mod zookeeper;
 mod tests;
 
 pub use bootstrap::{BootstrapSpec, BootstrapState, BootstrapStatus};
-pub use cluster::{MaxwellCluster, MaxwellClusterSpec, Mode, State, UnsafeSpec};
+pub use cluster::{MaxwellCluster, MaxwellClusterSpec, State, UnsafeSpec};
 pub use kafka::{KafkaSaslSpec, KafkaSpec, KafkaTlsSpec};
 pub use mysql::{MySqlSpec, SecretRef};
 pub use output::{EncryptionSpec, OutputSpec};

@@ -2,9 +2,10 @@
 
 mod schema;
 
+use maxwell_protocol::settings::Mode;
 use serde_json::{Value, json};
 
-use super::{MaxwellCluster, Mode, State};
+use super::{MaxwellCluster, State};
 
 /// The smallest manifest of the documentation.
 fn smallest() -> Value {
@@ -71,6 +72,9 @@ fn what_is_accepted() {
         with("replicas", json!(5)),
         with("kafka/tls", json!({"enabled": true, "caSecretRef": {"name": "ca"}})),
         with("kafka/sasl", json!({"mechanism": "ScramSha512", "credentialsSecretRef": {"name": "user"}})),
+        with("sharding", json!({"shards": 6, "strategy": "PrimaryKey"}))
+            .pipe(|m| m["spec"]["mode"] = json!("Sharded")),
+        with("sharding", json!({"shards": 6})).pipe(|m| m["spec"]["mode"] = json!("Hybrid")),
         with("output/encryption", json!({"mode": "All", "keySecretRef": {"name": "enc"}})),
         with("output", json!({"ddl": true})),
         with("unsafe", json!({"singleReplica": true})),
@@ -107,6 +111,15 @@ fn what_is_refused_and_why() {
             "choose another",
         ),
         (with("output/encryption", json!({"mode": "Data"})), "keySecretRef"),
+        (with("mode", json!("Sharded")), "need it"),
+        (with("sharding", json!({"shards": 2})), "takes none"),
+        (
+            with("sharding", json!({"shards": 2})).pipe(|m| {
+                m["spec"]["mode"] = json!("Hybrid");
+                m["spec"]["standbys"] = json!(2);
+            }),
+            "leave no member",
+        ),
         (
             with("output", json!({"ddl": true})).pipe(|m| m["spec"]["kafka"]["topic"] = json!("%{table}")),
             "ddlTopic",
@@ -131,9 +144,23 @@ fn the_root_is_immutable() {
 }
 
 #[test]
+fn shards_stay_as_they_are_divided() {
+    let divided =
+        |sharding: Value, mode: &str| with("sharding", sharding).pipe(|m| m["spec"]["mode"] = json!(mode));
+    let old = || divided(json!({"shards": 2}), "Sharded");
+    let pinned = json!({"shards": 2, "pins": [{"shard": "1", "member": "orders-0"}]});
+    assert_eq!(refusals_of_update(old(), divided(pinned, "Hybrid")), "");
+    let by_key = json!({"shards": 2, "strategy": "PrimaryKey"});
+    for new in [divided(json!({"shards": 3}), "Sharded"), divided(by_key, "Sharded"), smallest()] {
+        assert!(refusals_of_update(old(), new).contains("immutable"));
+    }
+    assert!(refusals_of_update(smallest(), old()).contains("immutable"));
+}
+
+#[test]
 fn unknown_values_are_refused_with_the_known_ones() {
     let error =
-        serde_json::from_value::<MaxwellCluster>(with("mode", json!("Sharded"))).expect_err("unknown");
+        serde_json::from_value::<MaxwellCluster>(with("mode", json!("Divided"))).expect_err("unknown");
     assert!(error.to_string().contains("ActiveStandby"), "{error}");
 }
 

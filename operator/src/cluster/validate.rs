@@ -84,6 +84,7 @@ pub fn validate(cluster: &MaxwellCluster, secrets: &Secrets, default_image: &str
         .map(|invalid| invalid_config("InvalidSettings", format!("spec.{invalid}")))
         .collect();
     problems.extend(clear_credentials(cluster));
+    problems.extend(unknown_members(cluster));
     let document = serde_yaml::to_string(&settings)
         .map_err(|error| problems.push(invalid_config("InvalidSettings", format!("spec: {error}"))));
     let pod_template = pod_template::parse(cluster.spec.pod_template.as_ref()).map_err(|wrong| {
@@ -122,6 +123,23 @@ fn clear_credentials(cluster: &MaxwellCluster) -> impl Iterator<Item = Problem> 
              out: kafka.sasl and kafka.tls name the Secrets that hold it"
         );
         invalid_config("CredentialsInClear", message)
+    })
+}
+
+/// Pins to members that no pod will ever be. More pods may be asked for later, but not fewer names.
+fn unknown_members(cluster: &MaxwellCluster) -> impl Iterator<Item = Problem> {
+    let (name, last) = (cluster.name_any(), cluster.spec.replicas - 1);
+    let is_member = {
+        let name = name.clone();
+        move |member: &str| (0..=last).any(|at| member == format!("{name}-{at}"))
+    };
+    let pins = cluster.spec.sharding.iter().flat_map(|sharding| &sharding.pins);
+    let unknown = pins.filter_map(|pin| pin.member.as_deref()).filter(move |member| !is_member(member));
+    unknown.map(move |member| {
+        let message = format!(
+            "spec.sharding.pins.member: '{member}' is no member; name one of {name}-0 to {name}-{last}, or leave it out"
+        );
+        invalid_config("InvalidSettings", message)
     })
 }
 

@@ -9,6 +9,7 @@ mod notices;
 mod process;
 pub mod properties;
 mod refused;
+mod sharding;
 mod table;
 
 use std::path::PathBuf;
@@ -17,7 +18,8 @@ use thiserror::Error;
 
 use crate::id::ClusterId;
 use crate::settings::{
-    Delivery, Kafka, LogFormat, Logging, MySql, Producer, Secret, Settings, StartFrom, TlsMode, ZooKeeper,
+    Delivery, Kafka, LogFormat, Logging, MySql, Producer, Secret, Settings, Sharding, StartFrom, TlsMode,
+    ZooKeeper,
 };
 
 pub use table::{help, is_flag};
@@ -163,6 +165,9 @@ pub struct Draft {
     /// Separates the state of several of the original's processes.
     pub(crate) client_id: Option<String>,
     pub(crate) cluster: Option<String>,
+    pub(crate) sharding: Sharding,
+    /// What `maxwell.instance.shard.*` says, by name.
+    pub(crate) instances: Vec<(String, Vec<String>)>,
     /// Whether something said where to begin.
     pub(crate) start_chosen: bool,
     pub(crate) notices: Vec<String>,
@@ -202,6 +207,8 @@ impl Draft {
             replication: Replication::default(),
             client_id: None,
             cluster: None,
+            sharding: Sharding::default(),
+            instances: Vec::new(),
             start_chosen: false,
             notices: Vec::new(),
         }
@@ -217,6 +224,7 @@ impl Draft {
             self.hosts = zookeeper.hosts.clone();
             self.root = Some(zookeeper.root.clone());
         }
+        self.sharding = settings.sharding.clone().unwrap_or_default();
         self.settings = settings;
         self.start_chosen = true;
     }
@@ -260,6 +268,7 @@ impl Draft {
         if let Some(name) = self.cluster.take().or_else(|| self.client_id.clone()) {
             self.settings.cluster = name;
         }
+        sharding::settle(&mut self);
         self.settle_start();
         self.settle_replication();
         Options { settings: self.settings, process: self.process, notices: self.notices }

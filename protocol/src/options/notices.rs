@@ -1,7 +1,6 @@
 //! Options of the original that have nothing to do here: accepted, with a word on what does it instead.
 
 const METRICS: &str = "metrics are scraped from /metrics, or from /prometheus with the original's names";
-const LATER: &str = "not in this version; one member streams everything, the others stand by";
 
 /// Names, or prefixes ending in a star, with what is said.
 const NOTICES: &[(&str, &str)] = &[
@@ -31,9 +30,6 @@ const NOTICES: &[(&str, &str)] = &[
     ("metrics_jvm", "there is no JVM"),
     ("metrics_datadog_*", METRICS),
     ("metrics_stackdriver_*", METRICS),
-    ("maxwell.shard.*", LATER),
-    ("maxwell.instance.shard.*", LATER),
-    ("maxwell.load_balance.*", LATER),
 ];
 
 /// Those, and refused ones, that are true or false and may stand without a value.

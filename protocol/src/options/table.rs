@@ -5,7 +5,8 @@ use crate::settings::{
 };
 
 use super::{
-    Draft, OptionError, boolean, bootstrap, cluster, delivery, kafka_client, mysql, notices, process, refused,
+    Draft, OptionError, boolean, bootstrap, cluster, delivery, kafka_client, mysql, notices, process,
+    refused, sharding,
 };
 
 /// How an option is applied; an error says what is wrong with the value.
@@ -34,6 +35,7 @@ const SECTIONS: &[(&str, &[Entry])] = &[
     ("Output", OUTPUT),
     ("Bootstrap", bootstrap::OPTIONS),
     ("Cluster", cluster::OPTIONS),
+    ("Shards", sharding::OPTIONS),
     ("Process", process::OPTIONS),
 ];
 
@@ -260,6 +262,9 @@ pub(super) fn apply(
     };
     if let Some(entry) = found {
         return (entry.apply)(draft, value).map_err(wrong);
+    }
+    if let Some(shard) = name.strip_prefix(sharding::INSTANCE) {
+        return sharding::instance(draft, shard, value).map_err(wrong);
     }
     if let Some(property) = name.strip_prefix("kafka.") {
         return kafka_client::apply(draft, property, value).map_err(wrong);

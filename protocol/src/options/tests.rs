@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::settings::{Balance, Mode, MovePolicy, Strategy};
 
 const HERE: Place<'_> = Place { hostname: "here", terminal: false };
 
@@ -90,4 +91,33 @@ proptest! {
                        value in "\\PC{0,60}") {
         let _ = Draft::new(&HERE).apply(name, &value, "in a test");
     }
+}
+
+#[test]
+fn shards_are_named_as_they_always_were() {
+    let settings = draft(&[
+        ("producer", "kafka"),
+        ("kafka.bootstrap.servers", "k:1"),
+        ("ha.zookeeper.hosts", "z:2181"),
+        ("maxwell.shard.enabled", "true   # several members"),
+        ("maxwell.shard.strategy", "database"),
+        ("maxwell.shard.databases", "a,b"),
+        ("maxwell.instance.shard.m-0", "a"),
+        ("maxwell.instance.shard.hot", "shop,stock.items"),
+        ("maxwell.load_balance.enabled", "false"),
+        ("maxwell.load_balance.algorithm", "least_loaded"),
+    ])
+    .finish()
+    .unwrap()
+    .settings;
+    assert_eq!((settings.mode, settings.rebalancing.policy), (Mode::Sharded, MovePolicy::Disabled));
+    let sharding = settings.sharding.unwrap();
+    assert_eq!((sharding.strategy, sharding.balance), (Strategy::Database, Balance::LeastLoaded));
+    assert_eq!(sharding.named(), ["a", "b", "hot"]);
+    let [moved, hot] = &sharding.pins[..] else { panic!("{:?}", sharding.pins) };
+    assert_eq!((moved.shard.as_str(), moved.member.as_deref()), ("a", Some("m-0")));
+    assert_eq!((hot.databases[0].as_str(), hot.tables[0].as_str()), ("shop", "stock.items"));
+
+    let off = draft(&[("maxwell.shard.enabled", "false"), ("maxwell.shard.strategy", "table")]);
+    assert_eq!(off.settle().settings.sharding, None);
 }

@@ -8,6 +8,7 @@ mod kafka;
 mod kafka_security;
 mod mysql;
 mod output;
+mod sharding;
 mod validate;
 
 use crate::id::ClusterId;
@@ -20,6 +21,8 @@ pub use mysql::{
 };
 pub use output::{Compatibility, Encryption, EncryptionMode, NamingStrategy, Output};
 use serde::{Deserialize, Serialize};
+pub(crate) use sharding::is_number;
+pub use sharding::{Balance, Mode, MovePolicy, Pin, Rebalancing, Sharding, Strategy};
 pub use validate::Invalid;
 
 /// What a worker runs with.
@@ -46,6 +49,18 @@ pub struct Settings {
     /// Failover between members.
     #[serde(default)]
     pub failover: Failover,
+    /// What the members are to one another.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Members that are kept free of shards; only for `mode: Hybrid`.
+    #[serde(default = "default_standbys")]
+    pub standbys: u32,
+    /// How the work is divided; not with `mode: ActiveStandby`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharding: Option<Sharding>,
+    /// How shards are kept even among members.
+    #[serde(default)]
+    pub rebalancing: Rebalancing,
     /// Maxwell's filter language; empty means everything.
     #[serde(default)]
     pub filter: String,
@@ -114,6 +129,10 @@ pub enum LogFormat {
 
 fn default_cluster() -> String {
     "maxwell".into()
+}
+
+fn default_standbys() -> u32 {
+    1
 }
 
 fn default_port() -> u16 {

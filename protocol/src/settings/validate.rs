@@ -1,5 +1,7 @@
 //! What is wrong with settings: field, value, mend.
 
+mod sharding;
+
 use thiserror::Error;
 
 use super::{EncryptionMode, Kafka, Output, PartitionBy, Producer, Settings, StartFrom};
@@ -66,6 +68,7 @@ impl Settings {
         }
         self.validate_coordination(&mut found);
         self.validate_bootstrap(&mut found);
+        sharding::validate(self, &mut found);
         found
     }
 

@@ -12,6 +12,7 @@ use super::window::{Key, Touched};
 use crate::binlog::event::Operation;
 use crate::binlog::rows::{Field, Image};
 use crate::encode::message::{Row, RowContext, TableEncoder};
+use crate::encode::share::Shown;
 use crate::encode::text;
 
 /// The digest of a key's columns, in key order, of the image that is shown or, where that left one out, of the other;
@@ -141,10 +142,19 @@ impl<'a> Printer<'a> {
             self.image.push(if shown { field } else { Field::Null });
         }
         self.rows += 1;
-        let key = if self.copy.key.is_empty() { self.rows } else { self.key() };
-        piece.push(self.encoder, (&self.body, &self.image), (self.id, key), now)?;
         piece.rows += 1;
-        Ok(())
+        if self.is_foreign()? {
+            return Ok(());
+        }
+        let key = if self.copy.key.is_empty() { self.rows } else { self.key() };
+        piece.push(self.encoder, (&self.body, &self.image), (self.id, key), now)
+    }
+
+    /// Whether the row at hand is another shard's.
+    fn is_foreign(&self) -> Result<bool, BootstrapError> {
+        let none = Image::new();
+        let row = Row { operation: Operation::Insert, body: &self.body, before: &none, after: &self.image };
+        Ok(self.encoder.shows(&row)? == Shown::Nothing)
     }
 
     fn key(&self) -> Key {

@@ -69,6 +69,7 @@ impl Row<'_> {
             condition: self.text("where_clause"),
             comment: self.text("comment"),
             not_before: self.text("started_at").and_then(|text| milliseconds(&text)).unwrap_or(0),
+            copied_by: Vec::new(),
         })
     }
 }

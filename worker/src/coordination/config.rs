@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use maxwell_protocol::id::{ClusterId, MemberId};
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::Connection;
 use maxwell_protocol::settings::{Delivery, Failover, Settings, ZooKeeper};
 
+use super::assign::Policy;
 use super::error::CoordinationError;
 use crate::credentials::{Unreadable, read};
 
@@ -35,6 +37,10 @@ pub struct CoordinatorConfig {
     pub zookeeper: ZooKeeper,
     /// Intervals and limits.
     pub failover: Failover,
+    /// What decides which member a shard belongs to.
+    pub policy: Policy,
+    /// The layout that a cluster without one is given.
+    pub layout: Layout,
     /// Nothing fences the rows of `delivery: AtLeastOnce`: its owners stop before their session can end, and peers do
     /// not take over early.
     pub delivery: Delivery,
@@ -57,6 +63,8 @@ impl CoordinatorConfig {
             identity: settings.cluster_id,
             zookeeper: settings.zookeeper.clone()?,
             failover: settings.failover.clone(),
+            policy: Policy::from(settings),
+            layout: Layout::wanted(settings),
             delivery: settings.kafka.as_ref().map(|kafka| kafka.delivery).unwrap_or_default(),
             probe,
         })

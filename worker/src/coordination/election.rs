@@ -14,8 +14,8 @@ const STEP: Duration = Duration::from_millis(150);
 
 /// The place of `incarnation` among the candidates, 0 first; `None` if it is not one.
 ///
-/// Whom a request names goes first and those that do not reach MySQL or Kafka come last, then priority decides, then
-/// age, then the name. Completeness of position does not tell candidates apart: the position is the cluster's, not a member's, so every one is equally
+/// Whom a request names goes first and those that do not reach MySQL or Kafka come last. Whoever holds a shard goes
+/// before the rest, because the lead's vacancy is no reason to move it; then priority decides, then age, then the name. Completeness of position does not tell candidates apart: the position is the cluster's, not a member's, so every one is equally
 /// complete.
 pub(super) fn rank(observed: &Observed, incarnation: Incarnation, failover: bool) -> Option<u32> {
     let mut candidates: Vec<&MemberRecord> =
@@ -23,7 +23,8 @@ pub(super) fn rank(observed: &Observed, incarnation: Incarnation, failover: bool
     let named = nominee(observed);
     candidates.sort_by_key(|member| {
         let id = member.id.clone();
-        (cut_off(member), named != Some(&id), Reverse(member.priority), member.started_at, id)
+        let holds = observed.holds_any(member.incarnation);
+        (cut_off(member), named != Some(&id), !holds, Reverse(member.priority), member.started_at, id)
     });
     let place = candidates.iter().position(|member| member.incarnation == incarnation)?;
     u32::try_from(place).ok()
@@ -67,7 +68,8 @@ pub(super) fn cut_off(member: &MemberRecord) -> bool {
 pub(super) mod tests {
     use maxwell_protocol::assignment::{Assignment, AssignmentReason};
     use maxwell_protocol::id::Epoch;
-    use maxwell_protocol::member::{Connection, RosterRecord};
+    use maxwell_protocol::member::{Connection, LockRecord, RosterRecord};
+    use maxwell_protocol::tree::Node;
 
     use super::*;
 
@@ -119,6 +121,20 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn who_holds_a_shard_goes_first_as_long_as_it_is_fit() {
+        let mut owner = member("b", 0, 9);
+        let mut all = observed(&[member("a", 10, 1), owner.clone()]);
+        let record = LockRecord { id: owner.id.clone(), incarnation: owner.incarnation };
+        let data = crate::coordination::store::encode(&record);
+        let lock = Node::ShardLock("0".into(), format!("{}-0000000001", owner.incarnation));
+        all.apply("/m/shards/0/owner/x", lock, Some((&data, 0)));
+        assert_eq!(order(&all, true), ["b", "a"]);
+        owner.mysql.reachable = Some(false);
+        all.members.insert(owner.id.clone(), owner);
+        assert_eq!(order(&all, true), ["a", "b"]);
+    }
+
+    #[test]
     fn draining_and_parked_members_do_not_stand() {
         let mut draining = member("a", 0, 1);
         draining.state = MemberState::Draining;
@@ -146,7 +162,7 @@ pub(super) mod tests {
         let mut all = observed(&[member("a", 0, 1), member("b", 0, 2)]);
         assert_eq!(order(&all, false), ["a", "b"]);
         let reason = AssignmentReason::Initial;
-        let assignment = Assignment { member: "b".into(), leader_epoch: Epoch(1), reason };
+        let assignment = Assignment { member: "b".into(), leader_epoch: Epoch(1), reason, from: None };
         all.assignments.insert("0".into(), assignment);
         assert_eq!(order(&all, false), ["b"]);
     }

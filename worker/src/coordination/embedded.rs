@@ -62,8 +62,7 @@ pub async fn run(
         incarnation: Incarnation::random(),
         shard: ShardId::from(SINGLE_SHARD),
         number: 0,
-        shards: 1,
-        generation: 1,
+        layout: Arc::default(),
     };
     host.run(context, Arc::new(Alone { report }), shutdown).await
 }

@@ -1,23 +1,30 @@
 //! The lead: standing for it, what the leader writes, giving it up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use maxwell_protocol::assignment::Layout;
-use maxwell_protocol::id::Epoch;
+use futures::future::try_join_all;
+use maxwell_protocol::assignment::{Assignment, AssignmentReason};
+use maxwell_protocol::id::{Epoch, ShardId};
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::LeaderRecord;
+use maxwell_protocol::settings::Mode;
 use zookeeper_client::CreateMode;
 
-use super::assign::{assign, next_epoch};
+use super::assign::{Assignments, Deal, assign, next_epoch};
 use super::election::{delay, rank};
 use super::error::Failure;
 use super::life::Life;
 use super::lock::Lock;
-use super::requests::{carry_out, claim};
-use super::store::{Change, encode};
+use super::observed::Observed;
+use super::requests::{carry_out, claim, nominee};
+use super::store::{Change, Store, encode};
 use crate::clock::milliseconds;
 
 /// Who gave the lead up does not stand again for this long: the others go first.
 const REST: Duration = Duration::from_secs(2);
+/// How long the leader of a cluster in which nothing streams waits for members that start at the same time.
+const COLD: Duration = Duration::from_secs(1);
 
 /// Stands whenever the lead is vacant, and leads when elected. Ends only with the session.
 pub(super) async fn stand_for_lead(life: &Life) -> Failure {
@@ -40,12 +47,14 @@ async fn one_term(life: &Life) -> Result<(), Failure> {
     if !lock.is_held(&life.store).await? {
         return lock.leave(&life.store).await;
     }
-    let epoch = take_lead(life, &lock).await?;
+    let term = Term::begin(life, &lock).await?;
+    let epoch = term.epoch;
     tokio::select! {
         () = lock.gone(&life.store, life.observation.clone()) => {
             tracing::warn!("the lead was taken away");
             return Ok(());
         }
+        failure = term.deal() => return Err(failure),
         () = life.step_down.notified() => {}
         ended = carry_out(life, &lock, epoch) => ended?,
     }
@@ -53,15 +62,26 @@ async fn one_term(life: &Life) -> Result<(), Failure> {
     let changes =
         [Change::Delete(life.store.tree().leader(), None), Change::Delete(lock.path().to_owned(), None)];
     life.store.commit(&changes).await?;
-    tokio::time::sleep(REST).await;
-    Ok(())
+    rest(life).await
+}
+
+/// Leaves the lead to the others, unless this member is asked for.
+async fn rest(life: &Life) -> Result<(), Failure> {
+    let mut observation = life.observation.clone();
+    tokio::select! {
+        () = tokio::time::sleep(REST) => Ok(()),
+        asked = observation.wait_for(|observed| nominee(observed) == Some(&life.config.member)) => {
+            asked.map(drop).map_err(|_| Failure::Expired)
+        }
+    }
 }
 
 /// Waits until the lead is vacant and this member may run for it; how long its rank has to wait.
 async fn vacancy(life: &Life) -> Result<Duration, Failure> {
     let mut observation = life.observation.clone();
     let mut found = None;
-    let enabled = life.config.failover.enabled;
+    // Where owners need not lead, whether shards fail over is no matter of the lead.
+    let enabled = life.config.failover.enabled || life.config.policy.mode != Mode::ActiveStandby;
     observation
         .wait_for(|observed| {
             found =
@@ -73,57 +93,154 @@ async fn vacancy(life: &Life) -> Result<Duration, Failure> {
     Ok(delay(found.unwrap_or_default()))
 }
 
-/// Writes the leader's record, the layout and the assignments in one step with the proof of the lock.
-async fn take_lead(life: &Life, lock: &Lock) -> Result<Epoch, Failure> {
-    let (store, tree) = (&life.store, life.store.tree());
-    let mut changes = vec![Change::Check(lock.path().to_owned())];
-    if store.bytes(&tree.leader()).await?.is_some() {
-        // Whoever it names has no lock any more.
-        changes.push(Change::Delete(tree.leader(), None));
-    }
-    let layout = match store.read::<Layout>(&tree.layout()).await? {
-        Some((layout, _)) => layout,
-        None => {
-            let layout = Layout::default();
-            changes.push(Change::Create(tree.layout(), encode(&layout), CreateMode::Persistent));
-            layout
+/// A leader's time in office.
+struct Term<'a> {
+    life: &'a Life,
+    lock: &'a Lock,
+    epoch: Epoch,
+    layout: Layout,
+    /// What this leader, which is the only one to write it, has written or found.
+    current: Assignments,
+}
+
+impl<'a> Term<'a> {
+    /// Writes the leader's record, the layout and the assignments in one step with the proof of the lock.
+    async fn begin(life: &'a Life, lock: &'a Lock) -> Result<Self, Failure> {
+        let (store, tree) = (&life.store, life.store.tree());
+        wait_for_others(life).await;
+        let mut changes = vec![Change::Check(lock.path().to_owned())];
+        if store.bytes(&tree.leader()).await?.is_some() {
+            // Whoever it names has no lock any more.
+            changes.push(Change::Delete(tree.leader(), None));
         }
+        let layout = layout(life, &mut changes).await?;
+        let current = assignments(store).await?;
+        let mut term = Self { life, lock, epoch: next_epoch(&current), layout, current };
+        let decided = term.decide(&life.observation.borrow());
+        changes.extend(term.changes(&decided));
+        let record = LeaderRecord {
+            id: life.config.member.clone(),
+            incarnation: life.incarnation,
+            address: life.config.address.clone(),
+            epoch: term.epoch,
+            since: milliseconds(),
+        };
+        changes.push(Change::Create(tree.leader(), encode(&record), CreateMode::Ephemeral));
+        if !life.config.failover.enabled {
+            changes.extend(claim(life, &life.observation.borrow()));
+        }
+        match store.commit(&changes).await {
+            Ok(()) => {
+                tracing::info!(epoch = term.epoch.0, "leading");
+                term.current = decided;
+                Ok(term)
+            }
+            Err(failure) => {
+                lock.leave(store).await?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Assigns again whenever that is due, for as long as the lock is held.
+    async fn deal(mut self) -> Failure {
+        let mut observation = self.life.observation.clone();
+        loop {
+            let observed = Arc::clone(&observation.borrow_and_update());
+            if let Err(failure) = self.assign_again(&observed).await {
+                return failure;
+            }
+            if observation.changed().await.is_err() {
+                return Failure::Expired;
+            }
+        }
+    }
+
+    async fn assign_again(&mut self, observed: &Observed) -> Result<(), Failure> {
+        self.adopt_requested(observed);
+        let decided = self.decide(observed);
+        let mut changes = vec![Change::Check(self.lock.path().to_owned())];
+        changes.extend(self.changes(&decided));
+        if changes.len() > 1 {
+            self.life.store.commit(&changes).await?;
+            for (shard, assignment) in &decided {
+                if self.current.get(shard) != Some(assignment) {
+                    tracing::info!(%shard, member = %assignment.member, reason = ?assignment.reason, "assigned");
+                }
+            }
+            self.current = decided;
+        }
+        Ok(())
+    }
+
+    /// Takes in what this leader assigned because somebody asked for it.
+    fn adopt_requested(&mut self, observed: &Observed) {
+        for (shard, assignment) in &observed.assignments {
+            if assignment.leader_epoch == self.epoch && assignment.reason == AssignmentReason::Requested {
+                self.current.insert(shard.clone(), assignment.clone());
+            }
+        }
+    }
+
+    fn decide(&self, observed: &Observed) -> Assignments {
+        assign(&Deal {
+            policy: &self.life.config.policy,
+            layout: &self.layout,
+            observed,
+            me: &self.life.config.member,
+            epoch: self.epoch,
+            current: &self.current,
+        })
+    }
+
+    /// What is to be written; no version is needed beside the proof of the lock.
+    fn changes(&self, decided: &Assignments) -> Vec<Change> {
+        let news = decided.iter().filter(|(shard, assignment)| self.current.get(*shard) != Some(*assignment));
+        news.map(|(shard, assignment)| {
+            let (path, data) = (self.life.store.tree().shard(shard), encode(assignment));
+            match self.current.contains_key(shard) {
+                true => Change::Set(path, data, None),
+                false => Change::Create(path, data, CreateMode::Persistent),
+            }
+        })
+        .collect()
+    }
+}
+
+/// When nobody streams anything, others may be about to join: what is given to them now need not be moved to them later.
+async fn wait_for_others(life: &Life) {
+    let streams = |observed: &Observed| observed.shard_locks.values().any(|line| !line.is_empty());
+    if life.config.policy.mode != Mode::ActiveStandby && !streams(&life.observation.borrow()) {
+        tokio::time::sleep(COLD).await;
+    }
+}
+
+/// The layout that holds, made if there is none.
+async fn layout(life: &Life, changes: &mut Vec<Change>) -> Result<Layout, Failure> {
+    let (path, wanted) = (life.store.tree().layout(), &life.config.layout);
+    let Some((stored, _)) = life.store.read::<Layout>(&path).await? else {
+        changes.push(Change::Create(path, encode(wanted), CreateMode::Persistent));
+        return Ok(wanted.clone());
     };
-    let mut current = std::collections::BTreeMap::new();
-    for name in store.children(&tree.shards()).await? {
-        let shard = name.as_str().into();
-        if let Some((assignment, _)) = store.read(&tree.shard(&shard)).await? {
-            current.insert(shard, assignment);
-        }
+    if !stored.divides_like(wanted) {
+        tracing::error!(
+            generation = stored.generation,
+            shards = stored.shards,
+            wanted = wanted.shards,
+            "the settings ask for another division into shards than the one that this cluster streams by: the old one \
+             holds; a cluster under another zookeeper.root can have the new one"
+        );
     }
-    let epoch = next_epoch(&current);
-    for (shard, assignment) in assign(&layout, &life.config.member, epoch, &current) {
-        let path = tree.shard(&shard);
-        let data = encode(&assignment);
-        changes.push(match store.bytes(&path).await? {
-            Some((_, version)) => Change::Set(path, data, Some(version)),
-            None => Change::Create(path, data, CreateMode::Persistent),
-        });
-    }
-    let record = LeaderRecord {
-        id: life.config.member.clone(),
-        incarnation: life.incarnation,
-        address: life.config.address.clone(),
-        epoch,
-        since: milliseconds(),
-    };
-    changes.push(Change::Create(tree.leader(), encode(&record), CreateMode::Ephemeral));
-    if !life.config.failover.enabled {
-        changes.extend(claim(life, &life.observation.borrow()));
-    }
-    match store.commit(&changes).await {
-        Ok(()) => {
-            tracing::info!(epoch = epoch.0, "leading");
-            Ok(epoch)
-        }
-        Err(failure) => {
-            lock.leave(store).await?;
-            Err(failure)
-        }
-    }
+    Ok(stored)
+}
+
+async fn assignments(store: &Store) -> Result<Assignments, Failure> {
+    let tree = store.tree();
+    let names = store.children(&tree.shards()).await?;
+    let read = names.iter().map(|name| async move {
+        let shard = ShardId::from(name.as_str());
+        let found = store.read::<Assignment>(&tree.shard(&shard)).await?;
+        Ok::<_, Failure>(found.map(|(assignment, _)| (shard, assignment)))
+    });
+    Ok(try_join_all(read).await?.into_iter().flatten().collect())
 }

@@ -204,20 +204,21 @@ impl Life {
             let kept = self.membership.keep(&self.store, self.health.as_ref(), interval);
             let stood = stand_for_lead(&self);
             let probed = self.probe(verdicts);
-            tokio::pin!(kept);
+            tokio::pin!(kept, stood);
             tokio::select! {
                 why = self.is_told_to_end(shutdown) => {
                     ended = why;
                     self.membership.set_state(MemberState::Draining);
                     stop.cancel();
-                    // The session must live on until everything is drained.
+                    // The session must live on until everything is drained; a leader assigns its shards elsewhere.
                     tokio::select! {
                         failure = &mut kept => Some(failure),
+                        failure = &mut stood => Some(failure),
                         _ = &mut shards => None,
                     }
                 }
                 failure = &mut kept => Some(failure),
-                failure = stood => Some(failure),
+                failure = &mut stood => Some(failure),
                 failure = probed => Some(failure),
                 () = self.store.expired() => Some(Failure::Expired),
                 () = shown => Some(Failure::Expired),
@@ -281,7 +282,6 @@ impl Life {
                 leads: leader.as_ref().is_some_and(|leader| leader.incarnation == self.incarnation),
                 leader: leader.map(|leader| leader.id),
                 link: link_now,
-                owns: self.membership.owns(),
                 failovers: self.membership.failovers(),
             });
             tokio::select! {

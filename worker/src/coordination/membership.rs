@@ -43,11 +43,6 @@ impl Membership {
         self.lock().shards.get(shard).cloned()
     }
 
-    /// Whether this member owns a shard.
-    pub(super) fn owns(&self) -> bool {
-        !self.lock().shards.is_empty()
-    }
-
     /// Counts a shard that was taken over from a member that failed.
     pub(super) fn count_failover(&self) {
         self.failovers.fetch_add(1, Ordering::Relaxed);

@@ -34,13 +34,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use maxwell_protocol::bootstrap::BootstrapRequest;
 use maxwell_protocol::id::{ClusterId, Incarnation, MemberId, ShardId};
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::ShardReport;
-use maxwell_protocol::position::PositionMirror;
+use maxwell_protocol::position::{Position, PositionMirror};
 use maxwell_protocol::settings::ZooKeeper;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use assign::Policy;
 pub use config::{CoordinatorConfig, Health, ProbeConfig, Vitals};
 pub use error::CoordinationError;
 pub use store::Link;
@@ -108,8 +110,14 @@ pub trait Ownership: Send + Sync + 'static {
         None
     }
 
-    /// A request among those was carried out, and that is committed; or refused, for this reason. Best effort.
-    async fn copy_has_ended(&self, _request: &str, _refused: Option<&str>) {}
+    /// This shard's part of a request among those was carried out, and that is committed: the request is done once all
+    /// `parts` are. Or it was refused, for this reason. Best effort.
+    async fn copy_has_ended(&self, _request: &str, _refused: Option<&str>, _parts: u32) {}
+
+    /// Agrees on where the shards of this layout begin: `found` for the first one that asks, and for all others too.
+    async fn begin(&self, found: Position) -> Result<Position, ProofError> {
+        Ok(found)
+    }
 
     /// What the mirror says, for the check that "no record on the topic" is not a lost topic.
     async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError>;
@@ -128,10 +136,8 @@ pub struct ShardContext {
     pub shard: ShardId,
     /// Its number: the partition of the position topic.
     pub number: u32,
-    /// How many shards the layout has.
-    pub shards: u32,
-    /// The layout's generation.
-    pub generation: u64,
+    /// The layout that it is part of.
+    pub layout: Arc<Layout>,
 }
 
 /// How a shard's run ended.
@@ -177,15 +183,13 @@ pub struct View {
     pub leader: Option<MemberId>,
     /// The session.
     pub link: Link,
-    /// Whether this member owns a shard.
-    pub owns: bool,
     /// How many shards this life has taken over from a member that failed.
     pub failovers: u64,
 }
 
 impl Default for View {
     fn default() -> Self {
-        Self { leads: false, leader: None, link: Link::Disconnected, owns: false, failovers: 0 }
+        Self { leads: false, leader: None, link: Link::Disconnected, failovers: 0 }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use maxwell_protocol::assignment::{Assignment, Layout};
+use maxwell_protocol::assignment::Assignment;
 use maxwell_protocol::history::History;
 use maxwell_protocol::id::{Incarnation, MemberId, ShardId};
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::live::LiveSettings;
 use maxwell_protocol::member::{LeaderRecord, LockRecord, MemberRecord, RosterRecord};
 use maxwell_protocol::position::PositionMirror;
@@ -122,6 +123,12 @@ impl Observed {
     /// Who holds the shard's lock.
     pub(super) fn owner(&self, shard: &ShardId) -> Option<&LockRecord> {
         self.shard_locks.get(shard)?.holder()
+    }
+
+    /// Whether `incarnation` holds the lock of any shard.
+    pub(super) fn holds_any(&self, incarnation: Incarnation) -> bool {
+        let mut holders = self.shard_locks.values().filter_map(Line::holder);
+        holders.any(|holder| holder.incarnation == incarnation)
     }
 
     /// Whether `member` stands in line for the shard's lock, or holds it.

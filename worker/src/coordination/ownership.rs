@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use maxwell_protocol::bootstrap::BootstrapRequest;
 use maxwell_protocol::id::ShardId;
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::{ShardReport, ShardState};
-use maxwell_protocol::position::PositionMirror;
+use maxwell_protocol::position::{Position, PositionMirror};
 use maxwell_protocol::request::{Ask, Outcome, Plan, Progress, Request};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -92,25 +93,51 @@ impl HeldShard {
         Ok(found)
     }
 
-    /// Writes what came of a copy, unless that is known or the request was taken back.
-    async fn settle(&self, request: &str, refused: Option<&str>) -> Result<(), Failure> {
-        let path = self.store.tree().request(request);
-        let Some((asked, version)) = self.store.read::<Request>(&path).await? else { return Ok(()) };
-        if asked.is_settled() {
+    /// Writes that this shard's part of a copy is done, and once all `parts` are that the copy is; or why it was refused.
+    /// Unless that is known or the request was taken back.
+    async fn settle(&self, name: &str, refused: Option<&str>, parts: u32) -> Result<(), Failure> {
+        let path = self.store.tree().request(name);
+        let Some((mut request, version)) = self.store.read::<Request>(&path).await? else { return Ok(()) };
+        if request.is_settled() {
             return Ok(());
         }
-        let outcome = Outcome {
-            state: if refused.is_some() { Progress::Refused } else { Progress::Done },
-            detail: refused.unwrap_or_default().to_owned(),
-            at: milliseconds(),
-            plan: Plan::default(),
-        };
-        let settled = encode(&Request { outcome: Some(outcome), ..asked });
+        let Ask::Bootstrap(copy) = &mut request.ask else { return Ok(()) };
+        if refused.is_none() && !copy.copied_by.contains(&self.shard) {
+            copy.copied_by.push(self.shard.clone());
+        }
+        let complete = copy.copied_by.len() as u32 >= parts;
+        if refused.is_some() || complete {
+            request.outcome = Some(Outcome {
+                state: if refused.is_some() { Progress::Refused } else { Progress::Done },
+                detail: refused.unwrap_or_default().to_owned(),
+                at: milliseconds(),
+                plan: Plan::default(),
+            });
+        }
         let held = Change::Check(self.lock.path().to_owned());
-        match self.store.commit(&[held, Change::Set(path, settled, Some(version))]).await {
-            // It was taken back meanwhile, or the lock is gone: then whoever has it tells.
+        match self.store.commit(&[held, Change::Set(path, encode(&request), Some(version))]).await {
+            // It was changed or taken back meanwhile, or the lock is gone: it is looked at again, or whoever has it tells.
             Err(Failure::Conflict) => Ok(()),
             written => written,
+        }
+    }
+
+    /// The place where this layout's shards begin: what stands, else what was found here.
+    async fn agree_on_begin(&self, found: Position) -> Result<Position, Failure> {
+        let path = self.store.tree().layout();
+        loop {
+            let Some((layout, version)) = self.store.read::<Layout>(&path).await? else { return Ok(found) };
+            if let Some(begins) = layout.begins {
+                return Ok(begins);
+            }
+            let layout = Layout { begins: Some(found.clone()), ..layout };
+            let held = Change::Check(self.lock.path().to_owned());
+            match self.store.commit(&[held, Change::Set(path.clone(), encode(&layout), Some(version))]).await
+            {
+                Ok(()) => return Ok(found),
+                Err(Failure::Conflict) if self.store.bytes(self.lock.path()).await?.is_some() => {}
+                Err(failure) => return Err(failure),
+            }
         }
     }
 
@@ -124,9 +151,16 @@ impl HeldShard {
             None if self.store.bytes(&path).await?.is_some() => Change::Set(path, data.clone(), None),
             None => Change::Create(path, data.clone(), CreateMode::Persistent),
         };
-        // With one shard the oldest position is this one.
-        let oldest = Change::Set(self.store.tree().positions(), data, None);
-        self.store.commit(&[held, change, oldest]).await
+        let mut changes = vec![held, change];
+        let is_oldest = {
+            let observed = self.observation.borrow();
+            let mut others = observed.positions.iter().filter(|(shard, _)| **shard != self.shard);
+            others.all(|(_, other)| mirror.timestamp <= other.timestamp)
+        };
+        if is_oldest {
+            changes.push(Change::Set(self.store.tree().positions(), data, None));
+        }
+        self.store.commit(&changes).await
     }
 }
 
@@ -176,10 +210,14 @@ impl Ownership for HeldShard {
         self.in_time(self.requests()).await.ok()
     }
 
-    async fn copy_has_ended(&self, request: &str, refused: Option<&str>) {
-        if let Err(error) = self.in_time(self.settle(request, refused)).await {
+    async fn copy_has_ended(&self, request: &str, refused: Option<&str>, parts: u32) {
+        if let Err(error) = self.in_time(self.settle(request, refused, parts)).await {
             tracing::debug!(request, %error, "what came of the request could not be written");
         }
+    }
+
+    async fn begin(&self, found: Position) -> Result<Position, ProofError> {
+        self.in_time(self.agree_on_begin(found)).await
     }
 
     async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError> {

@@ -1,5 +1,6 @@
 //! A change of owner as `cluster/history` tells it: what set it off, its phases, its gap.
 
+use maxwell_protocol::assignment::AssignmentReason;
 use maxwell_protocol::history::{Departure, History, Phases, Transition, Trigger};
 use maxwell_protocol::id::{MemberId, ShardId};
 use tokio::sync::watch;
@@ -43,6 +44,10 @@ pub(super) struct Arrival {
     pub(super) entered: i64,
     /// The request that it moves for.
     pub(super) asked: Option<Asked>,
+    /// The member that it was assigned to before.
+    pub(super) from: Option<MemberId>,
+    /// Why it was assigned anew.
+    pub(super) reason: Option<AssignmentReason>,
 }
 
 /// A request that moves a shard.
@@ -62,7 +67,13 @@ impl Arrival {
             let accepted_at = request.outcome.as_ref()?.at;
             Some(Asked { by: request.by.clone(), from: hop.from.clone(), at: request.at, accepted_at })
         });
-        Self { entered: milliseconds(), asked }
+        let assignment = observed.assignments.get(shard);
+        Self {
+            entered: milliseconds(),
+            asked,
+            from: assignment.and_then(|assignment| assignment.from.clone()),
+            reason: assignment.map(|assignment| assignment.reason),
+        }
     }
 }
 
@@ -79,7 +90,7 @@ pub(super) async fn note_resumption(
     let path = life.store.tree().history();
     loop {
         let Ok(Some((mut history, version))) = life.store.read::<History>(&path).await else { return };
-        let transition = transition(&mut history, shard, &life.config.member, arrival, steps);
+        let transition = transition(&history, shard, &life.config.member, arrival, steps);
         let failover = transition.trigger.is_failover();
         tracing::info!(
             %shard,
@@ -96,21 +107,34 @@ pub(super) async fn note_resumption(
     }
 }
 
-/// What is recorded. The departure that it follows is taken out of `history`.
+/// What is recorded.
 ///
 /// The gap lasts from the last commit before, or the moment that the owner was last known to be there if that is
 /// later, to the first commit after; a source that had nothing to say ends it when the dump is open. An owner that was
 /// asked to give the shard up was there until then at least.
 fn transition(
-    history: &mut History,
+    history: &History,
     shard: &ShardId,
     to: &MemberId,
     arrival: &Arrival,
     steps: Steps,
 ) -> Transition {
-    let before =
-        history.entries.iter().rev().find(|entry| entry.shard == *shard).map(|entry| entry.to.clone());
-    let cause = Cause::of(history.departure.take(), arrival.asked.clone(), before);
+    let last = history.entries.iter().rev().find(|entry| entry.shard == *shard);
+    // Kept, because it may have left other shards too; it tells nothing of an owner that came later.
+    let before = last.map(|last| last.to.clone()).or_else(|| arrival.from.clone());
+    let explains = |departure: &Departure| {
+        before.as_ref().is_none_or(|before| *before == departure.member)
+            && last.is_none_or(|last| last.time <= departure.time)
+    };
+    let departure = history.departure.clone().filter(explains);
+    let moved = match arrival.reason {
+        Some(AssignmentReason::Rebalanced) => Some(Trigger::Rebalanced),
+        Some(AssignmentReason::OwnerLeaves) => Some(Trigger::Shutdown),
+        _ => None,
+    };
+    // Who takes back what it had was assigned it long ago.
+    let moved = moved.filter(|_| before.as_ref() != Some(to));
+    let cause = Cause::of(departure, arrival.asked.clone(), moved, before);
     let entered = arrival.entered;
     let streaming = steps.streaming.unwrap_or(entered);
     let (resumed, last_before) = match steps.committed {
@@ -153,7 +177,12 @@ struct Cause {
 
 impl Cause {
     /// An owner that died while it was asked to go counts as dead.
-    fn of(departure: Option<Departure>, asked: Option<Asked>, before: Option<MemberId>) -> Self {
+    fn of(
+        departure: Option<Departure>,
+        asked: Option<Asked>,
+        moved: Option<Trigger>,
+        before: Option<MemberId>,
+    ) -> Self {
         match (departure, asked) {
             (Some(departure), _) => Self {
                 trigger: departure.trigger,
@@ -174,7 +203,11 @@ impl Cause {
                 from: Some(asked.from),
             },
             (None, None) => Self {
-                trigger: if before.is_some() { Trigger::SessionExpired } else { Trigger::FirstStart },
+                trigger: match (moved, &before) {
+                    (Some(moved), _) => moved,
+                    (None, Some(_)) => Trigger::SessionExpired,
+                    (None, None) => Trigger::FirstStart,
+                },
                 by: String::new(),
                 last_seen: None,
                 decided: None,
@@ -207,30 +240,30 @@ mod tests {
     }
 
     fn arrived(entered: i64) -> Arrival {
-        Arrival { entered, asked: None }
+        Arrival { entered, ..Arrival::default() }
     }
 
     #[test]
     fn a_request_that_moved_the_shard_is_told() {
         let asked = Asked { by: "cli".into(), from: "a".into(), at: 1_000, accepted_at: 1_010 };
-        let arrival = Arrival { entered: 1_060, asked: Some(asked) };
+        let arrival = Arrival { entered: 1_060, asked: Some(asked), ..Arrival::default() };
         let steps = steps(1_100, 1_150, Some(1_050), true);
-        let noted = transition(&mut History::default(), &"0".into(), &"b".into(), &arrival, steps);
+        let noted = transition(&History::default(), &"0".into(), &"b".into(), &arrival, steps);
         assert_eq!(
             (noted.trigger, noted.by.as_str(), noted.from),
             (Trigger::Requested, "cli", Some("a".into()))
         );
         assert_eq!(noted.gap_milliseconds, Some(100));
         assert_eq!((noted.phases.detection_milliseconds, noted.phases.election_milliseconds), (10, 50));
-        let dead = transition(&mut departed(1_040, 30), &"0".into(), &"b".into(), &arrival, steps);
+        let dead = transition(&departed(1_040, 30), &"0".into(), &"b".into(), &arrival, steps);
         assert_eq!((dead.trigger, dead.by.as_str()), (Trigger::ConnectionReset, ""));
     }
 
     #[test]
     fn a_gap_lasts_from_the_last_commit_to_the_first() {
-        let mut history = departed(1_040, 30);
+        let history = departed(1_040, 30);
         let steps = steps(1_300, 1_350, Some(1_000), true);
-        let noted = transition(&mut history, &"0".into(), &"b".into(), &arrived(1_100), steps);
+        let noted = transition(&history, &"0".into(), &"b".into(), &arrived(1_100), steps);
         assert_eq!(noted.gap_milliseconds, Some(340));
         assert_eq!((noted.from, noted.trigger), (Some("a".into()), Trigger::ConnectionReset));
         let Phases { detection_milliseconds, election_milliseconds, sync_milliseconds, resume_milliseconds } =
@@ -239,21 +272,40 @@ mod tests {
             (detection_milliseconds, election_milliseconds, sync_milliseconds, resume_milliseconds),
             (30, 60, 200, 50)
         );
-        assert_eq!(history.departure, None);
+    }
+
+    #[test]
+    fn one_departure_explains_every_shard_that_it_left() {
+        let mut history = departed(1_040, 30);
+        let arrival = Arrival { from: Some("a".into()), ..arrived(1_100) };
+        for shard in ["0", "1"] {
+            let noted =
+                transition(&history, &shard.into(), &"b".into(), &arrival, steps(1_300, 1_350, None, true));
+            assert_eq!((noted.trigger, noted.from.clone()), (Trigger::ConnectionReset, Some("a".into())));
+            history.record(noted);
+        }
+        // It tells nothing of what happens to the successor.
+        let moved =
+            Arrival { from: Some("b".into()), reason: Some(AssignmentReason::Rebalanced), ..arrived(2_000) };
+        let noted = transition(&history, &"0".into(), &"c".into(), &moved, steps(2_100, 2_150, None, true));
+        assert_eq!((noted.trigger, noted.from), (Trigger::Rebalanced, Some("b".into())));
+        let lost = Arrival { from: Some("b".into()), ..arrived(2_000) };
+        let noted = transition(&history, &"1".into(), &"c".into(), &lost, steps(2_100, 2_150, None, true));
+        assert_eq!(noted.trigger, Trigger::SessionExpired);
     }
 
     #[test]
     fn an_idle_source_does_not_count_as_a_gap() {
-        let mut history = departed(1_000_040, 30);
+        let history = departed(1_000_040, 30);
         let steps = steps(1_000_300, 1_005_300, Some(1_000), false);
-        let noted = transition(&mut history, &"0".into(), &"b".into(), &arrived(1_000_100), steps);
+        let noted = transition(&history, &"0".into(), &"b".into(), &arrived(1_000_100), steps);
         assert_eq!(noted.gap_milliseconds, Some(290));
     }
 
     #[test]
     fn the_first_start_has_no_gap() {
         let noted = transition(
-            &mut History::default(),
+            &History::default(),
             &"0".into(),
             &"b".into(),
             &arrived(10),

@@ -3,16 +3,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use maxwell_protocol::assignment::Layout;
 use maxwell_protocol::history::{Departure, Trigger};
 use maxwell_protocol::id::ShardId;
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::{ShardReport, ShardState};
-use maxwell_protocol::settings::Delivery;
+use maxwell_protocol::settings::{Delivery, Mode};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::assign::shards;
+use super::assign::is_heir;
 use super::departure::give_up;
 use super::error::Failure;
 use super::life::Life;
@@ -42,21 +42,21 @@ pub(super) async fn run_shards(life: Life, stop: CancellationToken) {
         },
     };
     let mut running = JoinSet::new();
-    for (shard, number) in shards(&layout) {
-        running.spawn(run_shard(life.clone(), layout.clone(), shard, number, stop.clone()));
+    let layout = Arc::new(layout);
+    for (shard, number) in layout.shards() {
+        running.spawn(run_shard(life.clone(), Arc::clone(&layout), shard, number, stop.clone()));
     }
     while running.join_next().await.is_some() {}
 }
 
-async fn run_shard(life: Life, layout: Layout, shard: ShardId, number: u32, stop: CancellationToken) {
+async fn run_shard(life: Life, layout: Arc<Layout>, shard: ShardId, number: u32, stop: CancellationToken) {
     let context = ShardContext {
         cluster: life.cluster,
         member: life.config.member.clone(),
         incarnation: life.incarnation,
         shard: shard.clone(),
         number,
-        shards: layout.shards,
-        generation: layout.generation,
+        layout,
     };
     loop {
         let turn = tokio::select! {
@@ -85,17 +85,22 @@ async fn run_shard(life: Life, layout: Layout, shard: ShardId, number: u32, stop
             ShardEnd::Drained => {}
             ShardEnd::Relinquished { reason } | ShardEnd::Unreachable { reason } => {
                 tracing::warn!(%shard, reason, "gave the shard up");
-                life.step_down.notify_waiters();
+                if life.config.policy.mode == Mode::ActiveStandby {
+                    life.step_down.notify_waiters();
+                }
                 tokio::time::sleep(REST).await;
             }
         }
     }
 }
 
-/// Keeps the host ready for the shard, for as long as it is polled.
+/// Keeps the host ready for the shard while this member would be the next to own it, for as long as it is polled.
 async fn stay_warm(life: &Life, context: &ShardContext) {
     loop {
-        life.host.warm(context).await;
+        let heir = is_heir(&life.config.policy, &life.observation.borrow(), &context.shard, &context.member);
+        if heir {
+            life.host.warm(context).await;
+        }
         tokio::time::sleep(WARMING).await;
     }
 }

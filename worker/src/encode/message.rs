@@ -6,6 +6,7 @@ use maxwell_protocol::settings::KeyFormat;
 
 use super::partition::Partition;
 use super::schema_id::schema_id;
+use super::share::Shown;
 use super::style::{Style, topic};
 use super::value::{ValueStyle, java_text, value};
 use super::{EncodeError, fields, names, text};
@@ -13,6 +14,7 @@ use crate::binlog::event::Operation;
 use crate::binlog::rows::{Field, Image};
 use crate::binlog::table::{ColumnKind, Table};
 use crate::filter::{RowFilter, RowValue};
+use crate::shard::Share;
 
 const OPERATIONS: [Operation; 3] = [Operation::Insert, Operation::Update, Operation::Delete];
 
@@ -85,6 +87,8 @@ pub struct TableEncoder {
     pub table: Table,
     /// Decides about rows by their values, if a rule does.
     filter: Option<RowFilter>,
+    /// The keys whose rows are shown, if not all are.
+    pub(super) share: Option<Share>,
     topics: [Arc<str>; 3],
     dead_letter_topic: Option<Arc<str>>,
     /// Names as they are printed, with the colon.
@@ -134,6 +138,7 @@ impl TableEncoder {
         };
         Self {
             filter: None,
+            share: None,
             topics,
             dead_letter_topic: style.dead_letter_topic.as_deref().map(|template| filled(template, "")),
             names,
@@ -193,13 +198,27 @@ impl TableEncoder {
         self.dead_letter_topic.as_ref()
     }
 
-    /// Whether rows are asked whether they pass.
-    pub fn filters_rows(&self) -> bool {
-        self.filter.is_some()
+    /// Lets the keys of rows decide which are shown.
+    pub fn with_share(mut self, share: Option<Share>) -> Self {
+        self.share = share;
+        self
     }
 
-    /// Whether a row passes.
-    pub fn passes(&self, row: &Row<'_>) -> Result<bool, EncodeError> {
+    /// Whether rows are asked whether they are shown.
+    pub fn filters_rows(&self) -> bool {
+        self.filter.is_some() || self.share.is_some()
+    }
+
+    /// What is shown of a row.
+    pub fn shows(&self, row: &Row<'_>) -> Result<Shown, EncodeError> {
+        let shown = match self.share {
+            Some(share) => self.share_of(share, row)?,
+            None => Shown::Whole,
+        };
+        Ok(if shown != Shown::Nothing && self.passes(row)? { shown } else { Shown::Nothing })
+    }
+
+    fn passes(&self, row: &Row<'_>) -> Result<bool, EncodeError> {
         let Some(filter) = &self.filter else { return Ok(true) };
         let mut text = String::new();
         filter.passes(|at, tell| {

@@ -3,7 +3,7 @@
 //! `message` writes a row's key and JSON, `fields` what stands before the data, `data` the data, `value` a column;
 //! `partition` and `key` decide the partition; `number`, `temporal`, `old_temporal`, `text`, `jsonb`, `geometry` and
 //! `native` are what values are made of. `style` holds how messages shall look, `names` spells names, `encrypt` encrypts,
-//! `schema_id` numbers a table's definitions. `ddl` writes changes of the schema.
+//! `schema_id` numbers a table's definitions. `ddl` writes changes of the schema, `share` tells whose a row is.
 
 mod data;
 pub mod ddl;
@@ -19,6 +19,7 @@ pub mod number;
 pub mod old_temporal;
 mod partition;
 mod schema_id;
+pub mod share;
 pub mod style;
 pub mod temporal;
 pub mod text;

@@ -6,6 +6,7 @@ use crate::coordination::ProofError;
 use crate::encode::EncodeError;
 use crate::encode::style::StyleError;
 use crate::filter::FilterError;
+use crate::shard::ShardError;
 use crate::sink::SinkError;
 use crate::source::SourceError;
 
@@ -27,6 +28,9 @@ pub enum EngineError {
     /// How messages shall look.
     #[error(transparent)]
     Style(#[from] StyleError),
+    /// The layout's rows cannot be divided.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
     /// The key for encryption cannot be read.
     #[error("output.encryption: cannot read {path}: {reason}; put the key into that file")]
     EncryptionKey {
@@ -92,6 +96,7 @@ impl EngineError {
             Self::Encode(_)
             | Self::Filter(_)
             | Self::Style(_)
+            | Self::Shard(_)
             | Self::EncryptionKey { .. }
             | Self::TooMuchToCopy { .. } => Disposition::Halt,
             Self::Thread(_) => Disposition::Retry,

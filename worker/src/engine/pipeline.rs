@@ -34,6 +34,7 @@ impl Engine {
             server: parts.side.server.clone(),
             ownership: Arc::clone(&run.ownership),
             style: self.style.clone(),
+            divider: copies.divider.clone(),
             piece_records: pump::chunk_records(parts.max_rows),
             orders: copies.orders.clone(),
             wake,
@@ -59,7 +60,7 @@ impl Engine {
         let delay = Arc::new(Mutex::new(Delay::default()));
         lock(&delay).resumed(base.source_time);
         let watcher = Watcher {
-            observer: Arc::clone(&self.observer),
+            observer: Arc::clone(&run.observer),
             progress: run.progress.clone(),
             ownership: Arc::clone(&run.ownership),
             delay: Arc::clone(&delay),
@@ -77,7 +78,7 @@ impl Engine {
             Arc::clone(&run.retained),
             epoch,
         ));
-        run.retained.ask(retained, run.progress.subscribe(), Arc::clone(&self.observer));
+        run.retained.ask(retained, run.progress.subscribe(), Arc::clone(&run.observer));
         let runner = copies.run(shop, run.progress.subscribe());
         let read = read(&mut dump, batch_tx, run).await;
         runner.abort();

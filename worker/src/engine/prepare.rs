@@ -24,6 +24,7 @@ use super::run::Engine;
 use super::runs::Run;
 use super::tables::Tables;
 use crate::coordination::ShardContext;
+use crate::shard::Divider;
 use crate::sink::{CatalogEntry, Chunk, SinkError, TakenOver, Writer};
 use crate::source::SourceError;
 use crate::source::connect::connect;
@@ -67,8 +68,11 @@ impl Engine {
     /// Everything before the first row: fence, find the position, open the dump.
     pub(super) async fn prepare(&self, run: &Run<'_>) -> Result<Prepared, EngineError> {
         let begun = Instant::now();
+        let divider = Divider::new(&run.context.layout, run.context.number)?;
+        let mut style = self.style.clone();
+        style.output.ddl &= divider.tells_of_schema();
         let (mut taken, (mut conn, server)) =
-            tokio::try_join!(self.take_over(run), answered(self.inspect_source()))?;
+            tokio::try_join!(self.take_over(run), answered(self.inspect_source(run)))?;
         let taken_over = begun.elapsed();
         let stored = Stored {
             capture: taken.last.as_ref().and_then(|last| last.catalog),
@@ -88,7 +92,8 @@ impl Engine {
         };
         let side =
             SideDump { settings: self.reactions.sources.current().clone(), server: server.clone(), by };
-        let mut follower = answered(self.follow(&side, &position, (stored, base.epoch))).await?;
+        let mut follower =
+            answered(self.follow(&side, &position, style.output.ddl, (stored, base.epoch))).await?;
         base.catalog = follower.capture();
         let writer = if first || base.catalog != captured {
             self.begin(run, taken.writer, &mut base, (found, follower.changed())).await?
@@ -99,7 +104,7 @@ impl Engine {
         run.ownership.prove().await.map_err(SinkError::from)?;
         let dump = answered(self.open(run, conn, &server, &position, by)).await?;
         Span::current().record("epoch", base.epoch.0);
-        self.observer.resumed(base.epoch, base.source_time, inside);
+        run.observer.resumed(base.epoch, base.source_time, inside);
         run.report(ShardState::Streaming, base.epoch, "");
         tracing::info!(
             file = position.file,
@@ -117,27 +122,33 @@ impl Engine {
                  ask: output.rowQuery prints no query"
             );
         }
-        let tables =
-            Tables::new(self.filters.clone(), self.style.clone(), side.clone(), follower, Handle::current())
-                .inside(position.inside.as_ref().and_then(|inside| inside.filter.as_deref()))?;
-        let (copies, desk) = Copies::new(base.bootstrap.clone(), &self.settings.bootstrap);
+        let tables = Tables::new(
+            self.filters.clone(),
+            style.clone(),
+            side.clone(),
+            follower,
+            Handle::current(),
+            divider.clone(),
+        )
+        .inside(position.inside.as_ref().and_then(|inside| inside.filter.as_deref()))?;
+        let (copies, desk) = Copies::new(base.bootstrap.clone(), &self.settings.bootstrap, divider.clone());
         let gtids = server.gtid.then(|| stored_set(&position.gtid_set)).transpose()?;
         let parts = PumpParts {
             position,
             tables,
-            style: self.style.clone(),
+            style,
             side,
             runtime: Handle::current(),
             max_rows: self.commit().max_rows,
             gtids,
-            observer: Arc::clone(&self.observer),
+            observer: Arc::clone(&run.observer),
             closing: CancellationToken::new(),
             desk,
         };
         Ok(Prepared { dump, parts, writer, base, copies })
     }
 
-    async fn inspect_source(&self) -> Result<(Conn, ServerInfo), EngineError> {
+    async fn inspect_source(&self, run: &Run<'_>) -> Result<(Conn, ServerInfo), EngineError> {
         let opened = async {
             let mut conn = connect(self.reactions.sources.current()).await?;
             let server = inspect(&mut conn, self.reactions.sources.current()).await?;
@@ -145,8 +156,8 @@ impl Engine {
         }
         .await;
         match &opened {
-            Ok(_) => self.observer.mysql(Ok(())),
-            Err(error) => self.observer.mysql(Err(&error.to_string())),
+            Ok(_) => run.observer.mysql(Ok(())),
+            Err(error) => run.observer.mysql(Err(&error.to_string())),
         }
         Ok(opened?)
     }
@@ -155,9 +166,9 @@ impl Engine {
         let taken = self.sink.take_over(run.context, run.ownership.as_ref()).await;
         match &taken {
             Err(error @ (SinkError::Failed { .. } | SinkError::Unfit { .. })) => {
-                self.observer.kafka(Err(&error.to_string()));
+                run.observer.kafka(Err(&error.to_string()));
             }
-            _ => self.observer.kafka(Ok(())),
+            _ => run.observer.kafka(Ok(())),
         }
         Ok(taken?)
     }
@@ -166,10 +177,11 @@ impl Engine {
         &self,
         side: &SideDump,
         position: &Position,
+        ddl: bool,
         stored: (Stored, Epoch),
     ) -> Result<Follower, EngineError> {
         let filter = self.filters.borrow().clone();
-        Ok(Follower::start(side, &filter, self.style.output.ddl, position, stored).await?)
+        Ok(Follower::start(side, &filter, ddl, position, stored).await?)
     }
 
     /// The copies, with one more of every table that passes the filter.
@@ -189,7 +201,7 @@ impl Engine {
         server: &ServerInfo,
     ) -> Result<(Position, RecordBase, bool), EngineError> {
         run.before.store(taken.last_at.unwrap_or_default(), Ordering::Relaxed);
-        let mut base = RecordBase::following(taken.last.as_ref(), run.context.generation);
+        let mut base = RecordBase::following(taken.last.as_ref(), run.context.layout.generation);
         let over = run.start_over.swap(false, Ordering::Relaxed);
         if let Some(last) = taken.last.take().filter(|_| !over) {
             return Ok((last.position, base, false));
@@ -200,8 +212,7 @@ impl Engine {
             tracing::error!("the position is lost and changes are missing: going on at the source's head");
             settings = MySql { start: Start::default(), ..settings };
         }
-        let found = async { Ok(first_position(conn, server, &settings).await?) };
-        let position = within(SEARCH, found).await?;
+        let position = self.first(run, (conn, server), &settings, over).await?;
         if over && self.reactions.sources.copy_again() {
             base.bootstrap = self.copies_again(conn, &base).await?;
         }
@@ -228,6 +239,24 @@ impl Engine {
         .await
         .map_err(|error| EngineError::Thread(error.to_string()))?
         .map_err(EngineError::from)
+    }
+
+    /// Where the layout's shards begin; after a lost position, where the settings say.
+    async fn first(
+        &self,
+        run: &Run<'_>,
+        (conn, server): (&mut Conn, &ServerInfo),
+        settings: &MySql,
+        over: bool,
+    ) -> Result<Position, EngineError> {
+        if let Some(begins) = run.context.layout.begins.as_ref().filter(|_| !over) {
+            return Ok(begins.clone());
+        }
+        let found = within(SEARCH, async { Ok(first_position(conn, server, settings).await?) }).await?;
+        if over {
+            return Ok(found);
+        }
+        Ok(run.ownership.begin(found).await.map_err(SinkError::from)?)
     }
 
     async fn open(

@@ -9,6 +9,7 @@ use crate::binlog::event::Operation;
 use crate::binlog::rows::{Image, RowCursor};
 use crate::binlog::transaction::{HeldRows, chain};
 use crate::encode::message::{Row, TableEncoder};
+use crate::encode::share::Shown;
 use crate::source::SourceError;
 
 /// Whether a rows event carries extra data.
@@ -61,7 +62,7 @@ fn each_row(
         cursor.next(&mut before, &mut after).map_err(SourceError::from)?;
         number += 1;
         let row = Row { operation, body, before: &before, after: &after };
-        if !tell(number, encoder.passes(&row)?) {
+        if !tell(number, encoder.shows(&row)? != Shown::Nothing) {
             break;
         }
     }

@@ -11,7 +11,7 @@ use tracing::{Instrument, field};
 
 use super::error::EngineError;
 use super::runs::{Reactions, Run, Stopped, Streamer};
-use super::status::Observer;
+use super::status::Observers;
 use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
 use crate::encode::style::Style;
 use crate::filter::TableFilter;
@@ -24,7 +24,7 @@ pub struct Engine {
     pub(super) filters: watch::Receiver<TableFilter>,
     pub(super) style: Style,
     pub(super) sink: Arc<dyn Sink>,
-    pub(super) observer: Arc<dyn Observer>,
+    observers: Arc<dyn Observers>,
 }
 
 /// With the encryption's key out of its file.
@@ -46,12 +46,12 @@ impl Engine {
         settings: Settings,
         filters: watch::Receiver<TableFilter>,
         sink: Arc<dyn Sink>,
-        observer: Arc<dyn Observer>,
+        observers: Arc<dyn Observers>,
     ) -> Result<Self, EngineError> {
         let style = style(&settings)?;
         let longest_pause = Duration::from_millis(u64::from(settings.failover.retry_interval_milliseconds));
-        let reactions = Reactions::new(&settings.mysql, Arc::clone(&observer), longest_pause);
-        Ok(Self { settings, reactions, filters, style, sink, observer })
+        let reactions = Reactions::new(&settings.mysql, longest_pause);
+        Ok(Self { settings, reactions, filters, style, sink, observers })
     }
 
     /// Whether it stopped because no server has what follows the position.
@@ -90,7 +90,7 @@ impl Engine {
         ownership: Arc<dyn Ownership>,
         stop: CancellationToken,
     ) -> ShardEnd {
-        let run = Run::new(&context, ownership, stop);
+        let run = Run::new(&context, Arc::clone(&self.observers).shard(), ownership, stop);
         self.reactions.live(self, &run).await
     }
 }

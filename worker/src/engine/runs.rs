@@ -43,6 +43,7 @@ pub(crate) enum Stopped {
 /// What a run's parts share.
 pub(crate) struct Run<'a> {
     pub(crate) context: &'a ShardContext,
+    pub(crate) observer: Arc<dyn Observer>,
     pub(crate) ownership: Arc<dyn Ownership>,
     pub(crate) stop: CancellationToken,
     /// The last committed record of this life.
@@ -57,11 +58,13 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(crate) fn new(
         context: &'a ShardContext,
+        observer: Arc<dyn Observer>,
         ownership: Arc<dyn Ownership>,
         stop: CancellationToken,
     ) -> Self {
         Self {
             context,
+            observer,
             ownership,
             stop,
             progress: watch::Sender::new(None),
@@ -100,7 +103,6 @@ impl<'a> Run<'a> {
 /// What is done when a run has failed.
 pub(crate) struct Reactions {
     pub(super) sources: Sources,
-    pub(super) observer: Arc<dyn Observer>,
     longest_pause: Duration,
     /// Whether the last run ended because no server has what follows the position.
     position_lost: AtomicBool,
@@ -108,8 +110,8 @@ pub(crate) struct Reactions {
 
 impl Reactions {
     /// For the servers of `mysql`; between two tries no more than `longest_pause` passes.
-    pub(crate) fn new(mysql: &MySql, observer: Arc<dyn Observer>, longest_pause: Duration) -> Self {
-        Self { sources: Sources::new(mysql), observer, longest_pause, position_lost: AtomicBool::new(false) }
+    pub(crate) fn new(mysql: &MySql, longest_pause: Duration) -> Self {
+        Self { sources: Sources::new(mysql), longest_pause, position_lost: AtomicBool::new(false) }
     }
 
     pub(super) fn has_lost_position(&self) -> bool {
@@ -146,7 +148,7 @@ impl Reactions {
         let text = error.to_string();
         if disposition == Disposition::Relinquish && !run.ownership.may_still_own().await {
             tracing::warn!(error = text, "a successor owns the shard");
-            self.observer.fenced();
+            run.observer.fenced();
             return Some(ShardEnd::Relinquished { reason: text });
         }
         let turn = self.sources.turn(error, attempt);
@@ -158,7 +160,7 @@ impl Reactions {
             && !(position_lost && self.sources.several());
         self.position_lost.store(halted && position_lost, Ordering::Relaxed);
         if halted && position_lost {
-            run.retained.lost(self.observer.as_ref());
+            run.retained.lost(run.observer.as_ref());
         }
         run.report(if halted { ShardState::Halted } else { ShardState::Retrying }, Epoch(0), &text);
         tracing::error!(error = text, halted, "the shard does not stream");

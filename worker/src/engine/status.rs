@@ -1,5 +1,7 @@
 //! What a shard's run tells the rest of the process.
 
+use std::sync::Arc;
+
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::position::PositionRecord;
 
@@ -18,6 +20,12 @@ pub struct Committed {
     pub transactions: u64,
     /// Whether the source had nothing more behind it.
     pub drained: bool,
+}
+
+/// Gives each run of a shard something to tell what happens.
+pub trait Observers: Send + Sync + 'static {
+    /// For one run; what it was told holds until it is dropped.
+    fn shard(self: Arc<Self>) -> Arc<dyn Observer>;
 }
 
 /// Receives what happens, for metrics and reports. Called on the pipeline's threads: returns at once.

@@ -18,6 +18,7 @@ use crate::encode::style::Style;
 use crate::filter::{FilterError, TableFilter, Verdict};
 use crate::schema::catalog::CatalogTable;
 use crate::schema::ddl::{self, Event as SchemaEvent, TableDef, parse};
+use crate::shard::{Divider, Held};
 use crate::sink::CatalogEntry;
 use crate::source::connect::connect;
 use crate::source::scan::SideDump;
@@ -42,6 +43,8 @@ pub struct Tables {
     side: SideDump,
     follower: Follower,
     runtime: Handle,
+    /// Which rows are this shard's.
+    divider: Divider,
 }
 
 /// What the server says a table is now.
@@ -61,9 +64,10 @@ impl Tables {
         side: SideDump,
         follower: Follower,
         runtime: Handle,
+        divider: Divider,
     ) -> Self {
         let filter = filters.borrow_and_update().clone();
-        Self { entries: HashMap::new(), filter, filters, style, side, follower, runtime }
+        Self { entries: HashMap::new(), filter, filters, style, side, follower, runtime, divider }
     }
 
     /// Takes a TABLE_MAP in. `position` is the start of the transaction that it is in.
@@ -78,7 +82,9 @@ impl Tables {
             database: map.database_name().into_owned(),
             table: map.table_name().into_owned(),
         };
-        let encoder = if self.filter.may_pass(&name.database, &name.table) {
+        // Rows of other shards are skipped without a look.
+        let passes = self.filter.may_pass(&name.database, &name.table);
+        let encoder = if passes && self.divider.table(&name.database, &name.table) != Held::Not {
             let table = self.describe(&map, &name, position)?;
             self.encoder(table).map(Arc::new)
         } else {
@@ -89,13 +95,24 @@ impl Tables {
     }
 
     fn encoder(&self, table: Table) -> Option<TableEncoder> {
+        let share = match self.divider.table(&table.database, &table.name) {
+            Held::Whole => None,
+            Held::ByKey if table.primary_key.is_empty() => {
+                if !self.divider.holds_by_name(&table.database, &table.name) {
+                    return None;
+                }
+                None
+            }
+            Held::ByKey => Some(self.divider.keys()),
+            Held::Not => return None,
+        };
         let columns = table.columns.iter().map(|column| column.name.as_str());
         let rows = match self.filter.verdict(&table.database, &table.name, columns) {
             Verdict::Drop => return None,
             Verdict::Pass => None,
             Verdict::Ask(rows) => Some(rows),
         };
-        Some(TableEncoder::new(table, &self.style).with_filter(rows))
+        Some(TableEncoder::new(table, &self.style).with_filter(rows).with_share(share))
     }
 
     /// Begins inside a transaction that was begun under `filter`.

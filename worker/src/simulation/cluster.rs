@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use maxwell_protocol::id::{MemberId, SINGLE_SHARD};
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::settings::{Delivery, Failover, ZooKeeper};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -21,7 +22,9 @@ use super::wire::{Cable, PORT, Switchboard, name};
 use super::world::{Peer, World, lock};
 use crate::coordination::client::Ensemble;
 use crate::coordination::network::Network;
-use crate::coordination::{CoordinationError, CoordinatorConfig, ProbeConfig, Surroundings, View, take_part};
+use crate::coordination::{
+    CoordinationError, CoordinatorConfig, Policy, ProbeConfig, Surroundings, View, take_part,
+};
 
 const MEMBERS: usize = 3;
 const ROOT: &str = "/simulated";
@@ -133,6 +136,8 @@ impl Cluster {
                 credentials_directory: None,
             },
             failover: self.failover.clone(),
+            policy: Policy::default(),
+            layout: Layout::default(),
             delivery: Delivery::ExactlyOnce,
             probe: ProbeConfig { listen: ([0, 0, 0, 0], PORT).into(), advertise: name(member) },
         }

@@ -83,7 +83,7 @@ impl Host {
         let observer: Arc<dyn Observer> = Arc::new(Nobody);
         let server: MySql = serde_json::from_value(serde_json::json!({"host": "simulated"}))
             .expect("a host is all that has no default");
-        let reactions = Reactions::new(&server, Arc::clone(&observer), longest_pause);
+        let reactions = Reactions::new(&server, longest_pause);
         let (process, source) = (Arc::clone(&sink.process), Arc::clone(source));
         Self { process, sink, source, reactions, observer, streaming: Arc::clone(streaming) }
     }
@@ -95,7 +95,7 @@ impl Host {
             async { Ok::<_, EngineError>(self.source.ask(&self.process).await?) },
         )?;
         let TakenOver { mut writer, last, .. } = taken;
-        let mut base = RecordBase::following(last.as_ref(), run.context.generation);
+        let mut base = RecordBase::following(last.as_ref(), run.context.layout.generation);
         let from = match last {
             Some(last) => index(&last.position),
             None => {
@@ -230,7 +230,7 @@ impl ShardHost for Host {
         ownership: Arc<dyn Ownership>,
         stop: CancellationToken,
     ) -> ShardEnd {
-        let run = Run::new(&context, ownership, stop);
+        let run = Run::new(&context, Arc::clone(&self.observer), ownership, stop);
         self.reactions.live(self, &run).await
     }
 

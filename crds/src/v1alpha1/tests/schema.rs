@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::generate::definition;
 
 /// Optional fields whose absence means something that a constant cannot say.
-const WITHOUT_DEFAULT: [&str; 15] = [
+const WITHOUT_DEFAULT: [&str; 17] = [
     "spec.clusterId",
     "spec.image",
     "spec.kafka.ddlTopic",
@@ -20,6 +20,8 @@ const WITHOUT_DEFAULT: [&str; 15] = [
     "spec.mysql.start.set",
     "spec.mysql.start.time",
     "spec.podTemplate",
+    "spec.sharding",
+    "spec.sharding.timeWindowSeconds",
     "spec.zookeeper.root",
 ];
 

@@ -51,7 +51,7 @@ fn interrupted(facts: &Facts<'_>) -> Phase {
     }
     let departure = facts.snapshot.and_then(|snapshot| snapshot.history.departure.as_ref());
     match departure.map(|departure| departure.trigger) {
-        Some(Trigger::Shutdown | Trigger::Requested) => Phase::Switchover,
+        Some(Trigger::Shutdown | Trigger::Requested | Trigger::Rebalanced) => Phase::Switchover,
         _ => Phase::FailingOver,
     }
 }

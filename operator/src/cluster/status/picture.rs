@@ -221,6 +221,7 @@ fn trigger_name(trigger: Trigger) -> &'static str {
         Trigger::SessionExpired => "SessionExpired",
         Trigger::Shutdown => "Shutdown",
         Trigger::Requested => "Requested",
+        Trigger::Rebalanced => "Rebalanced",
         Trigger::Unreachable => "Unreachable",
         Trigger::Stalled => "Stalled",
     }

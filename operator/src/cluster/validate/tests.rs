@@ -1,5 +1,6 @@
 //! What is wrong is named with its mend, and what is right gets a digest that follows settings and credentials alone.
 
+use maxwell_protocol::settings::Mode;
 use serde_json::json;
 
 use super::*;
@@ -25,6 +26,19 @@ fn wrong_settings_are_named_by_field_value_and_mend() {
     let messages = messages(&verdict);
     assert!(messages.contains("spec.filter: 'nonsense'"), "{messages}");
     assert!(messages.contains("spec.kafka.properties: 'acks=1'") && messages.contains("leave it out"));
+}
+
+#[test]
+fn a_pin_names_a_member_that_there_is() {
+    let mut cluster = fixtures::cluster();
+    cluster.spec.mode = Mode::Sharded;
+    let pins = json!({"shards": 2, "pins": [{"shard": "0", "member": "orders-7"}, {"shard": "1", "member": "orders-1"}]});
+    cluster.spec.sharding = Some(serde_json::from_value(pins).unwrap());
+    let verdict = verdict(&cluster);
+    assert_eq!(
+        messages(&verdict),
+        "spec.sharding.pins.member: 'orders-7' is no member; name one of orders-0 to orders-1, or leave it out"
+    );
 }
 
 #[test]

@@ -15,6 +15,7 @@ use maxwell_protocol::assignment::{Assignment, AssignmentReason};
 use maxwell_protocol::id::{Epoch, Incarnation, MemberId, ShardId};
 use maxwell_protocol::member::RosterRecord;
 use maxwell_protocol::request::{Ask, Hop, KEPT, Outcome, Plan, Progress, Request};
+use maxwell_protocol::settings::Mode;
 
 use super::error::Failure;
 use super::life::Life;
@@ -33,6 +34,7 @@ struct Facts<'a> {
     observed: &'a Observed,
     /// The leader.
     me: &'a MemberId,
+    mode: Mode,
     max_lag_milliseconds: u64,
     /// The leader's clock, milliseconds since the epoch.
     now: i64,
@@ -41,9 +43,9 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// Whether whoever has the shards leads: a cluster of one shard is `ActiveStandby`.
+    /// Whether whoever has the shards leads.
     fn lead_follows(&self) -> bool {
-        self.observed.assignments.len() == 1
+        self.mode == Mode::ActiveStandby
     }
 }
 
@@ -133,6 +135,7 @@ pub(super) async fn carry_out(life: &Life, lock: &Lock, epoch: Epoch) -> Result<
             let facts = Facts {
                 observed: &observed,
                 me: &life.config.member,
+                mode: life.config.policy.mode,
                 max_lag_milliseconds: u64::from(life.config.failover.max_lag_seconds) * 1_000,
                 now: milliseconds(),
                 age: since.elapsed(),
@@ -168,7 +171,8 @@ fn changes(life: &Life, observed: &Observed, (lock, epoch): (&Lock, Epoch), wish
         changes.push(match wish {
             Wish::Assign(shard, member) => {
                 let (member, reason) = (member.clone(), AssignmentReason::Requested);
-                let assignment = Assignment { member, leader_epoch: epoch, reason };
+                let from = observed.assignments.get(shard).map(|before| before.member.clone());
+                let assignment = Assignment { member, leader_epoch: epoch, reason, from };
                 Change::Set(tree.shard(shard), encode(&assignment), None)
             }
             Wish::Park(member, parked) => {

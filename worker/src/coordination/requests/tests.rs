@@ -1,6 +1,7 @@
 use maxwell_protocol::assignment::{Assignment, AssignmentReason};
 use maxwell_protocol::live::LiveSettings;
 use maxwell_protocol::member::{LockRecord, MemberRecord, MemberState, ShardReport, ShardState};
+use maxwell_protocol::settings::Mode;
 use maxwell_protocol::tree::Node;
 
 use super::*;
@@ -33,7 +34,7 @@ impl Cluster {
 
     fn assign(&mut self, id: &str) {
         let (member, reason) = (id.into(), AssignmentReason::Initial);
-        let assignment = Assignment { member, leader_epoch: Epoch(1), reason };
+        let assignment = Assignment { member, leader_epoch: Epoch(1), reason, from: None };
         self.0.assignments.insert("0".into(), assignment);
     }
 
@@ -58,7 +59,9 @@ impl Cluster {
     }
 
     fn look(&self, me: &str, request: &Request, age: Duration) -> Step {
-        let facts = Facts { observed: &self.0, me: &me.into(), max_lag_milliseconds: 300_000, now: NOW, age };
+        let mode = if self.0.assignments.len() == 1 { Mode::ActiveStandby } else { Mode::Sharded };
+        let (me, max_lag_milliseconds) = (&me.into(), 300_000);
+        let facts = Facts { observed: &self.0, me, mode, max_lag_milliseconds, now: NOW, age };
         next(&facts, request)
     }
 

@@ -20,6 +20,7 @@ use crate::bootstrap::window::{TableName, WindowId};
 use crate::clock::seconds;
 use crate::encode::message::TableEncoder;
 use crate::encode::style::Style;
+use crate::shard::Held;
 use crate::source::SourceError;
 use crate::source::copy::CopySession;
 use crate::source::preflight::Head;
@@ -104,7 +105,11 @@ pub(super) async fn copy(shop: &Shop, task: &BootstrapTask, careful: u32) -> Res
     let original = !shop.settings.like_stream;
     let style = style(&shop.style, original);
     let comment = request.comment.as_deref();
-    let encoder = |kind| TableEncoder::copied(copy.table.clone(), &style, kind, comment);
+    let divided = shop.divider.table(&name.0, &name.1) == Held::ByKey;
+    let encoder = |kind| {
+        TableEncoder::copied(copy.table.clone(), &style, kind, comment)
+            .with_share(divided.then(|| shop.divider.keys()))
+    };
     let mut copier = Copier {
         out: Outbox::new(shop, &task.id, task.cursor.clone()),
         task,

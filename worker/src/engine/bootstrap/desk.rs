@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
-use maxwell_protocol::bootstrap::{Added, BootstrapPhase, BootstrapState};
+use maxwell_protocol::bootstrap::{Added, BootstrapPhase, BootstrapRequest, BootstrapState};
 use maxwell_protocol::gtid::GtidSet;
 use maxwell_protocol::position::Position;
 use maxwell_protocol::settings::Bootstrap;
@@ -19,6 +19,7 @@ use crate::binlog::table::Table;
 use crate::bootstrap::piece::{Piece, key_of};
 use crate::bootstrap::request::{self, Asked};
 use crate::bootstrap::window::{TableName, Touched, Windows};
+use crate::shard::{Divider, Held};
 use crate::source::preflight::Head;
 
 /// See the module.
@@ -34,6 +35,7 @@ pub struct Desk {
     /// Tables whose rows are held back.
     holds: Vec<TableName>,
     settings: Bootstrap,
+    divider: Divider,
 }
 
 /// What is to be noted of the stream's rows of a table.
@@ -51,6 +53,7 @@ impl Desk {
         orders: Receiver<Order>,
         shown: Arc<watch::Sender<BootstrapState>>,
         settings: Bootstrap,
+        divider: Divider,
     ) -> Self {
         let state = shown.borrow().clone();
         Self {
@@ -63,6 +66,7 @@ impl Desk {
             waiting: VecDeque::new(),
             holds: Vec::new(),
             settings,
+            divider,
         }
     }
 
@@ -229,7 +233,7 @@ impl Desk {
         if watch.requests
             && let Some(asked) = request::asked(table, operation, body, images, &self.settings.client_id)
         {
-            self.ask(asked);
+            self.ask_in_stream(asked);
         }
         let (before, after) = images;
         let is_there = |field: &Field| matches!(field, Field::Value(..) | Field::Null);
@@ -243,6 +247,22 @@ impl Desk {
         if let Some(moved) = key(after, before).filter(|key| *key != touched) {
             self.windows.touch(&table.database, &table.name, moved, full);
         }
+    }
+
+    /// A request in the stream is seen by one shard only, which can copy what is its own.
+    fn ask_in_stream(&mut self, asked: Asked) {
+        if let Asked::Copy { id, request: BootstrapRequest { database, table, .. } } = &asked
+            && self.divider.table(database, table) != Held::Whole
+        {
+            tracing::error!(
+                id,
+                database,
+                table,
+                "rows of this table are in other shards than the request: ask by bootstrap.tables or cluster/requests"
+            );
+            return;
+        }
+        self.ask(asked);
     }
 
     /// The next delivery that the stream has reached, without the rows that the stream has shown meanwhile.

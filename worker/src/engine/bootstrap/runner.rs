@@ -21,6 +21,7 @@ use crate::bootstrap::BootstrapError;
 use crate::clock::milliseconds;
 use crate::coordination::Ownership;
 use crate::encode::style::Style;
+use crate::shard::{Divider, Held};
 use crate::source::SourceError;
 use crate::source::dump::Batch;
 use crate::source::preflight::ServerInfo;
@@ -50,6 +51,8 @@ pub struct Shop {
     pub ownership: Arc<dyn Ownership>,
     /// How messages look.
     pub style: Style,
+    /// Which rows are this shard's.
+    pub divider: Divider,
     /// Records of a piece at the most.
     pub piece_records: usize,
     /// To the desk.
@@ -67,6 +70,11 @@ impl Shop {
         if self.orders.send(order).is_ok() {
             let _full_or_closed = self.wake.try_send(Batch::default());
         }
+    }
+
+    /// Whether a table has rows of this shard.
+    fn holds(&self, request: &BootstrapRequest) -> bool {
+        self.divider.table(&request.database, &request.table) != Held::Not
     }
 
     /// Rows of a chunk at the most. With a limit they are few, so that neither another table nor an abort waits long.
@@ -100,18 +108,20 @@ type Progress = watch::Receiver<Option<PositionRecord>>;
 pub struct Copies {
     /// To the desk.
     pub orders: Sender<Order>,
+    /// Which rows are this shard's.
+    pub divider: Divider,
     /// The state as the desk shows it.
     state: Arc<watch::Sender<BootstrapState>>,
 }
 
 impl Copies {
     /// Goes on from `state`.
-    pub fn new(state: BootstrapState, settings: &Bootstrap) -> (Self, Desk) {
+    pub fn new(state: BootstrapState, settings: &Bootstrap, divider: Divider) -> (Self, Desk) {
         // Bounded by what the copiers wait for: a window or two each.
         let (orders, received) = crossbeam_channel::unbounded();
         let state = Arc::new(watch::Sender::new(state));
-        let desk = Desk::new(received, Arc::clone(&state), settings.clone());
-        (Self { orders, state }, desk)
+        let desk = Desk::new(received, Arc::clone(&state), settings.clone(), divider.clone());
+        (Self { orders, divider, state }, desk)
     }
 
     /// Starts to copy tables.
@@ -174,7 +184,9 @@ fn of_settings(shop: &Shop, state: &BootstrapState) {
         let (database, name) = table.split_once('.').unwrap_or(("", table));
         let request =
             BootstrapRequest { database: database.into(), table: name.into(), ..BootstrapRequest::default() };
-        shop.order(Order::Ask { id: format!("{OF_SETTINGS}{table}"), request });
+        if shop.holds(&request) {
+            shop.order(Order::Ask { id: format!("{OF_SETTINGS}{table}"), request });
+        }
     }
 }
 
@@ -192,13 +204,14 @@ async fn elsewhere(shop: &Shop, state: &watch::Sender<BootstrapState>, committed
         (state.tasks.iter().map(|task| task.id.clone()).collect::<HashSet<_>>(), state.done.clone())
     };
     let there: HashSet<String> = requests.iter().map(|(id, _)| format!("{OF_REQUESTS}{id}")).collect();
-    for (name, request) in requests {
+    for (name, request) in requests.into_iter().filter(|(_, request)| shop.holds(request)) {
         let id = format!("{OF_REQUESTS}{name}");
         if done.contains(&id) {
             // Not before that is committed: after a crash the copy would pass for one that was taken back.
             let is_committed = |record: &PositionRecord| record.bootstrap.done.contains(&id);
             if committed.borrow().as_ref().is_some_and(is_committed) {
-                shop.ownership.copy_has_ended(&name, None).await;
+                let parts = shop.divider.parts(&request.database, &request.table);
+                shop.ownership.copy_has_ended(&name, None, parts).await;
             }
         } else if !known.contains(&id) {
             shop.order(Order::Ask { id, request });
@@ -277,7 +290,7 @@ fn is_refusal(error: &CopyError) -> bool {
 /// Ends a task without a message.
 async fn drop_task(shop: &Shop, id: &str, why: &str) {
     if let Some(request) = id.strip_prefix(OF_REQUESTS) {
-        shop.ownership.copy_has_ended(request, Some(why)).await;
+        shop.ownership.copy_has_ended(request, Some(why), 1).await;
     }
     let (verdict, answer) = oneshot::channel();
     shop.order(Order::Deliver(Delivery {

@@ -5,14 +5,19 @@ use std::sync::Arc;
 use maxwell_protocol::position::{Inside, Position};
 
 use super::{CHUNK_BYTES, LEAST_SPARED, Pump, PumpEnd};
-use crate::binlog::rows::RowCursor;
+use crate::binlog::event::Operation;
+use crate::binlog::rows::{Image, RowCursor};
 use crate::binlog::transaction::{Header, HeldRows, chain};
 use crate::clock::seconds;
 use crate::encode::message::{Row, RowContext, TableEncoder};
+use crate::encode::share::{Shown, completed};
 use crate::encode::text::integer;
 use crate::engine::error::EngineError;
 use crate::engine::rows::{is_version_2, last_passing, place};
 use crate::sink::{Record, Spare};
+
+/// The image that a row does not have.
+static EMPTY: Image = Image::new();
 
 impl Pump {
     pub(super) fn emit(
@@ -43,18 +48,22 @@ impl Pump {
             while cursor.has_next() {
                 cursor.next(&mut before, &mut after)?;
                 row += 1;
-                let image = Row { operation: held.operation, body, before: &before, after: &after };
                 if row <= held.skip_rows {
                     continue;
                 }
-                let passes = held.table.passes(&image).map_err(EngineError::from)?;
+                let whole = Row { operation: held.operation, body, before: &before, after: &after };
+                let shown = held.table.shows(&whole).map_err(EngineError::from)?;
                 if let Some(watch) = &watch {
-                    let how = (held.operation, passes);
+                    let how = (held.operation, shown != Shown::Nothing);
                     self.desk.passed((table, watch), how, body, (&before, &after));
                 }
-                if !passes {
-                    continue;
-                }
+                let came = if shown == Shown::Came { completed(&after, &before) } else { Image::new() };
+                let image = match shown {
+                    Shown::Nothing => continue,
+                    Shown::Whole => whole,
+                    Shown::Left => Row { operation: Operation::Delete, after: &came, ..whole },
+                    Shown::Came => Row { operation: Operation::Insert, body, before: &EMPTY, after: &came },
+                };
                 let end = last_row.map_or(!cursor.has_next(), |last_row| row == last_row);
                 let commit = last && at + 1 == rows.len() && end;
                 self.encode(held, &image, header, xid, gtid.as_deref(), (row - 1, commit))?;
@@ -127,7 +136,11 @@ impl Pump {
         integer(&mut self.bytes, held.index);
         self.bytes.push(b'.');
         integer(&mut self.bytes, row);
-        let topic = self.topic(held.table.topic(held.operation));
+        // The halves of an update that leaves a shard are records of their own.
+        if image.operation != held.operation {
+            self.bytes.extend_from_slice(if image.operation == Operation::Delete { b"-" } else { b"+" });
+        }
+        let topic = self.topic(held.table.topic(image.operation));
         self.records.push(Record {
             topic,
             partition_hash: written.partition_hash,

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use maxwell_protocol::position::PositionKey;
 use maxwell_protocol::settings::Kafka;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -50,7 +52,38 @@ pub(super) async fn ensure_topic(settings: &Kafka, topic: &str, shards: u32) -> 
             }
         }
     }
+    grow(&admin, &options, topic, shards).await?;
     verify(&admin, &options, topic).await
+}
+
+/// Adds the partitions that a topic of fewer shards lacks.
+async fn grow(
+    admin: &AdminClient<DefaultClientContext>,
+    options: &AdminOptions,
+    topic: &str,
+    shards: u32,
+) -> Result<(), SinkError> {
+    let metadata = admin
+        .inner()
+        .fetch_metadata(Some(topic), TIMEOUT)
+        .map_err(|error| classify("ask for the position topic's partitions", &error))?;
+    let there = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+    // A topic that was made just now may not be known everywhere yet, and has what it was made with.
+    if there == 0 || there >= shards as usize {
+        return Ok(());
+    }
+    let more = NewPartitions::new(topic, shards as usize);
+    let results = admin
+        .create_partitions([&more], options)
+        .await
+        .map_err(|error| classify("add partitions to the position topic", &error))?;
+    match results.into_iter().find_map(Result::err) {
+        Some((_, code)) => Err(SinkError::Unfit {
+            problem: format!("the position topic {topic} has {there} partitions for {shards} shards: {code}"),
+            mend: format!("kafka-topics.sh --alter --topic {topic} --partitions {shards}"),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Three, or as many as there are brokers.

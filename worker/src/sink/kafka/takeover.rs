@@ -12,8 +12,6 @@ use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 
-use tokio::sync::OnceCell;
-
 use super::super::{Sink, SinkError, TakenOver};
 use super::catalog::Followed;
 use super::forget::forget;
@@ -27,8 +25,13 @@ use super::{classify, config};
 use crate::coordination::{Ownership, ShardContext};
 
 const CHECK: Duration = Duration::from_secs(2);
+/// Producers that are kept connected for shards of others: each has threads of its own.
+const MOST_WARM: usize = 16;
+/// One that is not looked after for this long is of a shard that this member would not be given any more.
+const COLD: Duration = Duration::from_secs(20);
 
-type Warm = ((String, Bounds), BaseProducer<Deliveries>);
+/// A connected producer, what it is made for, when it was last looked after.
+type Warm = (Bounds, BaseProducer<Deliveries>, Instant);
 
 /// A Kafka cluster as sink.
 pub struct KafkaSink {
@@ -36,11 +39,11 @@ pub struct KafkaSink {
     position_topic: String,
     /// Kept connected, so that neither a question nor a take-over has to wait for that.
     readers: OnceLock<Arc<Readers>>,
-    /// A producer that is connected, but not initialised, with its transactional id and what it is made for.
-    warm: Mutex<Option<Warm>>,
+    /// Producers that are connected, but not initialised, by transactional id.
+    warm: Mutex<HashMap<String, Warm>>,
     limits: Arc<Limits>,
-    /// Set once the position topic is known to be there and fit.
-    topic: OnceCell<()>,
+    /// For how many shards the position topic is known to be there and fit.
+    topic: tokio::sync::Mutex<u32>,
     /// The followed tables of every shard that was warmed or taken over, by its partition.
     followed: Mutex<HashMap<i32, Arc<Mutex<Followed>>>>,
 }
@@ -56,18 +59,23 @@ impl KafkaSink {
             readers: OnceLock::new(),
             warm: Mutex::default(),
             limits: Arc::default(),
-            topic: OnceCell::new(),
+            topic: tokio::sync::Mutex::default(),
             followed: Mutex::default(),
         }
     }
 
-    /// Makes and checks the position topic, once. A standby does it before it is needed.
+    /// Makes and checks the position topic, once for as many shards. A standby does it before it is needed.
     pub async fn prepare(&self, shards: u32) -> Result<(), SinkError> {
-        let made = self.topic.get_or_try_init(|| ensure_topic(&self.settings, &self.position_topic, shards));
-        match made.await {
-            Err(error @ SinkError::Failed { .. }) => Err(explained(&self.settings, error).await),
-            made => made.map(drop),
+        let mut known = self.topic.lock().await;
+        if *known >= shards {
+            return Ok(());
         }
+        match ensure_topic(&self.settings, &self.position_topic, shards).await {
+            Ok(()) => *known = shards,
+            Err(error @ SinkError::Failed { .. }) => return Err(explained(&self.settings, error).await),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Deletes the position topic, unless another cluster than `cluster` has positions on it.
@@ -89,6 +97,18 @@ impl KafkaSink {
     /// Whether the brokers answer. Blocking, for twice `patience` at most.
     pub fn check(&self, patience: Duration) -> Result<(), SinkError> {
         self.readers()?.touch(&self.position_topic, patience)
+    }
+
+    fn take_warm(&self, id: &str, bounds: Bounds) -> Option<BaseProducer<Deliveries>> {
+        let kept = lock(&self.warm).remove(id);
+        kept.filter(|(of, ..)| *of == bounds).map(|(_, producer, _)| producer)
+    }
+
+    /// Whether another producer may be kept warm, once those are gone that nobody looks after any more.
+    fn has_room(&self) -> bool {
+        let mut warm = lock(&self.warm);
+        warm.retain(|_, (_, _, at)| at.elapsed() < COLD);
+        warm.len() < MOST_WARM
     }
 
     /// What a producer has to be made for. Topics with placeholders are learned of when they are met.
@@ -164,8 +184,7 @@ impl Brokers for Shard<'_> {
     async fn initialise(&self, time: Duration) -> Result<Self::Producer, Refused> {
         let config = config::transactional(&self.sink.settings, self.bounds, &self.transactional_id)
             .map_err(|error| Refused { heals: false, error })?;
-        let wanted = (self.transactional_id.clone(), self.bounds);
-        let warm = lock(&self.sink.warm).take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
+        let warm = self.sink.take_warm(&self.transactional_id, self.bounds);
         let topic = self.sink.position_topic.clone();
         let initialised = tokio::task::spawn_blocking(move || {
             let producer = match warm {
@@ -236,7 +255,7 @@ impl Sink for KafkaSink {
         context: &ShardContext,
         ownership: &dyn Ownership,
     ) -> Result<TakenOver, SinkError> {
-        self.prepare(context.shards).await?;
+        self.prepare(context.layout.shards).await?;
         let shard = Shard {
             sink: self,
             readers: self.readers()?,
@@ -274,11 +293,14 @@ impl Sink for KafkaSink {
     }
 
     async fn warm(&self, context: &ShardContext) -> Result<(), SinkError> {
-        self.prepare(context.shards).await?;
+        self.prepare(context.layout.shards).await?;
         let id = context.cluster.transactional_id(&context.shard);
-        let wanted = (id, self.bounds().await?);
-        let kept = lock(&self.warm).take().filter(|(of, _)| *of == wanted).map(|(_, producer)| producer);
-        let config = config::transactional(&self.settings, wanted.1, &wanted.0)?;
+        let bounds = self.bounds().await?;
+        let kept = self.take_warm(&id, bounds);
+        if kept.is_none() && !self.has_room() {
+            return Ok(());
+        }
+        let config = config::transactional(&self.settings, bounds, &id)?;
         let topic = self.position_topic.clone();
         let connecting = tokio::task::spawn_blocking(move || match kept {
             Some(producer) => {
@@ -292,7 +314,7 @@ impl Sink for KafkaSink {
             reason: error.to_string(),
         })?;
         let producer = connected.map_err(|error| classify("connect the producer", &error))?;
-        *lock(&self.warm) = Some((wanted, producer));
+        lock(&self.warm).insert(id, (bounds, producer, Instant::now()));
         let key = PositionKey { cluster: context.cluster, shard: context.shard.clone() };
         self.followed((context.number as i32, key), End::Stable, |_| ()).await
     }

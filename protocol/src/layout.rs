@@ -1,0 +1,158 @@
+//! `cluster/layout`: which shards there are and what decides about a row's.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::ShardId;
+use crate::position::Position;
+use crate::settings::{Mode, Settings, Sharding, Strategy};
+
+/// The only way rows are hashed so far; another one gets another number, and a layout keeps the one it began with.
+pub const HASH: u32 = 1;
+
+/// The shards of a cluster: those that rows are hashed to, by number, then those with names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Layout {
+    /// Grows with every change of the layout; part of every position record.
+    pub generation: u64,
+    /// How many shards there are.
+    pub shards: u32,
+    /// What decides about a row that is not pinned.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// How it is hashed: [`HASH`].
+    #[serde(default = "hash")]
+    pub hash: u32,
+    /// What is pinned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<Share>,
+    /// Where the shards of this generation begin. Written by the owner that looked for the place first, so that no
+    /// other one begins elsewhere; absent until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<Position>,
+}
+
+/// What is pinned to one shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Share {
+    /// The shard.
+    pub shard: ShardId,
+    /// Its databases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<String>,
+    /// Its tables as `database.table`; they win over databases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+}
+
+fn hash() -> u32 {
+    HASH
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            generation: 1,
+            shards: 1,
+            strategy: Strategy::default(),
+            hash: HASH,
+            shares: Vec::new(),
+            begins: None,
+        }
+    }
+}
+
+impl Layout {
+    /// The first layout that settings ask for.
+    pub fn wanted(settings: &Settings) -> Self {
+        match &settings.sharding {
+            Some(sharding) if settings.mode != Mode::ActiveStandby => Self::of(sharding),
+            _ => Self::default(),
+        }
+    }
+
+    fn of(sharding: &Sharding) -> Self {
+        let own = |database: &String| Share {
+            shard: ShardId(database.clone()),
+            databases: vec![database.clone()],
+            tables: Vec::new(),
+        };
+        let mut shares: Vec<Share> = sharding.databases.iter().map(own).collect();
+        for pin in &sharding.pins {
+            let shard = ShardId(pin.shard.clone());
+            let share = match shares.iter().position(|share| share.shard == shard) {
+                Some(at) => &mut shares[at],
+                None => {
+                    shares.push(Share { shard, databases: Vec::new(), tables: Vec::new() });
+                    shares.last_mut().expect("just pushed")
+                }
+            };
+            share.databases.extend(pin.databases.iter().cloned());
+            share.tables.extend(pin.tables.iter().cloned());
+        }
+        // Where a hashed shard runs is no matter of the layout.
+        shares.retain(|share| !(is_hashed(share) && share.databases.is_empty() && share.tables.is_empty()));
+        Self { shards: sharding.count(), strategy: sharding.strategy, shares, ..Self::default() }
+    }
+
+    /// How many shards rows are hashed to: numbers below this.
+    pub fn hashed(&self) -> u32 {
+        self.shards.saturating_sub(self.named().count() as u32).max(1)
+    }
+
+    fn named(&self) -> impl Iterator<Item = &ShardId> {
+        self.shares.iter().filter(|share| !is_hashed(share)).map(|share| &share.shard)
+    }
+
+    /// The shards, each with its number: its partition on the position topic.
+    pub fn shards(&self) -> impl Iterator<Item = (ShardId, u32)> {
+        let hashed = (0..self.hashed()).map(|number| ShardId(number.to_string()));
+        hashed.chain(self.named().cloned()).zip(0..)
+    }
+
+    /// Whether rows are divided alike.
+    pub fn divides_like(&self, other: &Self) -> bool {
+        (self.shards, self.strategy, self.hash, &self.shares)
+            == (other.shards, other.strategy, other.hash, &other.shares)
+    }
+}
+
+fn is_hashed(share: &Share) -> bool {
+    crate::settings::is_number(share.shard.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Pin;
+
+    fn names(layout: &Layout) -> Vec<String> {
+        layout.shards().map(|(shard, number)| format!("{number}:{shard}")).collect()
+    }
+
+    #[test]
+    fn named_shards_come_after_the_hashed_ones() {
+        let pin = |shard: &str, tables: &[&str]| Pin {
+            shard: shard.into(),
+            tables: tables.iter().map(|&table| table.to_owned()).collect(),
+            ..Pin::default()
+        };
+        let pins = vec![pin("hot", &["shop.orders"]), pin("1", &["shop.items"]), pin("0", &[])];
+        let sharding = Sharding { shards: 4, pins, ..Sharding::default() };
+        let layout = Layout::of(&sharding);
+        assert_eq!(names(&layout), ["0:0", "1:1", "2:2", "3:hot"]);
+        assert_eq!((layout.hashed(), layout.shares.len()), (3, 2));
+
+        let databases = vec!["a".to_owned(), "b".to_owned()];
+        let layout = Layout::of(&Sharding { databases, strategy: Strategy::Database, ..Sharding::default() });
+        assert_eq!(names(&layout), ["0:0", "1:a", "2:b"]);
+    }
+
+    #[test]
+    fn a_layout_of_before_there_were_strategies_is_read() {
+        let layout: Layout = serde_json::from_str(r#"{"generation":1,"shards":1}"#).unwrap();
+        assert_eq!(layout, Layout::default());
+        assert_eq!(names(&layout), ["0:0"]);
+    }
+}

@@ -1,0 +1,301 @@
+//! What is wrong with modes and shards.
+
+use std::collections::BTreeSet;
+
+use super::{Invalid, invalid};
+use crate::settings::{Mode, Pin, Settings, Sharding, Strategy, is_number};
+
+/// More shards than this are refused: each reads the source's whole binlog.
+const MOST_SHARDS: u32 = 256;
+
+/// What is wrong with the mode of `settings` and what belongs to it.
+pub(super) fn validate(settings: &Settings, found: &mut Vec<Invalid>) {
+    let mode = settings.mode;
+    match (&settings.sharding, mode) {
+        (None, Mode::ActiveStandby) => {}
+        (Some(_), Mode::ActiveStandby) => found.push(invalid(
+            "sharding",
+            "",
+            "contradicts mode ActiveStandby, which has one shard",
+            "set mode to Sharded or Hybrid, or leave sharding out",
+        )),
+        (None, _) => {
+            found.push(invalid("sharding", "", "is missing", "say how many: sharding: {shards: 4}"));
+        }
+        (Some(sharding), _) => {
+            validate_count(sharding, found);
+            validate_strategy(sharding, found);
+            validate_names(sharding, found);
+            validate_pinned(sharding, found);
+        }
+    }
+    if mode != Mode::ActiveStandby && settings.zookeeper.is_none() {
+        found.push(invalid(
+            "mode",
+            format!("{mode:?}"),
+            "needs members",
+            "name zookeeper.hosts, or set mode to ActiveStandby",
+        ));
+    }
+    if mode == Mode::Hybrid && settings.standbys == 0 {
+        found.push(invalid(
+            "standbys",
+            0,
+            "leaves no member free",
+            "set it to 1 or more, or mode to Sharded",
+        ));
+    }
+}
+
+fn validate_count(sharding: &Sharding, found: &mut Vec<Invalid>) {
+    let (count, named) = (sharding.count(), sharding.named().len());
+    if count > MOST_SHARDS {
+        found.push(invalid(
+            "sharding.shards",
+            count,
+            &format!("is more than {MOST_SHARDS}, and each shard makes the source send its whole binlog"),
+            "a few for each member are enough",
+        ));
+    } else if (count as usize) <= named {
+        found.push(invalid(
+            "sharding.shards",
+            count,
+            &format!("leaves no shard for what none of the {named} with names holds"),
+            &format!("set it to {} or more, or to 0", named + 1),
+        ));
+    }
+}
+
+fn validate_strategy(sharding: &Sharding, found: &mut Vec<Invalid>) {
+    if sharding.strategy == Strategy::Time {
+        found.push(invalid(
+            "sharding.strategy",
+            "Time",
+            "is not there yet",
+            "PrimaryKey divides the rows of one table too, and keeps the order of each key",
+        ));
+    }
+    if !sharding.databases.is_empty() && sharding.strategy != Strategy::Database {
+        found.push(invalid(
+            "sharding.databases",
+            sharding.databases.join(","),
+            &format!("contradicts strategy {:?}", sharding.strategy),
+            "set sharding.strategy to Database, or pin the databases: sharding.pins",
+        ));
+    }
+    if let Some(seconds) = sharding.time_window_seconds
+        && sharding.strategy != Strategy::Time
+    {
+        found.push(invalid(
+            "sharding.timeWindowSeconds",
+            seconds,
+            &format!("contradicts strategy {:?}", sharding.strategy),
+            "leave it out",
+        ));
+    }
+}
+
+/// Names of shards become nodes of the tree and parts of transactional ids.
+fn validate_names(sharding: &Sharding, found: &mut Vec<Invalid>) {
+    let fits = |name: &str| {
+        !matches!(name, "" | "." | "..") && name.chars().all(|c| c.is_alphanumeric() || "_-.$".contains(c))
+    };
+    let mut databases = BTreeSet::new();
+    for database in &sharding.databases {
+        if !fits(database) || is_number(database) {
+            found.push(invalid(
+                "sharding.databases",
+                database,
+                "cannot be a shard's name",
+                "pin it to a shard of another name: sharding.pins",
+            ));
+        }
+        if !databases.insert(database) {
+            found.push(invalid("sharding.databases", database, "stands there twice", "name it once"));
+        }
+    }
+    let hashed = sharding.count().saturating_sub(sharding.named().len() as u32);
+    let mut shards = BTreeSet::new();
+    for pin in &sharding.pins {
+        let shard = &pin.shard;
+        if !fits(shard) {
+            found.push(invalid(
+                "sharding.pins.shard",
+                shard,
+                "cannot be a shard's name",
+                "use letters, digits, '_', '-', '.' and '$'",
+            ));
+        } else if is_number(shard) && !is_shard(shard, hashed) {
+            found.push(invalid(
+                "sharding.pins.shard",
+                shard,
+                &format!("is no shard: rows are hashed to 0 to {}", hashed.max(1) - 1),
+                "take one of these, or a name for a shard of its own",
+            ));
+        }
+        if !shards.insert(shard) {
+            found.push(invalid("sharding.pins.shard", shard, "is pinned twice", "write it in one pin"));
+        }
+    }
+}
+
+fn is_shard(number: &str, hashed: u32) -> bool {
+    number.parse::<u32>().is_ok_and(|at| at < hashed.max(1) && at.to_string() == number)
+}
+
+fn validate_pinned(sharding: &Sharding, found: &mut Vec<Invalid>) {
+    let (mut databases, mut tables) = (BTreeSet::new(), BTreeSet::new());
+    databases.extend(sharding.databases.iter());
+    for pin in &sharding.pins {
+        validate_content(pin, sharding, found);
+        for database in &pin.databases {
+            let twice = !databases.insert(database);
+            // A pin may say again what gave the shard its name.
+            if twice && pin.shard != *database {
+                found.push(invalid(
+                    "sharding.pins.databases",
+                    database,
+                    "is in two shards",
+                    "pin it to one of them",
+                ));
+            }
+        }
+        for table in &pin.tables {
+            let named = table.split_once('.').is_some_and(|(d, t)| !d.is_empty() && !t.is_empty());
+            if !named {
+                found.push(invalid(
+                    "sharding.pins.tables",
+                    table,
+                    "is no table",
+                    "write it as database.table",
+                ));
+            } else if !tables.insert(table) {
+                found.push(invalid("sharding.pins.tables", table, "is pinned twice", "pin it to one shard"));
+            }
+        }
+    }
+}
+
+fn validate_content(pin: &Pin, sharding: &Sharding, found: &mut Vec<Invalid>) {
+    let holds = !pin.databases.is_empty() || !pin.tables.is_empty();
+    let exists = is_number(&pin.shard) || sharding.databases.contains(&pin.shard);
+    if !holds && !exists {
+        found.push(invalid(
+            "sharding.pins.shard",
+            &pin.shard,
+            "would hold nothing",
+            "give it databases or tables",
+        ));
+    } else if !holds && pin.member.as_deref().unwrap_or_default().is_empty() {
+        found.push(invalid(
+            "sharding.pins.shard",
+            &pin.shard,
+            "is pinned to nothing",
+            "give it databases, tables or a member",
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn wrong(mode: &str, sharding: Value) -> Vec<String> {
+        let mut document = json!({
+            "mysql": {"host": "m"}, "kafka": {"brokers": ["k"]}, "zookeeper": {"hosts": ["z"]}, "mode": mode,
+        });
+        if !sharding.is_null() {
+            document["sharding"] = sharding;
+        }
+        let settings: Settings = serde_json::from_value(document).unwrap();
+        settings.validate().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_holds_is_taken() {
+        for (mode, sharding) in [
+            ("ActiveStandby", Value::Null),
+            ("Sharded", json!({"shards": 6})),
+            ("Hybrid", json!({"shards": 6, "strategy": "PrimaryKey", "balance": "LeastLoaded"})),
+            ("Sharded", json!({"strategy": "Database", "databases": ["a", "b"]})),
+            ("Sharded", json!({"shards": 2, "pins": [{"shard": "hot", "tables": ["a.b"], "member": "m-0"}]})),
+            ("Sharded", json!({"shards": 2, "pins": [{"shard": "1", "member": "m-0"}]})),
+            (
+                "Sharded",
+                json!({"strategy": "Database", "databases": ["a"], "pins": [{"shard": "a", "member": "m-1"}]}),
+            ),
+        ] {
+            assert_eq!(wrong(mode, sharding.clone()), Vec::<String>::new(), "{sharding}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_is_named_with_its_mend() {
+        let pinned = |pins: Value| json!({"shards": 4, "pins": pins});
+        for (mode, sharding, said) in [
+            ("ActiveStandby", json!({"shards": 2}), "sharding: '' contradicts mode ActiveStandby"),
+            ("Sharded", Value::Null, "sharding: '' is missing"),
+            ("Sharded", json!({"shards": 300}), "sharding.shards: '300' is more than 256"),
+            ("Sharded", json!({"strategy": "Time"}), "sharding.strategy: 'Time' is not there yet"),
+            ("Sharded", json!({"timeWindowSeconds": 60}), "sharding.timeWindowSeconds: '60' contradicts"),
+            ("Sharded", json!({"databases": ["a"]}), "sharding.databases: 'a' contradicts strategy Table"),
+            (
+                "Sharded",
+                json!({"strategy": "Database", "shards": 1, "databases": ["a"]}),
+                "sharding.shards: '1' leaves no shard",
+            ),
+            (
+                "Sharded",
+                json!({"strategy": "Database", "databases": ["a", "a"]}),
+                "sharding.databases: 'a' stands there twice",
+            ),
+            (
+                "Sharded",
+                json!({"strategy": "Database", "databases": ["a/b"]}),
+                "sharding.databases: 'a/b' cannot be",
+            ),
+            (
+                "Sharded",
+                pinned(json!([{"shard": "7", "member": "m"}])),
+                "'7' is no shard: rows are hashed to 0 to 3",
+            ),
+            ("Sharded", pinned(json!([{"shard": "x", "member": "m"}])), "'x' would hold nothing"),
+            ("Sharded", pinned(json!([{"shard": "1"}])), "'1' is pinned to nothing"),
+            ("Sharded", pinned(json!([{"shard": "x", "tables": ["b"]}])), "'b' is no table"),
+            (
+                "Sharded",
+                pinned(json!([{"shard": "x", "tables": ["a.b"]}, {"shard": "y", "tables": ["a.b"]}])),
+                "sharding.pins.tables: 'a.b' is pinned twice",
+            ),
+            (
+                "Sharded",
+                pinned(json!([{"shard": "x", "databases": ["a"]}, {"shard": "y", "databases": ["a"]}])),
+                "sharding.pins.databases: 'a' is in two shards",
+            ),
+            (
+                "Sharded",
+                pinned(json!([{"shard": "1", "member": "m"}, {"shard": "1", "member": "n"}])),
+                "sharding.pins.shard: '1' is pinned twice",
+            ),
+        ] {
+            let found = wrong(mode, sharding.clone());
+            assert!(found.iter().any(|line| line.contains(said)), "{sharding}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn members_need_a_place_to_meet_and_standbys_to_be() {
+        let settings = |more: Value| {
+            let mut document = json!({"mysql": {"host": "m"}, "kafka": {"brokers": ["k"]}, "sharding": {}});
+            document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let settings: Settings = serde_json::from_value(document).unwrap();
+            settings.validate().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        assert!(settings(json!({"mode": "Sharded"})).contains("mode: 'Sharded' needs members"));
+        assert!(
+            settings(json!({"mode": "Hybrid", "standbys": 0})).contains("standbys: '0' leaves no member")
+        );
+    }
+}
