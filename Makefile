@@ -10,7 +10,7 @@ SIMULATE = RUSTFLAGS='--cfg tokio_unstable' cargo run --locked --quiet --profile
 SERVERS := mysql57 mysql80 mysql97 mariadb zookeeper kafka
 say = @printf '\n=== %s (%s)\n' "$(1)" "$$(date +%T)"
 
-.PHONY: help test lint unit simulation simulate simulate-mistakes helm integration chaos bench audit fuzz generate images demo demo-down up down
+.PHONY: help test lint unit simulation simulate simulate-mistakes helm integration chaos chaos-node bench audit fuzz generate images demo demo-down up down
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -95,6 +95,10 @@ chaos: toolchain ## Every kind of fault under load, three brokers, the released 
 	$(LAB) install base mysql mysql97 kafka
 	LAB_KAFKA_BROKERS=3 tests/lab/apart tests/lab/with-servers "$(SERVERS) replica workers" \
 	  tests/suite thorough $(MINUTES); ended=$$?; tests/lab/apart end; exit $$ended
+
+chaos-node: toolchain ## What happens to a leader's pod on a real Kubernetes node, each kind TIMES=5 times, the released images
+	cargo build --locked --release -p maxwell-worker -p maxwell-operator -p maxwell-tests
+	tests/lab/with-servers "mysql80 zookeeper kafka cluster" tests/suite node $(or $(TIMES),5)
 
 bench: toolchain ## Throughput beside mysqlbinlog, copied tables, restart beside 10,000 tables, DDL storm; ends with a line of JSON
 	cargo build --locked --release -p maxwell-worker -p maxwell-tests

@@ -2,6 +2,7 @@
 //! of the original's in which nothing is wrong.
 
 mod example;
+mod secured;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ pub async fn input(server: Server) -> anyhow::Result<usize> {
     let mut cases = mistyped();
     cases.extend(away(server, &name));
     cases.extend(unfit(server, &name).await?);
-    let count = cases.len() + 2;
+    let mut count = cases.len() + 2;
     for case in cases {
         show(case.what);
         check(&case).with_context(|| format!("{}: {}", case.what, case.arguments.join(" ")))?;
@@ -49,6 +50,8 @@ pub async fn input(server: Server) -> anyhow::Result<usize> {
     binlog_format(&mut conn, server, &name).await.context("binlog_format")?;
     show("a purged position");
     purged(&mut conn, server, &name).await.context("a purged position")?;
+    show("Kafka with TLS and passwords");
+    count += secured::secured(&mut conn, server, &name).await.context("Kafka with TLS and passwords")?;
     for user in ["bare", "none"] {
         conn.query_drop(format!("DROP USER {name}_{user}@'%'")).await?;
     }

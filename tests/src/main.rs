@@ -8,6 +8,7 @@ use maxwell_tests::bootstrap::load::Keys;
 use maxwell_tests::bootstrap::{Plan, bootstrap};
 use maxwell_tests::chaos::report::{Minimums, summary};
 use maxwell_tests::chaos::rounds::Rounds;
+use maxwell_tests::kubernetes::{Fault, Part};
 use maxwell_tests::lab::{SERVERS, Server};
 use serde::Serialize;
 
@@ -124,8 +125,14 @@ enum What {
     Sharded(Sharded),
     /// The whole product on the lab's Kubernetes node.
     Kubernetes {
-        /// How often the leader's process is killed, and its pod deleted.
-        #[arg(long, default_value_t = 5)]
+        /// What is run.
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "refusals,faults,adoption,sharded")]
+        parts: Vec<Part>,
+        /// What happens to the leader; default: everything.
+        #[arg(long, value_enum, value_delimiter = ',')]
+        faults: Vec<Fault>,
+        /// How often each of that.
+        #[arg(long, default_value_t = 1)]
         times: usize,
     },
     /// Switches over, parks, pauses and restarts members under load, and checks every change.
@@ -320,7 +327,9 @@ async fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
-        What::Kubernetes { times } => maxwell_tests::kubernetes::kubernetes(times).await,
+        What::Kubernetes { parts, faults, times } => {
+            maxwell_tests::kubernetes::kubernetes(&parts, &faults, times).await
+        }
         What::Bench { runs, only } => bench(runs, &only).await,
     }
 }

@@ -7,6 +7,11 @@ up_kafka() {
   for i in $(seq "$brokers"); do voters+=${voters:+,}$i@${ADDRESS[kafka$i]}:9093; done
   # Started in seconds rather than fast for long.
   [ "$brokers" = 1 ] || jvm=(-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC)
+  # A broker asks for the name of its own address at every SASL handshake; a name server that does not answer its test
+  # host holds that up for longer than clients wait.
+  for i in $(seq "$brokers"); do echo "${ADDRESS[kafka$i]} kafka$i"; done >"$DATA/kafka-hosts"
+  printf '127.0.0.1 localhost %s\n' "$(uname -n)" >>"$DATA/kafka-hosts"
+  jvm+=("-Djdk.net.hosts.file=$DATA/kafka-hosts")
   for i in $(seq "$brokers"); do
     alive "kafka$i" && continue
     directory=$DATA/kafka$i

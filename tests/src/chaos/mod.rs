@@ -73,7 +73,9 @@ pub async fn round(server: Server, plan: &Plan) -> anyhow::Result<Report> {
             .await??;
     let exact = plan.shape.delivery == Delivery::ExactlyOnce;
     let verdict = check(&expected, &seen.messages);
-    let mut report = Report::new(server, plan, expected.rows, &verdict, exact);
+    let delivery = if exact { "" } else { ", at least once" };
+    let title = format!("{} x {}{delivery}", server.name, plan.shape.members);
+    let mut report = Report::new(title, expected.rows, &verdict, exact);
     report.count_beats(beaten, &seen, exact);
     report.counted = counted;
     report.aborted_transactions = aborted(&seen, &all);
@@ -131,7 +133,7 @@ async fn inflict(scene: &mut Scene, committed: &Running, faults: &[Fault]) -> an
     let used = used(scene, &before, begun);
     scene.heal().await?;
     let healed = Instant::now();
-    let recovered = match recovery(scene, committed, healed).await {
+    let recovered = match recovery(&scene.load, committed, healed).await {
         Some(recovered) => recovered,
         None => {
             problem = Some(format!("{names}: nothing comes after {RECOVERY:?}"));
@@ -149,8 +151,8 @@ fn used(scene: &Scene, before: &Used, begun: Instant) -> Option<(u64, u64)> {
 }
 
 /// When a heartbeat row came that was written after `healed`.
-async fn recovery(scene: &Scene, committed: &Running, healed: Instant) -> Option<Instant> {
-    let wanted = scene.load.written().count() + 1;
+pub(crate) async fn recovery(load: &Load, committed: &Running, healed: Instant) -> Option<Instant> {
+    let wanted = load.written().count() + 1;
     while committed.last_beat() < wanted {
         if healed.elapsed() > RECOVERY || committed.has_failed() {
             return None;

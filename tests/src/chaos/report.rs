@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use maxwell_protocol::settings::Delivery;
-
 use super::cluster::Counted;
 use super::gap::Span;
-use super::{Plan, median_p95_worst};
+use super::median_p95_worst;
 use crate::consumer::Seen;
 use crate::history::{Verdict, Violation};
-use crate::lab::Server;
 
 /// A fault that was inflicted, and what it did.
 #[derive(Debug, Clone)]
@@ -88,12 +85,11 @@ pub struct Report {
 
 impl Report {
     /// What the history check found. With at-least-once delivery only losses count.
-    pub fn new(server: Server, plan: &Plan, changes: u64, verdict: &Verdict, exact: bool) -> Self {
-        let delivery = if plan.shape.delivery == Delivery::ExactlyOnce { "" } else { ", at least once" };
+    pub fn new(round: String, changes: u64, verdict: &Verdict, exact: bool) -> Self {
         let only = |count: u64| if exact { count } else { 0 };
         let examples = if exact || verdict.lost > 0 { verdict.examples.clone() } else { Vec::new() };
         Self {
-            round: format!("{} x {}{delivery}", server.name, plan.shape.members),
+            round,
             changes,
             lost: verdict.lost,
             repeated: only(verdict.repeated),
@@ -214,7 +210,7 @@ pub fn summary(reports: &[Report], minimums: Minimums) -> anyhow::Result<()> {
 
 /// Prints what each kind of fault did; the same by name.
 #[expect(clippy::print_stdout, reason = "the report is the output")]
-fn table(reports: &[Report]) -> BTreeMap<String, serde_json::Value> {
+pub(crate) fn table(reports: &[Report]) -> BTreeMap<String, serde_json::Value> {
     let mut kinds: BTreeMap<&str, Vec<&Inflicted>> = BTreeMap::new();
     for one in reports.iter().flat_map(|report| &report.inflicted) {
         kinds.entry(&one.name).or_default().push(one);

@@ -1,4 +1,4 @@
-//! `kubectl`, `helm` and `ctr`, as a user types them. `KUBECONFIG` and `PATH` come from the Makefile.
+//! `kubectl`, `helm` and `ctr`, as a user types them. `KUBECONFIG` and `PATH` come from `tests/suite`.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -34,15 +34,26 @@ pub(super) fn kubectl(arguments: &[&str]) -> anyhow::Result<String> {
     command("kubectl", arguments, None)
 }
 
-/// `kubectl apply --server-side` of a manifest.
-pub(super) fn apply(manifest: &str) -> anyhow::Result<String> {
-    command("kubectl", &["apply", "--server-side", "-f", "-"], Some(manifest))
+/// `kubectl apply --server-side` of an object.
+pub(super) fn apply(object: &Value) -> anyhow::Result<String> {
+    command("kubectl", &["apply", "--server-side", "-f", "-"], Some(&object.to_string()))
+}
+
+/// `kubectl patch` of a MaxwellCluster's spec.
+pub(super) fn patch(namespace: &str, name: &str, spec: &Value) -> anyhow::Result<()> {
+    let patch = serde_json::json!({"spec": spec}).to_string();
+    kubectl(&["-n", namespace, "patch", "maxwellcluster", name, "--type=merge", "-p", &patch]).map(drop)
 }
 
 /// An object; [`Value::Null`] if it does not exist.
 pub(super) fn get(namespace: &str, kind: &str, name: &str) -> anyhow::Result<Value> {
     let text = kubectl(&["-n", namespace, "get", kind, name, "-o", "json", "--ignore-not-found"])?;
     if text.trim().is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) }
+}
+
+/// The status of a MaxwellCluster.
+pub(super) fn status(namespace: &str, name: &str) -> anyhow::Result<Value> {
+    Ok(get(namespace, "maxwellcluster", name)?["status"].take())
 }
 
 /// Asks until the answer is there; an error that names `what` after `patience`.
@@ -61,9 +72,9 @@ pub(super) async fn until<T>(
     }
 }
 
-/// The status of a condition of a MaxwellCluster, and its message.
-pub(super) fn condition(cluster: &Value, kind: &str) -> Option<(bool, String)> {
-    let conditions = cluster["status"]["conditions"].as_array()?;
+/// Of a MaxwellCluster's status, whether a condition holds, and its message.
+pub(super) fn condition(status: &Value, kind: &str) -> Option<(bool, String)> {
+    let conditions = status["conditions"].as_array()?;
     let found = conditions.iter().find(|condition| condition["type"] == kind)?;
     Some((found["status"] == "True", found["message"].as_str().unwrap_or_default().to_owned()))
 }

@@ -1,4 +1,4 @@
-//! The leader of a MaxwellCluster: as `kubectl get --watch` shows it, and the process that it is.
+//! The leader of a MaxwellCluster: as `kubectl get --watch` shows it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-
-use super::kubectl::{command, get};
 
 /// A running `kubectl get --watch`.
 pub(super) struct Watch {
@@ -51,19 +49,4 @@ impl Drop for Watch {
             let _status = self.child.wait();
         }
     }
-}
-
-/// Sends SIGKILL to the process of the container of `pod`, on the node's own machine.
-pub(super) fn kill_process(namespace: &str, pod: &str) -> anyhow::Result<()> {
-    let found = get(namespace, "pod", pod)?;
-    let id = found["status"]["containerStatuses"][0]["containerID"]
-        .as_str()
-        .context("the pod has no container")?;
-    let id = id.strip_prefix("containerd://").context("the runtime is not containerd")?;
-    let tasks = command("ctr", &["-n", "k8s.io", "tasks", "ls"], None)?;
-    let pid = tasks.lines().find_map(|line| {
-        let mut words = line.split_whitespace();
-        (words.next() == Some(id)).then(|| words.next()).flatten()
-    });
-    command("kill", &["-KILL", pid.context("the container has no process")?], None).map(drop)
 }
