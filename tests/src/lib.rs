@@ -14,6 +14,7 @@ pub mod kubernetes;
 pub mod lab;
 pub mod large;
 mod positions;
+pub mod rewind;
 pub mod schema;
 pub mod session;
 pub mod sharded;

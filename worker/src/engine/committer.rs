@@ -28,6 +28,8 @@ pub struct RecordBase {
     pub catalog: Option<u64>,
     /// The copies of tables, as of that record.
     pub bootstrap: BootstrapState,
+    /// The rewind that was carried out last.
+    pub rewind: Option<String>,
 }
 
 impl RecordBase {
@@ -40,6 +42,7 @@ impl RecordBase {
             source_time: last.map_or(0, |last| last.source_time),
             catalog: None,
             bootstrap: last.map(|last| last.bootstrap.clone()).unwrap_or_default(),
+            rewind: last.and_then(|last| last.rewind.clone()),
         }
     }
 
@@ -56,6 +59,7 @@ impl RecordBase {
             source_time: self.source_time,
             catalog: self.catalog,
             bootstrap: self.bootstrap.clone(),
+            rewind: self.rewind.clone(),
         }
     }
 }

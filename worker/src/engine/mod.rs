@@ -17,6 +17,7 @@ mod prepare;
 pub mod pump;
 mod replay;
 mod retained;
+mod rewind;
 mod rows;
 pub mod run;
 pub(crate) mod runs;

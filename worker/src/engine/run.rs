@@ -98,6 +98,12 @@ impl Engine {
 #[async_trait]
 impl Streamer for Engine {
     async fn stream(&self, run: &Run<'_>) -> Result<Stopped, EngineError> {
+        if let Some(asked) = run.ownership.rewind() {
+            return tokio::select! {
+                done = self.rewind(run, &asked) => done.map(|()| Stopped::Drained),
+                () = run.ownership.lost() => Ok(Stopped::Lost),
+            };
+        }
         let prepared = tokio::select! {
             prepared = self.prepare(run) => prepared?,
             () = run.ownership.lost() => return Ok(Stopped::Lost),

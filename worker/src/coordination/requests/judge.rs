@@ -1,7 +1,9 @@
 //! Whether a request is carried out, and how. Pure.
 
+use maxwell_protocol::assignment::Assignment;
 use maxwell_protocol::id::{MemberId, ShardId};
 use maxwell_protocol::request::{Ask, Hop, Outcome, Plan, Progress};
+use maxwell_protocol::settings::{Start, StartFrom};
 
 use super::fitness::{candidates, fit, known};
 use super::{Facts, Step, Wish};
@@ -35,6 +37,7 @@ fn accept(facts: &Facts<'_>, ask: &Ask) -> Result<Option<Accepted>, String> {
             begun(plan)
         }
         Ask::Move { shard, to } => begun(carry(facts, shard, to)?),
+        Ask::Rewind { shard, to, .. } => rewind(facts, shard, to)?,
         Ask::Pause => paused(facts, true)?,
         Ask::Resume => paused(facts, false)?,
         Ask::Restart { member } => restart(facts, member)?,
@@ -87,11 +90,7 @@ fn relieve(facts: &Facts<'_>, from: &MemberId, to: Option<&MemberId>) -> Result<
 
 /// One shard goes to `to`.
 fn carry(facts: &Facts<'_>, shard: &ShardId, to: &MemberId) -> Result<Plan, String> {
-    let assignments = &facts.observed.assignments;
-    let Some(assignment) = assignments.get(shard) else {
-        let names: Vec<&str> = assignments.keys().map(ShardId::as_str).collect();
-        return Err(format!("there is no shard '{shard}': the shards are {}", names.join(", ")));
-    };
+    let assignment = there_is(facts, shard)?;
     if assignment.member == *to {
         return Err(format!("shard {shard} is at {to} already"));
     }
@@ -99,6 +98,33 @@ fn carry(facts: &Facts<'_>, shard: &ShardId, to: &MemberId) -> Result<Plan, Stri
     let hop = Hop { from: assignment.member.clone(), to: to.clone() };
     let moves = [(shard.clone(), hop)].into();
     Ok(Plan { moves, lead: facts.lead_follows().then(|| to.clone()), incarnation: None })
+}
+
+fn there_is<'a>(facts: &Facts<'a>, shard: &ShardId) -> Result<&'a Assignment, String> {
+    let assignments = &facts.observed.assignments;
+    assignments.get(shard).ok_or_else(|| {
+        let names: Vec<&str> = assignments.keys().map(ShardId::as_str).collect();
+        format!("there is no shard '{shard}': the shards are {}", names.join(", "))
+    })
+}
+
+/// The shard's owner knows whether the place is there and comes before its position.
+fn rewind(facts: &Facts<'_>, shard: &ShardId, to: &Start) -> Result<Accepted, String> {
+    there_is(facts, shard)?;
+    if matches!(to.from, StartFrom::Latest | StartFrom::Maxwell | StartFrom::MaxwellOrLatest) {
+        return Err(format!("from: {:?} is no earlier position", to.from));
+    }
+    if let Some(problem) = to.problem() {
+        return Err(problem.to_string());
+    }
+    if facts.observed.owner(shard).is_none() {
+        return Err(format!("nobody owns shard {shard}"));
+    }
+    let at_it = |ask: &Ask| matches!(ask, Ask::Rewind { shard: other, .. } if other == shard);
+    if facts.observed.plans().any(|(request, _)| at_it(&request.ask)) {
+        return Err(format!("shard {shard} is being rewound already"));
+    }
+    Ok((Progress::Accepted, Plan::default(), Vec::new()))
 }
 
 fn paused(facts: &Facts<'_>, wanted: bool) -> Result<Accepted, String> {

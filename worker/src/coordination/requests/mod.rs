@@ -68,14 +68,18 @@ enum Wish {
     Pause(bool),
 }
 
-/// The request that is to be looked at: what has been begun, else the oldest.
+/// The request that is to be looked at: what has been begun, else the oldest. A rewind that an owner is at holds nothing
+/// else up.
 fn current(observed: &Observed) -> Option<(&str, &Request, i32)> {
     let open = observed
         .requests
         .iter()
         .filter(|(_, (request, _))| !request.is_settled() && !matches!(request.ask, Ask::Bootstrap(_)));
-    let (name, (request, version)) =
-        open.min_by_key(|(name, (request, _))| (request.outcome.is_none(), request.at, name.as_str()))?;
+    let (name, (request, version)) = open.min_by_key(|(name, (request, _))| {
+        let new = request.outcome.is_none();
+        let at_owner = !new && matches!(request.ask, Ask::Rewind { .. });
+        (at_owner, new, request.at, name.as_str())
+    })?;
     Some((name, request, *version))
 }
 

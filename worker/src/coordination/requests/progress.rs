@@ -16,6 +16,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The same across leaders, by the clock of the one that looks.
 const LIMIT_OF_ALL_MILLISECONDS: i64 = 60_000;
 
+/// A binlog file may have to be read to find a place, and its owner may not reach the source for a while.
+const LIMIT_OF_REWIND_MILLISECONDS: i64 = 900_000;
+
 /// The next step of a request that was accepted with `plan` at `accepted_at`.
 pub(super) fn carry_on(facts: &Facts<'_>, ask: &Ask, plan: &Plan, accepted_at: i64) -> Step {
     let settled = |state, detail: &str, wishes| {
@@ -36,6 +39,13 @@ pub(super) fn carry_on(facts: &Facts<'_>, ask: &Ask, plan: &Plan, accepted_at: i
         return Step::GiveLead;
     }
     match ask {
+        // Its owner says when.
+        Ask::Rewind { shard, .. } if facts.now - accepted_at > LIMIT_OF_REWIND_MILLISECONDS => {
+            let minutes = LIMIT_OF_REWIND_MILLISECONDS / 60_000;
+            let why = format!("the owner of shard {shard} has not done it within {minutes} minutes");
+            settled(Progress::Undone, &why, Vec::new())
+        }
+        Ask::Rewind { .. } => Step::Wait,
         Ask::Park { member } => settled(Progress::Done, "", vec![Wish::Park(member.clone(), true)]),
         Ask::Restart { member } => match (has_restarted(facts, member, plan), late) {
             (true, _) => settled(Progress::Done, "", Vec::new()),
