@@ -64,6 +64,9 @@ enum Command {
     Backup(backup::Backup),
     /// Brings a paused cluster back to what a backup says.
     Restore(backup::Restore),
+    /// Shows and changes settings that need no restart.
+    #[command(subcommand)]
+    Settings(operate::Settings),
     /// Lists, parks, unparks and removes members.
     #[command(subcommand)]
     Node(operate::Node),
@@ -90,6 +93,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Rewind(asked) => operate::rewind(asked).await,
         Command::Backup(asked) => backup::backup(asked).await,
         Command::Restore(asked) => backup::restore(asked).await,
+        Command::Settings(asked) => operate::settings(asked).await,
         Command::Node(asked) => operate::node(asked).await,
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::bootstrap::BootstrapRequest;
 use crate::id::{Incarnation, MemberId, ShardId};
+use crate::live::Tuning;
 use crate::settings::{Start, StartFrom};
 
 /// How many requests with an outcome are kept.
@@ -99,6 +100,15 @@ pub enum Ask {
     Pause,
     /// Owners read again.
     Resume,
+    /// Settings change that need no restart.
+    Configure {
+        /// What they become.
+        #[serde(default, skip_serializing_if = "Tuning::is_empty")]
+        set: Tuning,
+        /// Those that become what each member was started with.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unset: Vec<String>,
+    },
     /// The member gives away what it has and begins anew.
     Restart {
         /// The member.
@@ -138,6 +148,16 @@ impl fmt::Display for Ask {
             }
             Self::Pause => f.write_str("pause"),
             Self::Resume => f.write_str("resume"),
+            Self::Configure { set, unset } => {
+                let set: Vec<String> = set.fields().into_iter().map(|(name, _)| name).collect();
+                let some = |word, names: &[String]| match names {
+                    [] => None,
+                    names => Some(format!("{word} {}", names.join(", "))),
+                };
+                let parts: Vec<String> =
+                    [some("set", &set), some("unset", unset)].into_iter().flatten().collect();
+                f.write_str(&parts.join(", "))
+            }
             Self::Restart { member } => write!(f, "restart {member}"),
             Self::Park { member } => write!(f, "park {member}"),
             Self::Unpark { member } => write!(f, "unpark {member}"),
@@ -187,6 +207,9 @@ pub struct Plan {
     /// Of a restart: the life that shall end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<Incarnation>,
+    /// Of a change of settings: the version of `cluster/config` that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
 }
 
 impl Plan {

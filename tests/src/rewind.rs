@@ -17,10 +17,11 @@ use rdkafka::Message as _;
 use rdkafka::message::Headers;
 use serde::Deserialize;
 
+use crate::cli::{cli, refused};
 use crate::consumer::until;
 use crate::lab::{Server, ZOOKEEPER, admin, unique};
 use crate::topic;
-use crate::worker::{Spec, Worker, binary, free_port};
+use crate::worker::{Spec, Worker, free_port};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -97,9 +98,7 @@ async fn refusals(lab: &Lab, backup: &str, behind_30: &str) -> anyhow::Result<()
         (vec!["rewind", "0", "--to", "yesterday", "--yes"], "is none of earliest"),
         (vec!["restore", backup, "--yes"], "shard 0 is not paused"),
     ] {
-        let refused = lab.cli(&arguments).await;
-        let said = refused.err().map(|error| error.to_string()).unwrap_or_default();
-        anyhow::ensure!(said.contains(words), "{arguments:?}: '{said}' instead of '{words}'");
+        refused(&lab.root(), &arguments, words).await?;
     }
     Ok(())
 }
@@ -113,15 +112,8 @@ impl Lab {
         let mut workers = Vec::new();
         for number in 0..2 {
             let mut spec = Spec::kafka(server, name, name, &format!("{name}-{number}"), free_port()?);
-            spec.arguments.extend([
-                format!("--filter=exclude: *.*, include: {name}.*"),
-                "--ha".to_owned(),
-                format!("--zookeeper_hosts={ZOOKEEPER}"),
-                format!("--zookeeper_root=/tests/{name}"),
-                format!("--probe_port={}", free_port()?),
-                "--advertise_host=127.0.0.1".to_owned(),
-            ]);
-            workers.push(Worker::start(&spec)?);
+            spec.arguments.push(format!("--filter=exclude: *.*, include: {name}.*"));
+            workers.push(Worker::start(&spec.together(name)?)?);
         }
         for worker in &workers {
             worker.ready(PATIENCE).await?;
@@ -193,16 +185,11 @@ impl Lab {
         self.until(ShardState::Streaming).await.map(drop)
     }
 
-    /// Runs `maxwell-cli`, which is built beside the worker; what it says when it fails.
+    fn root(&self) -> String {
+        format!("/tests/{}", self.name)
+    }
+
     async fn cli(&self, arguments: &[&str]) -> anyhow::Result<()> {
-        let output = tokio::process::Command::new(binary()?.with_file_name("maxwell-cli"))
-            .args(arguments)
-            .args(["--zookeeper", ZOOKEEPER, "--root", &format!("/tests/{}", self.name)])
-            .stdin(std::process::Stdio::null())
-            .output()
-            .await
-            .context("maxwell-cli cannot be run")?;
-        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
+        cli(&self.root(), arguments).await.map(drop)
     }
 }

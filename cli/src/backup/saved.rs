@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use maxwell_protocol::assignment::Assignment;
 use maxwell_protocol::id::{ClusterId, MemberId, ShardId};
 use maxwell_protocol::layout::Layout;
-use maxwell_protocol::live::LiveSettings;
+use maxwell_protocol::live::{LiveSettings, Tuning};
 use maxwell_protocol::member::{RosterRecord, ShardState};
 use maxwell_protocol::position::PositionMirror;
 use maxwell_protocol::request::Ask;
@@ -86,6 +86,13 @@ impl Saved {
             .try_for_each(|(shard, saved)| goes_back(shard, saved, seen.positions.get(shard)))
     }
 
+    fn configure(&self, now: &Tuning) -> Option<Ask> {
+        let saved = self.live.settings.fields();
+        let unset = now.fields().into_iter().map(|(name, _)| name).filter(|name| !saved.contains_key(name));
+        let differs = *now != self.live.settings;
+        differs.then(|| Ask::Configure { set: self.live.settings.clone(), unset: unset.collect() })
+    }
+
     /// What is to be asked for, in this order; positions last.
     pub(super) fn asks(&self, seen: &ClusterSnapshot) -> Vec<Ask> {
         let parked = |member: &MemberId| seen.roster.get(member).map(|now| now.parked);
@@ -102,8 +109,9 @@ impl Saved {
         let rewinds = self.positions.iter().filter(|(shard, saved)| {
             seen.positions.get(*shard).is_some_and(|now| now.place() != saved.place())
         });
-        with(false)
-            .map(|member| Ask::Unpark { member })
+        self.configure(&seen.live.settings)
+            .into_iter()
+            .chain(with(false).map(|member| Ask::Unpark { member }))
             .chain(moves.map(|(shard, saved)| Ask::Move { shard: shard.clone(), to: saved.member.clone() }))
             .chain(with(true).map(|member| Ask::Park { member }))
             .chain(rewinds.map(|(shard, saved)| Ask::Rewind {

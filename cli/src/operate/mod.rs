@@ -2,6 +2,7 @@
 //! printed. Refused or taken back ends with an error.
 
 mod rewind;
+mod settings;
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::print;
 use crate::status::{self, Look};
 
 pub(crate) use rewind::{Rewind, rewind};
+pub(crate) use settings::{Settings, settings};
 
 /// How long the gap of a change of owner is waited for after that is done: until a row has come.
 const FIRST_ROW: Duration = Duration::from_secs(2);

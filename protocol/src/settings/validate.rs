@@ -22,7 +22,7 @@ pub struct Invalid {
     pub mend: String,
 }
 
-pub(super) fn invalid(field: &'static str, value: impl ToString, problem: &str, mend: &str) -> Invalid {
+pub(crate) fn invalid(field: &'static str, value: impl ToString, problem: &str, mend: &str) -> Invalid {
     Invalid { field, value: value.to_string(), problem: problem.into(), mend: mend.into() }
 }
 

@@ -27,6 +27,7 @@ mod rewind;
 mod session;
 mod shards;
 mod store;
+mod tuning;
 mod zookeeper;
 
 use std::sync::{Arc, Mutex};
@@ -36,6 +37,7 @@ use async_trait::async_trait;
 use maxwell_protocol::bootstrap::BootstrapRequest;
 use maxwell_protocol::id::{ClusterId, Incarnation, MemberId, ShardId};
 use maxwell_protocol::layout::Layout;
+use maxwell_protocol::live::Tuning;
 use maxwell_protocol::member::ShardReport;
 use maxwell_protocol::position::{Position, PositionMirror};
 use maxwell_protocol::settings::{Start, ZooKeeper};
@@ -190,6 +192,13 @@ pub trait ShardHost: Send + Sync + 'static {
         ownership: Arc<dyn Ownership>,
         stop: CancellationToken,
     ) -> ShardEnd;
+
+    /// Takes version `version` of the settings on that change without a restart: what `wanted` leaves out is as at the
+    /// start. Or takes nothing of it on, and says what is wrong.
+    fn tune(&self, version: u64, wanted: &Tuning) -> Result<(), String>;
+
+    /// Those settings, as they are.
+    fn tuning(&self) -> Tuning;
 
     /// Gets ready to run a shard whose lock another member may hold: opens connections, changes nothing. Best effort.
     async fn warm(&self, context: &ShardContext);

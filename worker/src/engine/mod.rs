@@ -24,5 +24,6 @@ pub(crate) mod runs;
 mod sources;
 pub mod status;
 pub mod tables;
+pub mod tuning;
 pub(crate) mod watcher;
 pub mod window;

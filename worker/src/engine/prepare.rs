@@ -125,7 +125,7 @@ impl Engine {
             );
         }
         let tables = Tables::new(
-            self.filters.clone(),
+            self.tunables.filters(),
             style.clone(),
             side.clone(),
             follower,
@@ -182,13 +182,13 @@ impl Engine {
         ddl: bool,
         stored: (Stored, Epoch),
     ) -> Result<Follower, EngineError> {
-        let filter = self.filters.borrow().clone();
+        let filter = self.tunables.filters().borrow().clone();
         Ok(Follower::start(side, &filter, ddl, position, stored).await?)
     }
 
     /// The copies, with one more of every table that passes the filter.
     async fn copies_again(&self, conn: &mut Conn, base: &RecordBase) -> Result<BootstrapState, EngineError> {
-        let filter = self.filters.borrow().clone();
+        let filter = self.tunables.filters().borrow().clone();
         let passes = |database: &str, table: &str| database != "mysql" && filter.passes(database, table);
         let tables = answered(async { Ok(names(conn, &passes).await?) }).await?;
         again(base.bootstrap.clone(), tables, base.sequence)

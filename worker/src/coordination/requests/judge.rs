@@ -2,6 +2,7 @@
 
 use maxwell_protocol::assignment::Assignment;
 use maxwell_protocol::id::{MemberId, ShardId};
+use maxwell_protocol::live::{FIELDS, Tuning};
 use maxwell_protocol::request::{Ask, Hop, Outcome, Plan, Progress};
 use maxwell_protocol::settings::{Start, StartFrom};
 
@@ -40,6 +41,7 @@ fn accept(facts: &Facts<'_>, ask: &Ask) -> Result<Option<Accepted>, String> {
         Ask::Rewind { shard, to, .. } => rewind(facts, shard, to)?,
         Ask::Pause => paused(facts, true)?,
         Ask::Resume => paused(facts, false)?,
+        Ask::Configure { set, unset } => configure(facts, set, unset)?,
         Ask::Restart { member } => restart(facts, member)?,
         Ask::Park { member } => park(facts, member)?,
         Ask::Unpark { member } => {
@@ -85,7 +87,7 @@ fn relieve(facts: &Facts<'_>, from: &MemberId, to: Option<&MemberId>) -> Result<
         .map(|(shard, to)| (shard.clone(), Hop { from: from.clone(), to: to.clone() }))
         .collect::<std::collections::BTreeMap<_, _>>();
     let leads = from == facts.me || (facts.lead_follows() && !moves.is_empty());
-    Ok(Plan { moves, lead: leads.then(|| takers[0].clone()), incarnation: None })
+    Ok(Plan { moves, lead: leads.then(|| takers[0].clone()), ..Plan::default() })
 }
 
 /// One shard goes to `to`.
@@ -97,7 +99,7 @@ fn carry(facts: &Facts<'_>, shard: &ShardId, to: &MemberId) -> Result<Plan, Stri
     fit(facts, to)?;
     let hop = Hop { from: assignment.member.clone(), to: to.clone() };
     let moves = [(shard.clone(), hop)].into();
-    Ok(Plan { moves, lead: facts.lead_follows().then(|| to.clone()), incarnation: None })
+    Ok(Plan { moves, lead: facts.lead_follows().then(|| to.clone()), ..Plan::default() })
 }
 
 fn there_is<'a>(facts: &Facts<'a>, shard: &ShardId) -> Result<&'a Assignment, String> {
@@ -133,6 +135,28 @@ fn paused(facts: &Facts<'_>, wanted: bool) -> Result<Accepted, String> {
         (false, false) => Err("it is not paused".into()),
         _ => Ok((Progress::Accepted, Plan::default(), vec![Wish::Pause(wanted)])),
     }
+}
+
+/// What only a member can tell, such as an expression that does not compile, every member tells.
+fn configure(facts: &Facts<'_>, set: &Tuning, unset: &[String]) -> Result<Accepted, String> {
+    let unknown: Vec<&str> = unset.iter().map(String::as_str).filter(|name| !FIELDS.contains(name)).collect();
+    if !unknown.is_empty() {
+        return Err(format!(
+            "{} cannot be set without a restart; these can: {}",
+            unknown.join(", "),
+            FIELDS.join(", ")
+        ));
+    }
+    if let Some(problem) = set.problems().first() {
+        return Err(problem.to_string());
+    }
+    let (live, _) = facts.observed.live.clone().unwrap_or_default();
+    let wanted = live.settings.changed(set, unset);
+    if wanted == live.settings {
+        return Ok((Progress::Done, Plan::default(), Vec::new()));
+    }
+    let plan = Plan { version: Some(live.version + 1), ..Plan::default() };
+    Ok((Progress::Accepted, plan, vec![Wish::Configure(wanted)]))
 }
 
 fn has_anything(facts: &Facts<'_>, member: &MemberId) -> bool {

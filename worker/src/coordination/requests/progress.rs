@@ -54,6 +54,17 @@ pub(super) fn carry_on(facts: &Facts<'_>, ask: &Ask, plan: &Plan, accepted_at: i
             }
             (false, false) => Step::Wait,
         },
+        Ask::Configure { .. } => match (heeded(facts, plan), late) {
+            (Heeded::Refused(why), _) => {
+                let before = facts.observed.live.as_ref().map(|(live, _)| live.before());
+                settled(Progress::Undone, &why, vec![Wish::Configure(before.unwrap_or_default())])
+            }
+            (Heeded::Yes, _) => settled(Progress::Done, "", Vec::new()),
+            (Heeded::NotYet(who), true) => {
+                settled(Progress::Done, &format!("{who} has not shown it yet"), Vec::new())
+            }
+            (Heeded::NotYet(_), false) => Step::Wait,
+        },
         Ask::Pause | Ask::Resume => match (obeyed(facts, *ask == Ask::Pause), late) {
             (true, _) => settled(Progress::Done, "", Vec::new()),
             (false, true) => settled(Progress::Done, "not every owner has shown it yet", Vec::new()),
@@ -117,4 +128,24 @@ fn has_restarted(facts: &Facts<'_>, member: &MemberId, plan: &Plan) -> bool {
 fn obeyed(facts: &Facts<'_>, paused: bool) -> bool {
     let mut reports = facts.observed.members.values().flat_map(|member| member.shards.values());
     reports.all(|report| (report.state == ShardState::Paused) == paused)
+}
+
+/// What became of a version of the settings at the members.
+enum Heeded {
+    Yes,
+    NotYet(MemberId),
+    Refused(String),
+}
+
+/// A member that refuses has the last word: what one cannot do, no one shall.
+fn heeded(facts: &Facts<'_>, plan: &Plan) -> Heeded {
+    let version = plan.version.unwrap_or_default();
+    let members = &facts.observed.members;
+    let behind = members.iter().find(|(_, member)| member.settings.version < version);
+    let mut refusals = members.iter().filter(|(_, member)| !member.settings.refused.is_empty());
+    match (refusals.find(|(_, member)| member.settings.version >= version), behind) {
+        (Some((id, member)), _) => Heeded::Refused(format!("{id} refuses: {}", member.settings.refused)),
+        (None, Some((id, _))) => Heeded::NotYet(id.clone()),
+        (None, None) => Heeded::Yes,
+    }
 }
