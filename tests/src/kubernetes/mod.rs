@@ -2,6 +2,7 @@
 
 mod kubectl;
 mod leader;
+mod live;
 mod setup;
 
 use std::sync::Arc;
@@ -109,6 +110,7 @@ async fn stream(namespace: &str, server: Server, times: usize) -> anyhow::Result
     setup::until_condition(namespace, NAME, ("Ready", true, ""), PATIENCE).await?;
     until("3 of 3 members ready", PATIENCE, || all_ready(namespace)).await?;
     shows_what_it_is(namespace)?;
+    live::changes_live(namespace, &topic).await?;
     writer.transaction(1).await?;
     let consumer = consumer::start(&topic, Isolation::Committed)?;
     let stop = CancellationToken::new();
