@@ -121,7 +121,10 @@ impl Default for Metrics {
             leader: integer("cluster_leader_count", "1 while this member leads"),
             epoch: integer("shard_epoch", "Highest epoch of a shard that this member owns; 0 without one"),
             owned: integer("shards_owned", "Shards that this member owns"),
-            unsent: integer("unsent_bytes", "Bytes of keys and values that are encoded and not committed yet"),
+            unsent: integer(
+                "unsent_bytes",
+                "Bytes of keys and values that are encoded and not committed yet",
+            ),
             bootstrap_tables: integer("bootstrap_tables", "Tables that are being copied or wait for it"),
             mysql_up: integer("mysql_up", "1 while MySQL answers"),
             kafka_up: integer("kafka_up", "1 while Kafka answers"),

