@@ -151,13 +151,13 @@ mod tests {
     #[test]
     fn bounds_follow_what_was_learned() {
         let limits = Limits::default();
-        assert_eq!(limits.bounds(), Bounds { batch: 1_000_000, row: 1_048_588 });
+        assert_eq!(limits.bounds(), Bounds { batch: BATCH, row: 1_048_588 });
         limits.topics().insert("small".into(), 2000);
         limits.topics().insert("large".into(), 5_000_000);
         let bounds = limits.bounds();
         assert_eq!(bounds, Bounds { batch: 2000, row: 5_000_000 });
         assert!(bounds.cover(3000) && !bounds.cover(1999) && !bounds.cover(5_000_001));
         limits.forget();
-        assert_eq!(limits.bounds().batch, 1_000_000);
+        assert_eq!(limits.bounds().batch, BATCH);
     }
 }

@@ -54,12 +54,7 @@ pub(super) async fn ensure_topic(settings: &Kafka, topic: &str, shards: u32) -> 
 }
 
 /// Adds the partitions that a topic of fewer shards lacks.
-async fn grow(
-    admin: &Admin,
-    options: &AdminOptions,
-    topic: &str,
-    shards: u32,
-) -> Result<(), SinkError> {
+async fn grow(admin: &Admin, options: &AdminOptions, topic: &str, shards: u32) -> Result<(), SinkError> {
     let metadata = admin
         .inner()
         .fetch_metadata(Some(topic), TIMEOUT)
@@ -92,11 +87,7 @@ fn replicas(admin: &Admin) -> Result<i32, SinkError> {
     Ok(metadata.brokers().len().clamp(1, 3) as i32)
 }
 
-async fn verify(
-    admin: &Admin,
-    options: &AdminOptions,
-    topic: &str,
-) -> Result<(), SinkError> {
+async fn verify(admin: &Admin, options: &AdminOptions, topic: &str) -> Result<(), SinkError> {
     let described = admin
         .describe_configs([&ResourceSpecifier::Topic(topic)], options)
         .await
