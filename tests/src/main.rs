@@ -128,6 +128,21 @@ enum What {
         #[arg(long, default_value_t = 5)]
         times: usize,
     },
+    /// Changes settings of running workers, wrong ones among them, and kills an owner inside a transaction meanwhile.
+    Settings {
+        /// Rows of the transaction.
+        #[arg(long, default_value_t = 200_000)]
+        rows: usize,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+        servers: Vec<String>,
+    },
+    /// Shards go back to earlier positions, by a rewind and by a restore: what is seen again, and that nothing is left out.
+    Rewind {
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+        servers: Vec<String>,
+    },
     /// Switches over, parks, pauses and restarts members under load, and checks every change.
     Switchover {
         /// Switchovers.
@@ -318,6 +333,18 @@ async fn main() -> anyhow::Result<()> {
         What::Switchover { times, cuts, servers } => {
             for server in named(&servers)? {
                 line(&maxwell_tests::switchover::switchover(server, times, cuts).await?)?;
+            }
+            Ok(())
+        }
+        What::Rewind { servers } => {
+            for server in named(&servers)? {
+                line(&maxwell_tests::rewind::rewind(server).await?)?;
+            }
+            Ok(())
+        }
+        What::Settings { rows, servers } => {
+            for server in named(&servers)? {
+                line(&maxwell_tests::settings::settings(server, rows).await?)?;
             }
             Ok(())
         }

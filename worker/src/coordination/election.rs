@@ -87,6 +87,7 @@ pub(super) mod tests {
             memory_bytes: 0,
             rows_per_second: 0.0,
             shards: std::collections::BTreeMap::new(),
+            settings: Default::default(),
             mysql: Connection::default(),
             kafka: Connection::default(),
         }

@@ -184,7 +184,7 @@ impl<'a> Term<'a> {
 
     fn decide(&self, observed: &Observed) -> Assignments {
         assign(&Deal {
-            policy: &self.life.config.policy,
+            policy: &self.life.policy(observed),
             layout: &self.layout,
             observed,
             me: &self.life.config.member,
