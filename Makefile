@@ -84,7 +84,7 @@ integration: toolchain ## Tests against real servers and on a real node, which a
 	$(call say,building)
 	cargo build --locked -p maxwell-worker -p maxwell-tests --features maxwell-worker/failpoints
 	cp --remove-destination $$CARGO_TARGET_DIR/debug/maxwell $$CARGO_TARGET_DIR/debug/maxwell-failpoints
-	cargo build --locked -p maxwell-worker -p maxwell-operator
+	cargo build --locked -p maxwell-worker -p maxwell-operator -p maxwell-cli
 	$(call say,servers)
 	tests/lab/with-servers "$(SERVERS) workers cluster" tests/suite quick
 

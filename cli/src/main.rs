@@ -1,5 +1,6 @@
 //! `maxwell-cli`, also `kubectl maxwell`.
 
+mod backup;
 mod bootstrap;
 mod cluster;
 mod convert;
@@ -41,6 +42,8 @@ enum Command {
         zookeeper: Vec<String>,
     },
     Bootstrap(Box<bootstrap::Bootstrap>),
+    /// Copies a table again beside the stream: what consumers have of it is made right.
+    Resync(bootstrap::Resync),
     /// Shows members, shards, lag and leader.
     Status(status::Look),
     /// Shows the last failovers, switchovers and moves, with their phases and gaps.
@@ -55,6 +58,15 @@ enum Command {
     Resume(operate::Where),
     /// A member gives away what it has and begins anew.
     Restart(operate::OfMember),
+    /// A shard goes back to an earlier position: consumers see again what came after it.
+    Rewind(operate::Rewind),
+    /// Writes positions, settings and the shard map to a file.
+    Backup(backup::Backup),
+    /// Brings a paused cluster back to what a backup says.
+    Restore(backup::Restore),
+    /// Shows and changes settings that need no restart.
+    #[command(subcommand)]
+    Settings(operate::Settings),
     /// Lists, parks, unparks and removes members.
     #[command(subcommand)]
     Node(operate::Node),
@@ -70,6 +82,7 @@ async fn main() -> anyhow::Result<()> {
             print(&converted)
         }
         Command::Bootstrap(arguments) => bootstrap::run(*arguments).await,
+        Command::Resync(arguments) => bootstrap::resync(arguments).await,
         Command::Status(look) => status::status(&look).await,
         Command::History(look) => status::history(&look).await,
         Command::Failover(asked) => operate::failover(asked).await,
@@ -77,6 +90,10 @@ async fn main() -> anyhow::Result<()> {
         Command::Pause(at) => at.ask(Ask::Pause).await,
         Command::Resume(at) => at.ask(Ask::Resume).await,
         Command::Restart(asked) => operate::restart(asked).await,
+        Command::Rewind(asked) => operate::rewind(asked).await,
+        Command::Backup(asked) => backup::backup(asked).await,
+        Command::Restore(asked) => backup::restore(asked).await,
+        Command::Settings(asked) => operate::settings(asked).await,
         Command::Node(asked) => operate::node(asked).await,
     }
 }

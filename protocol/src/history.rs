@@ -97,6 +97,8 @@ pub enum Trigger {
     Unreachable,
     /// The owner was far behind and did not get on.
     Stalled,
+    /// The owner stayed, and went back to an earlier position, as somebody asked for.
+    Rewound,
 }
 
 impl Trigger {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Epoch, Incarnation, MemberId, ShardId};
+use crate::live::InForce;
 
 /// `cluster/members/<id>`: written by the member itself at every heartbeat interval and on changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,9 @@ pub struct MemberRecord {
     /// Shards it owns, with the lag of each in milliseconds.
     #[serde(default)]
     pub shards: BTreeMap<ShardId, ShardReport>,
+    /// The settings that change without a restart, as they are at it.
+    #[serde(default)]
+    pub settings: InForce,
     /// Whether MySQL answers it.
     #[serde(default)]
     pub mysql: Connection,

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::{BootstrapState, CopyProgress};
+use crate::gtid::GtidSet;
 use crate::id::{ClusterId, Epoch, ShardId};
 
 /// A place in the binlog from which reading can resume.
@@ -26,6 +27,23 @@ pub struct Position {
     /// XA transactions that were prepared before this place and not ended, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prepared: Vec<Prepared>,
+}
+
+impl Position {
+    /// Whether whoever goes on from here instead of from `other` leaves nothing out: by what was executed, else by file
+    /// and offset of one server. False where that is not known.
+    pub fn comes_before(&self, other: &Self) -> bool {
+        let sets = (self.gtid_set.parse::<GtidSet>(), other.gtid_set.parse::<GtidSet>());
+        if let (Ok(ours), Ok(theirs)) = sets
+            && !ours.is_empty()
+            && !theirs.is_empty()
+        {
+            return theirs.contains(&ours);
+        }
+        // Numbers of binlog files may grow by a digit.
+        let place = |at: &Self| (at.file.len(), at.file.clone(), at.offset);
+        self.server == other.server && !self.file.is_empty() && place(self) <= place(other)
+    }
 }
 
 /// A prepared XA transaction: its rows stand where it was prepared, and are shown when it commits.
@@ -99,6 +117,9 @@ pub struct PositionRecord {
     /// Copies of tables, as far as they are in Kafka.
     #[serde(default, skip_serializing_if = "BootstrapState::is_empty")]
     pub bootstrap: BootstrapState,
+    /// The request whose rewind was carried out last, so that nobody does it once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewind: Option<String>,
 }
 
 /// `cluster/position/<shard>`: what the CLI, the operator and the console read.
@@ -136,5 +157,44 @@ impl From<&PositionRecord> for PositionMirror {
             sequence: record.sequence,
             copies: record.bootstrap.progress(),
         }
+    }
+}
+
+impl PositionMirror {
+    /// The place that it tells of, as far as it does.
+    pub fn place(&self) -> Position {
+        Position {
+            server: self.server_id.clone(),
+            gtid_set: self.gtid_set.clone(),
+            file: self.binlog_file.clone(),
+            offset: self.binlog_position,
+            ..Position::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(server: &str, gtid_set: &str, file: &str, offset: u64) -> Position {
+        Position {
+            server: server.into(),
+            gtid_set: gtid_set.into(),
+            file: file.into(),
+            offset,
+            ..Position::default()
+        }
+    }
+
+    #[test]
+    fn only_what_is_known_to_come_before_counts() {
+        let set = |last: u64| format!("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-{last}");
+        assert!(at("a", &set(5), "", 4).comes_before(&at("b", &set(9), "x.000001", 4)));
+        assert!(!at("a", &set(9), "", 4).comes_before(&at("a", &set(5), "", 4)));
+        assert!(at("a", "", "x.999999", 9).comes_before(&at("a", "", "x.1000000", 4)));
+        assert!(!at("a", "", "x.000002", 9).comes_before(&at("a", "", "x.000002", 4)));
+        assert!(!at("a", "", "x.000001", 4).comes_before(&at("b", "", "x.000002", 4)));
+        assert!(!at("a", "", "", 4).comes_before(&at("a", "", "x.000002", 4)));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! asked ─▶ Accepted ─▶ Done          of a bootstrap, the shard's owner writes the end alone
-//!   │          └─────▶ Undone        what had been changed is changed back
-//!   └────▶ Refused                   nothing was changed
+//!   │         │└─────▶ Undone        what had been changed is changed back
+//!   └─────────┴──────▶ Refused       nothing was changed; of an accepted rewind, the shard's owner says so
 //! ```
 
 use std::collections::BTreeMap;
@@ -14,6 +14,8 @@ use uuid::Uuid;
 
 use crate::bootstrap::BootstrapRequest;
 use crate::id::{Incarnation, MemberId, ShardId};
+use crate::live::Tuning;
+use crate::settings::{Start, StartFrom};
 
 /// How many requests with an outcome are kept.
 pub const KEPT: usize = 32;
@@ -83,10 +85,30 @@ pub enum Ask {
         /// Where to.
         to: MemberId,
     },
+    /// A shard goes back to an earlier position: consumers see again what came after it. Its owner does it, also while
+    /// the cluster is paused.
+    Rewind {
+        /// The shard.
+        shard: ShardId,
+        /// Where to.
+        to: Start,
+        /// The server that file and offset belong to; absent: the one that is read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        server: Option<String>,
+    },
     /// Owners keep their shards and read nothing.
     Pause,
     /// Owners read again.
     Resume,
+    /// Settings change that need no restart.
+    Configure {
+        /// What they become.
+        #[serde(default, skip_serializing_if = "Tuning::is_empty")]
+        set: Tuning,
+        /// Those that become what each member was started with.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unset: Vec<String>,
+    },
     /// The member gives away what it has and begins anew.
     Restart {
         /// The member.
@@ -114,8 +136,28 @@ impl fmt::Display for Ask {
                 to.iter().try_for_each(|to| write!(f, " to {to}"))
             }
             Self::Move { shard, to } => write!(f, "move shard {shard} to {to}"),
+            Self::Rewind { shard, to, .. } => {
+                write!(f, "rewind shard {shard} to ")?;
+                let text = |part: &Option<String>| part.clone().unwrap_or_default();
+                match to.from {
+                    StartFrom::Position => write!(f, "{}:{}", text(&to.file), to.offset.unwrap_or_default()),
+                    StartFrom::Gtid => write!(f, "GTID set {}", text(&to.set)),
+                    StartFrom::Timestamp => f.write_str(&text(&to.time)),
+                    from => write!(f, "{from:?}"),
+                }
+            }
             Self::Pause => f.write_str("pause"),
             Self::Resume => f.write_str("resume"),
+            Self::Configure { set, unset } => {
+                let set: Vec<String> = set.fields().into_iter().map(|(name, _)| name).collect();
+                let some = |word, names: &[String]| match names {
+                    [] => None,
+                    names => Some(format!("{word} {}", names.join(", "))),
+                };
+                let parts: Vec<String> =
+                    [some("set", &set), some("unset", unset)].into_iter().flatten().collect();
+                f.write_str(&parts.join(", "))
+            }
             Self::Restart { member } => write!(f, "restart {member}"),
             Self::Park { member } => write!(f, "park {member}"),
             Self::Unpark { member } => write!(f, "unpark {member}"),
@@ -165,6 +207,9 @@ pub struct Plan {
     /// Of a restart: the life that shall end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<Incarnation>,
+    /// Of a change of settings: the version of `cluster/config` that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
 }
 
 impl Plan {

@@ -76,12 +76,12 @@ pub async fn filtered(server: Server, rows: usize) -> anyhow::Result<Outcome> {
 }
 
 /// Whether a row is of the table that the live filter takes: they alternate, statement by statement.
-fn shown(id: usize) -> bool {
+pub(crate) fn shown(id: usize) -> bool {
     ((id - 1) / AT_ONCE).is_multiple_of(2)
 }
 
 /// All of the transaction but its end.
-async fn begin(conn: &mut Conn, name: &str, rows: usize) -> anyhow::Result<()> {
+pub(crate) async fn begin(conn: &mut Conn, name: &str, rows: usize) -> anyhow::Result<()> {
     conn.query_drop("BEGIN").await?;
     let ids: Vec<usize> = (1..=rows).collect();
     for some in ids.chunks(AT_ONCE) {
@@ -104,7 +104,7 @@ struct Row {
 }
 
 /// Ids up to the last row, in their order; of the other table there must be none.
-fn seen(topic: &str) -> anyhow::Result<Vec<usize>> {
+pub(crate) fn seen(topic: &str) -> anyhow::Result<Vec<usize>> {
     let mut seen = Vec::new();
     until(topic, |message| {
         let text = message.payload().context("a message without a value")?;

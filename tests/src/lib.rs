@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod bootstrap;
 pub mod chaos;
+mod cli;
 pub mod consumer;
 pub mod corpus;
 pub mod ddl;
@@ -14,8 +15,10 @@ pub mod kubernetes;
 pub mod lab;
 pub mod large;
 mod positions;
+pub mod rewind;
 pub mod schema;
 pub mod session;
+pub mod settings;
 pub mod sharded;
 pub mod switchover;
 pub mod topic;

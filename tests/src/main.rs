@@ -128,6 +128,21 @@ enum What {
         #[arg(long, default_value_t = 5)]
         times: usize,
     },
+    /// Changes settings of running workers, wrong ones among them, and kills an owner inside a transaction meanwhile.
+    Settings {
+        /// Rows of the transaction.
+        #[arg(long, default_value_t = 200_000)]
+        rows: usize,
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+        servers: Vec<String>,
+    },
+    /// Shards go back to earlier positions, by a rewind and by a restore: what is seen again, and that nothing is left out.
+    Rewind {
+        /// The lab's names of the servers to take.
+        #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+        servers: Vec<String>,
+    },
     /// Switches over, parks, pauses and restarts members under load, and checks every change.
     Switchover {
         /// Switchovers.
@@ -146,7 +161,7 @@ enum What {
         #[arg(long, default_value_t = 5)]
         runs: usize,
         /// What to measure.
-        #[arg(long, value_delimiter = ',', default_value = "throughput,schema")]
+        #[arg(long, value_delimiter = ',', default_value = "throughput,copies,schema")]
         only: Vec<Measured>,
     },
 }
@@ -154,6 +169,7 @@ enum What {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Measured {
     Throughput,
+    Copies,
     Schema,
 }
 
@@ -320,6 +336,18 @@ async fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
+        What::Rewind { servers } => {
+            for server in named(&servers)? {
+                line(&maxwell_tests::rewind::rewind(server).await?)?;
+            }
+            Ok(())
+        }
+        What::Settings { rows, servers } => {
+            for server in named(&servers)? {
+                line(&maxwell_tests::settings::settings(server, rows).await?)?;
+            }
+            Ok(())
+        }
         What::Kubernetes { times } => maxwell_tests::kubernetes::kubernetes(times).await,
         What::Bench { runs, only } => bench(runs, &only).await,
     }
@@ -332,11 +360,16 @@ async fn bench(runs: usize, only: &[Measured]) -> anyhow::Result<()> {
         #[serde(flatten)]
         throughput: Option<maxwell_tests::bench::Outcome>,
         #[serde(flatten)]
+        copies: Option<maxwell_tests::bench::Copies>,
+        #[serde(flatten)]
         schema: Option<maxwell_tests::bench::Schema>,
     }
-    let mut figures = Figures { throughput: None, schema: None };
+    let mut figures = Figures { throughput: None, copies: None, schema: None };
     if only.contains(&Measured::Throughput) {
         figures.throughput = Some(maxwell_tests::bench::throughput(runs).await?);
+    }
+    if only.contains(&Measured::Copies) {
+        figures.copies = Some(maxwell_tests::bench::copies(runs).await?);
     }
     if only.contains(&Measured::Schema) {
         figures.schema = Some(maxwell_tests::bench::schema().await?);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::lab::{Host, SCRIPT, Server, brokers};
+use crate::lab::{Host, SCRIPT, Server, ZOOKEEPER, brokers};
 
 /// How a worker is started.
 #[derive(Debug, Clone)]
@@ -37,6 +37,18 @@ impl Spec {
             format!("--member_id={name}"),
         ];
         Self { name: name.into(), arguments: arguments.to_vec(), port, host: None }
+    }
+
+    /// As a member of the cluster whose tree is at `/tests/<tree>`.
+    pub(crate) fn together(mut self, tree: &str) -> anyhow::Result<Self> {
+        self.arguments.extend([
+            "--ha".to_owned(),
+            format!("--zookeeper_hosts={ZOOKEEPER}"),
+            format!("--zookeeper_root=/tests/{tree}"),
+            format!("--probe_port={}", free_port()?),
+            "--advertise_host=127.0.0.1".to_owned(),
+        ]);
+        Ok(self)
     }
 
     /// Where it is reached.

@@ -7,7 +7,7 @@ use anyhow::Context;
 use maxwell_protocol::id::{ClusterId, MemberId};
 use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::{ShardReport, ShardState};
-use maxwell_protocol::settings::Producer;
+use maxwell_protocol::settings::{LogLevel, Producer};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use crate::coordination::{
 };
 use crate::engine::run::Engine;
 use crate::engine::status::Observers;
+use crate::engine::tuning::Tunables;
 use crate::filter::TableFilter;
 use crate::http::{self, Readiness};
 use crate::metrics::Metrics;
@@ -29,8 +30,11 @@ use crate::sink::kafka::KafkaSink;
 use crate::sink::stdout::StdoutSink;
 use crate::vitals::VitalSigns;
 
-/// Runs the worker until it is told to stop, or to begin anew.
-pub async fn run(options: Options) -> anyhow::Result<Ended> {
+/// Runs the worker until it is told to stop, or to begin anew. `set_level` changes its log level.
+pub async fn run(
+    options: Options,
+    set_level: impl Fn(LogLevel) + Send + Sync + 'static,
+) -> anyhow::Result<Ended> {
     if let Some(cluster) = options.process.forget {
         return forget(&options, cluster).await;
     }
@@ -40,11 +44,11 @@ pub async fn run(options: Options) -> anyhow::Result<Ended> {
     let (readiness_tx, readiness) = watch::channel(Err("starting".to_owned()));
     let serving = CancellationToken::new();
     let own_database = &options.settings.bootstrap.schema_database;
-    let (filter, filters) = watch::channel(TableFilter::read(&options.settings.filter, own_database)?);
+    let filter = watch::Sender::new(TableFilter::read(&options.settings.filter, own_database)?);
     let http = &options.process.http;
     let port = options.settings.port;
     let address = http.bind_address.map_or_else(|| everywhere(port), |address| (address, port).into());
-    let changed = http.config.then_some(filter);
+    let changed = http.config.then(|| filter.clone());
     let served = http::serve(address, http, Arc::clone(&metrics), readiness, changed, serving.clone()).await;
     match served {
         // A second newcomer's experiment on one host is not stopped by a port that it does not need.
@@ -55,7 +59,8 @@ pub async fn run(options: Options) -> anyhow::Result<Ended> {
     }
     let observers: Arc<dyn Observers> = Arc::clone(&metrics) as Arc<dyn Observers>;
     let (sink, kafka) = sink(&options)?;
-    let engine = Engine::new(options.settings.clone(), filters, sink, observers).context("the settings")?;
+    let tunables = Tunables::new(&options.settings, filter, set_level);
+    let engine = Engine::new(options.settings.clone(), tunables, sink, observers).context("the settings")?;
     let engine = Arc::new(engine);
     let host: Arc<dyn ShardHost> = Arc::clone(&engine) as Arc<dyn ShardHost>;
     let ended = match (&options.settings.zookeeper, kafka) {

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    telemetry::init(&options.settings.logging);
+    let set_level = telemetry::init(&options.settings.logging);
     let process = tracing::error_span!(
         "process",
         cluster = options.settings.cluster,
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(app::run(*options)) {
+    match runtime.block_on(app::run(*options, set_level)) {
         Ok(Ended::Stopped) => ExitCode::SUCCESS,
         Ok(Ended::Restart) => {
             drop(runtime);

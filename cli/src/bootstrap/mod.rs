@@ -72,10 +72,37 @@ async fn ask(arguments: Bootstrap) -> anyhow::Result<()> {
         comment: arguments.comment,
         ..BootstrapRequest::default()
     };
-    let reader = arguments.cluster.connect().await?;
+    request(&arguments.cluster, copy, arguments.wait).await
+}
+
+/// Copies a table again: what consumers have of it is made right.
+#[derive(Debug, Args)]
+pub(crate) struct Resync {
+    /// The table, as DATABASE.TABLE.
+    table: String,
+    /// Waits for the end of the copy and shows how far it is.
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    cluster: ClusterArguments,
+}
+
+/// A copy with nothing special about it.
+pub(crate) async fn resync(arguments: Resync) -> anyhow::Result<()> {
+    let named =
+        arguments.table.split_once('.').filter(|(database, table)| !database.is_empty() && !table.is_empty());
+    let (database, table) =
+        named.with_context(|| format!("'{}' names no table; write it as DATABASE.TABLE", arguments.table))?;
+    let (database, table) = (database.to_owned(), table.to_owned());
+    let copy = BootstrapRequest { database, table, ..BootstrapRequest::default() };
+    request(&arguments.cluster, copy, arguments.wait).await
+}
+
+async fn request(cluster: &ClusterArguments, copy: BootstrapRequest, wait: bool) -> anyhow::Result<()> {
+    let reader = cluster.connect().await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
     let name = reader.ask(&Request::new(Ask::Bootstrap(copy), &user(), now)).await?;
-    if arguments.wait {
+    if wait {
         return watch::watch(&reader, &name).await;
     }
     print(&name)

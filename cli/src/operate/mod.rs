@@ -1,6 +1,10 @@
 //! What is asked of a running cluster: the request is put into its tree, the leader carries it out, and its outcome is
 //! printed. Refused or taken back ends with an error.
 
+mod rewind;
+mod settings;
+
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -15,6 +19,9 @@ use crate::cluster::ClusterArguments;
 use crate::print;
 use crate::status::{self, Look};
 
+pub(crate) use rewind::{Rewind, rewind};
+pub(crate) use settings::{Settings, settings};
+
 /// How long the gap of a change of owner is waited for after that is done: until a row has come.
 const FIRST_ROW: Duration = Duration::from_secs(2);
 
@@ -26,6 +33,31 @@ pub(crate) struct Where {
     /// Seconds to wait for the outcome.
     #[arg(long, default_value_t = 120)]
     timeout: u64,
+}
+
+/// For what cannot be taken back.
+#[derive(Debug, Args)]
+pub(crate) struct Sure {
+    /// Does not ask whether that is meant.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Sure {
+    /// Warns, and goes on only with `--yes`, or with `yes` typed at a terminal.
+    pub(crate) fn confirm(&self, warning: &str) -> anyhow::Result<()> {
+        if self.yes {
+            return Ok(());
+        }
+        if !std::io::stdin().is_terminal() {
+            bail!("{warning}. Give --yes if they can bear that");
+        }
+        write!(std::io::stderr(), "{warning}. Type yes if they can bear that: ")?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        anyhow::ensure!(answer.trim() == "yes", "nothing was done");
+        Ok(())
+    }
 }
 
 /// Another member takes the place of one: its shards, and the lead if it has it.
@@ -114,9 +146,14 @@ async fn remove(of: &OfMember) -> anyhow::Result<()> {
 }
 
 impl Where {
+    /// Connects to the cluster's tree.
+    pub(crate) async fn connect(&self) -> anyhow::Result<TreeReader> {
+        self.cluster.connect().await
+    }
+
     /// Asks, waits and prints what came of it.
     pub(crate) async fn ask(&self, ask: Ask) -> anyhow::Result<()> {
-        let tree = self.cluster.connect().await?;
+        let tree = self.connect().await?;
         let request = Request::new(ask, &who(), Timestamp::now().as_millisecond());
         let name = tree.ask(&request).await?;
         let Some(outcome) = tree.outcome(&name, Duration::from_secs(self.timeout)).await? else {

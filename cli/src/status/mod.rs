@@ -4,11 +4,13 @@ mod picture;
 mod tables;
 
 use clap::{Args, ValueEnum};
+use maxwell_protocol::snapshot::ClusterSnapshot;
 use serde::Serialize;
 
 use crate::cluster::ClusterArguments;
 use crate::print;
 use picture::Picture;
+pub(crate) use tables::{lines, table};
 
 /// What `status`, `history` and `node list` take.
 #[derive(Debug, Args)]
@@ -29,11 +31,17 @@ enum Format {
 }
 
 impl Look {
-    fn show(&self, value: &impl Serialize, table: impl FnOnce() -> String) -> anyhow::Result<()> {
+    /// Prints `value` in the form that was asked for.
+    pub(crate) fn show(&self, value: &impl Serialize, table: impl FnOnce() -> String) -> anyhow::Result<()> {
         match self.output {
             Format::Table => print(&table()),
             Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(value)?)),
         }
+    }
+
+    /// The cluster as it is.
+    pub(crate) async fn snapshot(&self) -> anyhow::Result<ClusterSnapshot> {
+        Ok(self.cluster.connect().await?.snapshot().await?)
     }
 
     async fn picture(&self) -> anyhow::Result<Picture> {
@@ -56,6 +64,6 @@ pub(crate) async fn members(look: &Look) -> anyhow::Result<()> {
 
 /// The last changes of owner.
 pub(crate) async fn history(look: &Look) -> anyhow::Result<()> {
-    let history = look.cluster.connect().await?.snapshot().await?.history;
+    let history = look.snapshot().await?.history;
     look.show(&history, || tables::history(&history))
 }

@@ -1,6 +1,7 @@
 //! A cluster as `status` shows it. Pure.
 
 use maxwell_protocol::id::{Epoch, MemberId, ShardId};
+use maxwell_protocol::live::InForce;
 use maxwell_protocol::member::{Connection, MemberState, ShardState};
 use maxwell_protocol::position::PositionMirror;
 use maxwell_protocol::snapshot::ClusterSnapshot;
@@ -17,6 +18,7 @@ pub(super) struct Picture {
     pub(super) streaming: usize,
     pub(super) lag_milliseconds: Option<u64>,
     pub(super) failovers: u64,
+    pub(super) settings_version: u64,
     pub(super) members: Vec<Member>,
     pub(super) shards: Vec<Shard>,
 }
@@ -35,6 +37,7 @@ pub(super) struct Member {
     pub(super) mysql: Connection,
     pub(super) kafka: Connection,
     pub(super) address: String,
+    pub(super) settings: InForce,
     pub(super) version: String,
 }
 
@@ -65,6 +68,7 @@ impl Picture {
             streaming: snapshot.streaming(),
             lag_milliseconds: snapshot.lag_milliseconds(),
             failovers: snapshot.history.failovers,
+            settings_version: snapshot.live.version,
             members: names.into_iter().map(|name| member(snapshot, name)).collect(),
             shards: snapshot.shards().map(|name| shard(snapshot, name)).collect(),
         }
@@ -100,6 +104,7 @@ fn member(snapshot: &ClusterSnapshot, name: &MemberId) -> Member {
         mysql: record.map(|record| record.mysql.clone()).unwrap_or_default(),
         kafka: record.map(|record| record.kafka.clone()).unwrap_or_default(),
         address: record.map(|record| record.address.clone()).unwrap_or_default(),
+        settings: record.map(|record| record.settings.clone()).unwrap_or_default(),
         version: record.map(|record| record.version.clone()).unwrap_or_default(),
     }
 }

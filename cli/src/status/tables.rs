@@ -6,19 +6,22 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 use maxwell_protocol::history::History;
+use maxwell_protocol::live::InForce;
 use maxwell_protocol::member::Connection;
 
 use super::picture::{Member, Picture, Shard};
 
 const MEBIBYTE: u64 = 1 << 20;
 
-fn table(header: &[&str]) -> Table {
+/// An empty table.
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(header.iter().copied());
     table
 }
 
-fn lines(table: &Table) -> String {
+/// As text.
+pub(crate) fn lines(table: &Table) -> String {
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
@@ -32,7 +35,7 @@ fn seconds(milliseconds: Option<u64>) -> String {
 
 /// Everything that `status` says.
 pub(super) fn status(picture: &Picture) -> String {
-    let mut head = table(&["CLUSTER", "LEADER", "STATE", "SHARDS", "LAG (s)", "FAILOVERS"]);
+    let mut head = table(&["CLUSTER", "LEADER", "STATE", "SHARDS", "LAG (s)", "FAILOVERS", "SETTINGS"]);
     head.add_row([
         picture.root.clone(),
         or_dash(picture.leader.as_ref()),
@@ -40,6 +43,7 @@ pub(super) fn status(picture: &Picture) -> String {
         format!("{}/{}", picture.streaming, picture.shards.len()),
         seconds(picture.lag_milliseconds),
         picture.failovers.to_string(),
+        picture.settings_version.to_string(),
     ]);
     [lines(&head), members(&picture.members), shards(&picture.shards)].join("\n")
 }
@@ -56,6 +60,7 @@ pub(super) fn members(members: &[Member]) -> String {
         "ROWS/S",
         "MYSQL",
         "KAFKA",
+        "SETTINGS",
         "VERSION",
     ]);
     for member in members {
@@ -70,10 +75,19 @@ pub(super) fn members(members: &[Member]) -> String {
             format!("{:.0}", member.rows_per_second),
             connection(&member.mysql),
             connection(&member.kafka),
+            settings(&member.settings),
             or_dash((!member.version.is_empty()).then_some(&member.version)),
         ]);
     }
     lines(&rows)
+}
+
+/// The version that it has taken on, or why not.
+fn settings(settings: &InForce) -> String {
+    match settings.refused.as_str() {
+        "" => settings.version.to_string(),
+        why => format!("{}: refused: {why}", settings.version),
+    }
 }
 
 fn connection(connection: &Connection) -> String {

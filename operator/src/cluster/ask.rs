@@ -1,20 +1,24 @@
-//! What the operator asks of a cluster's leader: to pause and to go on, as `spec.state` says, and to hand over, as an
-//! annotation says. [`wanted`] and [`switchover`] are pure; the rest writes.
+//! What the operator asks of a cluster's leader: to pause and to go on, as `spec.state` says, to change settings that need
+//! no restart, and to hand over, as an annotation says. [`wanted`] and [`switchover`] are pure; the rest writes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use maxwell_crds::names::SWITCHOVER_ANNOTATION;
-use maxwell_crds::v1alpha1::{MaxwellCluster, State};
+use maxwell_crds::v1alpha1::{MaxwellCluster, MaxwellClusterSpec, State};
+use maxwell_protocol::live::Tuning;
+use maxwell_protocol::member::MemberRecord;
 use maxwell_protocol::reader::{ReadError, TreeReader};
 use maxwell_protocol::request::{Ask, Request};
 use maxwell_protocol::snapshot::ClusterSnapshot;
-use serde_json::json;
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::observe::Target;
+use super::settings::tuning;
 
 /// Who asks, as the tree and the status show it.
 pub(super) const BY: &str = "maxwell-operator";
@@ -50,12 +54,12 @@ pub enum AskError {
     },
 }
 
-/// What `spec.state` asks for that is neither so nor asked for already.
+/// What the spec asks for that is neither so nor asked for already.
 pub(super) fn wanted(cluster: &MaxwellCluster, snapshot: &ClusterSnapshot, now: Timestamp) -> Option<Ask> {
     let ask = match (cluster.spec.state, snapshot.live.paused) {
         (State::Paused, false) => Ask::Pause,
         (State::Running, true) => Ask::Resume,
-        _ => return None,
+        _ => settings(&cluster.spec, snapshot)?,
     };
     let rests = |request: &Request| {
         let settled = request.outcome.as_ref().filter(|_| request.is_settled());
@@ -63,6 +67,23 @@ pub(super) fn wanted(cluster: &MaxwellCluster, snapshot: &ClusterSnapshot, now: 
     };
     let asked = snapshot.requests.values().any(|request| request.ask == ask && rests(request));
     (snapshot.leader.is_some() && !asked).then_some(ask)
+}
+
+/// The settings that need no restart, where a member runs with others than the resource has.
+fn settings(spec: &MaxwellClusterSpec, snapshot: &ClusterSnapshot) -> Option<Ask> {
+    let wanted = tuning(spec);
+    let as_wanted = wanted.fields();
+    let differing = |member: &MemberRecord| {
+        let here = member.settings.settings.fields();
+        let differs =
+            |(name, value): &(String, Value)| as_wanted.get(name).is_some_and(|wanted| wanted != value);
+        here.into_iter().filter(differs).map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    let changed: BTreeSet<String> = snapshot.members.values().flat_map(differing).collect();
+    let others: Vec<String> = as_wanted.keys().filter(|name| !changed.contains(*name)).cloned().collect();
+    let valid = wanted.problems().is_empty();
+    (valid && !changed.is_empty())
+        .then(|| Ask::Configure { set: wanted.changed(&Tuning::default(), &others), unset: Vec::new() })
 }
 
 /// What the annotation asks for.
@@ -135,6 +156,20 @@ mod tests {
         assert_eq!(wanted(&cluster, &tree, at(960)), Some(Ask::Resume));
         tree.leader = None;
         assert_eq!(wanted(&cluster, &tree, at(960)), None, "nobody is there to be asked");
+    }
+
+    #[test]
+    fn settings_that_need_no_restart_are_asked_for_where_they_differ() {
+        let mut cluster = fixtures::cluster();
+        let mut tree = snapshot([streaming_member("orders-0")]);
+        let run_with = tuning(&cluster.spec);
+        tree.members.get_mut(&"orders-0".into()).unwrap().settings.settings = run_with;
+        assert_eq!(wanted(&cluster, &tree, at(100)), None);
+        cluster.spec.bootstrap.max_rows_per_second = 700;
+        let set = Tuning { max_rows_per_second: Some(700), ..Tuning::default() };
+        assert_eq!(wanted(&cluster, &tree, at(100)), Some(Ask::Configure { set, unset: Vec::new() }));
+        cluster.spec.filter = "exclude shop".into();
+        assert_eq!(wanted(&cluster, &tree, at(100)), None, "what is wrong is not asked for");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use maxwell_crds::v1alpha1::MaxwellClusterSpec;
 use maxwell_protocol::id::ClusterId;
+use maxwell_protocol::live::Tuning;
 use maxwell_protocol::settings::{
-    Bootstrap, Encryption, Kafka, KafkaSasl, KafkaTls, MySql, MySqlTls, Output, Producer, Secret, Settings,
-    ZooKeeper,
+    Bootstrap, Encryption, Kafka, KafkaSasl, KafkaTls, LogLevel, MovePolicy, MySql, MySqlTls, Output,
+    Producer, Secret, Settings, ZooKeeper,
 };
 use maxwell_protocol::tree::Tree;
 
@@ -36,6 +37,32 @@ pub(super) const ENCRYPTION_KEY: &str = "credentials/encryption";
 /// The cluster's root node.
 pub(super) fn root(namespace: &str, name: &str, spec: &MaxwellClusterSpec) -> String {
     spec.zookeeper.root.clone().unwrap_or_else(|| Tree::default_root(namespace, name))
+}
+
+/// Those of the settings that change without a restart.
+pub(super) fn tuning(spec: &MaxwellClusterSpec) -> Tuning {
+    Tuning {
+        filter: Some(spec.filter.clone()),
+        log_level: Some(spec.logging.level),
+        max_rows_per_second: Some(spec.bootstrap.max_rows_per_second),
+        max_lag_seconds: Some(spec.failover.max_lag_seconds),
+        rebalancing: Some(spec.rebalancing.policy),
+        commit_interval_milliseconds: Some(spec.kafka.commit.interval_milliseconds),
+    }
+}
+
+/// The settings without those that change without a restart: what pods are replaced for.
+pub(super) fn fixed(mut settings: Settings) -> Settings {
+    let neutral = Tuning {
+        filter: Some(String::new()),
+        log_level: Some(LogLevel::default()),
+        max_rows_per_second: Some(0),
+        max_lag_seconds: Some(1),
+        rebalancing: Some(MovePolicy::default()),
+        commit_interval_milliseconds: Some(1),
+    };
+    neutral.put_into(&mut settings);
+    settings
 }
 
 /// What the workers of `name` run with.

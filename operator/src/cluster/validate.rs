@@ -25,7 +25,8 @@ pub struct Validated {
     pub owner: OwnerReference,
     /// The worker's settings as YAML.
     pub settings: String,
-    /// What the pods run with, settings and credentials, in a few characters. `None` while a Secret is missing: then
+    /// What the pods are started with, settings and credentials, in a few characters; without the settings that change
+    /// without a restart. `None` while a Secret is missing: then
     /// pods that are there stay, and none is made.
     pub digest: Option<Uuid>,
     /// The workers' image.
@@ -85,18 +86,19 @@ pub fn validate(cluster: &MaxwellCluster, secrets: &Secrets, default_image: &str
         .collect();
     problems.extend(clear_credentials(cluster));
     problems.extend(unknown_members(cluster));
-    let document = serde_yaml::to_string(&settings)
+    let documents = serde_yaml::to_string(&settings)
+        .and_then(|whole| Ok((whole, serde_yaml::to_string(&settings::fixed(settings))?)))
         .map_err(|error| problems.push(invalid_config("InvalidSettings", format!("spec: {error}"))));
     let pod_template = pod_template::parse(cluster.spec.pod_template.as_ref()).map_err(|wrong| {
         problems.extend(wrong.into_iter().map(|message| invalid_config("InvalidPodTemplate", message)));
     });
     let owner = cluster.controller_owner_ref(&());
-    let (Ok(document), Ok(pod_template), Some(owner), true) =
-        (document, pod_template, owner, problems.is_empty())
+    let (Ok((document, fixed)), Ok(pod_template), Some(owner), true) =
+        (documents, pod_template, owner, problems.is_empty())
     else {
         return Verdict { validated: None, problems };
     };
-    let digest = digest(cluster, secrets, &document).map_err(|found| problems.extend(found)).ok();
+    let digest = digest(cluster, secrets, &fixed).map_err(|found| problems.extend(found)).ok();
     let validated = assemble(cluster, document, digest, pod_template, owner, default_image);
     Verdict { validated: Some(validated), problems }
 }
@@ -191,7 +193,7 @@ fn zookeeper_credentials(
         .transpose()
 }
 
-/// The digest of settings and credentials, salted with the resource's UID. It stands in an annotation that more
+/// The digest of fixed settings and credentials, salted with the resource's UID. It stands in an annotation that more
 /// people may read than the Secrets: a weak password could be guessed from it, but not looked up in a table.
 fn digest(cluster: &MaxwellCluster, secrets: &Secrets, document: &str) -> Result<Uuid, Vec<Problem>> {
     let namespace = cluster.namespace().unwrap_or_default();

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use sharding::is_number;
 pub use sharding::{Balance, Mode, MovePolicy, Pin, Rebalancing, Sharding, Strategy};
 pub use validate::Invalid;
+pub(crate) use validate::invalid;
 
 /// What a worker runs with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

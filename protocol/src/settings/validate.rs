@@ -4,7 +4,7 @@ mod sharding;
 
 use thiserror::Error;
 
-use super::{EncryptionMode, Kafka, Output, PartitionBy, Producer, Settings, StartFrom};
+use super::{EncryptionMode, Kafka, Output, PartitionBy, Producer, Settings, Start, StartFrom};
 use crate::filter::Filter;
 use crate::gtid::GtidSet;
 
@@ -22,7 +22,7 @@ pub struct Invalid {
     pub mend: String,
 }
 
-pub(super) fn invalid(field: &'static str, value: impl ToString, problem: &str, mend: &str) -> Invalid {
+pub(crate) fn invalid(field: &'static str, value: impl ToString, problem: &str, mend: &str) -> Invalid {
     Invalid { field, value: value.to_string(), problem: problem.into(), mend: mend.into() }
 }
 
@@ -43,6 +43,40 @@ const OWN_PROPERTIES: [&str; 13] = [
     "delivery.report.only.error",
 ];
 
+impl Start {
+    /// What is wrong with it.
+    pub fn problem(&self) -> Option<Invalid> {
+        match self.from {
+            StartFrom::Position if self.file.as_deref().unwrap_or("").is_empty() => {
+                let mend = "from: Position needs file and offset";
+                Some(invalid("mysql.start.file", "", "is missing", mend))
+            }
+            StartFrom::Gtid => {
+                let set = self.set.as_deref().unwrap_or("");
+                match set.parse::<GtidSet>() {
+                    Err(error) => Some(invalid(
+                        "mysql.start.set",
+                        set,
+                        &error.to_string(),
+                        "write it as the server does",
+                    )),
+                    Ok(_) if set.is_empty() => {
+                        Some(invalid("mysql.start.set", "", "is missing", "from: Gtid needs a GTID set"))
+                    }
+                    Ok(_) => None,
+                }
+            }
+            StartFrom::Timestamp => {
+                let time = self.time.as_deref().unwrap_or("");
+                let error = time.parse::<jiff::Timestamp>().err()?;
+                let problem = format!("is not a time: {error}");
+                Some(invalid("mysql.start.time", time, &problem, "write it as 2026-09-01T10:00:00Z"))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Settings {
     /// Everything that is wrong, empty when nothing is.
     pub fn validate(&self) -> Vec<Invalid> {
@@ -53,7 +87,7 @@ impl Settings {
         if let Err(error) = Filter::parse(&self.filter) {
             found.push(invalid("filter", &self.filter, &error.to_string(), "see Maxwell's filter language"));
         }
-        self.validate_start(&mut found);
+        found.extend(self.mysql.start.problem());
         self.validate_tls(&mut found);
         validate_output(&self.output, &mut found);
         match (&self.kafka, self.producer) {
@@ -87,45 +121,6 @@ impl Settings {
                 "reads nothing",
                 "set it to 1 or more, 5000 by default",
             ));
-        }
-    }
-
-    fn validate_start(&self, found: &mut Vec<Invalid>) {
-        let start = &self.mysql.start;
-        match start.from {
-            StartFrom::Position if start.file.as_deref().unwrap_or("").is_empty() => {
-                found.push(invalid(
-                    "mysql.start.file",
-                    "",
-                    "is missing",
-                    "from: Position needs file and offset",
-                ));
-            }
-            StartFrom::Gtid => {
-                let set = start.set.as_deref().unwrap_or("");
-                if let Err(error) = set.parse::<GtidSet>() {
-                    found.push(invalid(
-                        "mysql.start.set",
-                        set,
-                        &error.to_string(),
-                        "write it as the server does",
-                    ));
-                } else if set.is_empty() {
-                    found.push(invalid("mysql.start.set", "", "is missing", "from: Gtid needs a GTID set"));
-                }
-            }
-            StartFrom::Timestamp => {
-                let time = start.time.as_deref().unwrap_or("");
-                if let Err(error) = time.parse::<jiff::Timestamp>() {
-                    found.push(invalid(
-                        "mysql.start.time",
-                        time,
-                        &format!("is not a time: {error}"),
-                        "write it as 2026-09-01T10:00:00Z",
-                    ));
-                }
-            }
-            _ => {}
         }
     }
 

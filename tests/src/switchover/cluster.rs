@@ -122,11 +122,6 @@ fn spec(server: Server, name: &str, at: usize, mysql: u16) -> anyhow::Result<Spe
         format!("--filter=exclude: *.*, include: {name}.*"),
         "--host=127.0.0.1".to_owned(),
         format!("--port={mysql}"),
-        "--ha".to_owned(),
-        format!("--zookeeper_hosts={ZOOKEEPER}"),
-        format!("--zookeeper_root=/tests/{name}"),
-        format!("--probe_port={}", free_port()?),
-        "--advertise_host=127.0.0.1".to_owned(),
     ]);
-    Ok(spec)
+    spec.together(name)
 }

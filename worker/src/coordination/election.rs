@@ -90,6 +90,7 @@ pub(super) mod tests {
             bytes_per_second: 0.0,
             unsent_bytes: 0,
             shards: std::collections::BTreeMap::new(),
+            settings: Default::default(),
             mysql: Connection::default(),
             kafka: Connection::default(),
         }

@@ -185,9 +185,9 @@ impl<'a> Term<'a> {
     }
 
     fn decide(&mut self, observed: &Observed) -> Assignments {
-        let now = milliseconds();
+        let (now, policy) = (milliseconds(), self.life.policy(observed));
         let deal = Deal {
-            policy: &self.life.config.policy,
+            policy: &policy,
             layout: &self.layout,
             observed,
             me: &self.life.config.member,

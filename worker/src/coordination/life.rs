@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use maxwell_protocol::history::{Departure, History, Trigger};
 use maxwell_protocol::id::{ClusterId, Incarnation};
-use maxwell_protocol::live::LiveSettings;
+use maxwell_protocol::live::{InForce, LiveSettings};
 use maxwell_protocol::member::{LockRecord, MemberRecord, MemberState, RosterRecord};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -116,6 +116,7 @@ async fn live_observed(
         bytes_per_second: 0.0,
         unsent_bytes: 0,
         shards: Default::default(),
+        settings: InForce { settings: host.tuning(), ..InForce::default() },
         mysql: Default::default(),
         kafka: Default::default(),
     };
@@ -204,6 +205,7 @@ impl Life {
         let mut ended = Ended::Stopped;
         let failure = {
             let shown = self.show();
+            let tuned = self.follow_settings();
             let kept = self.membership.keep(&self.store, self.health.as_ref(), interval);
             let stood = stand_for_lead(&self);
             let probed = self.probe(verdicts);
@@ -225,6 +227,7 @@ impl Life {
                 failure = probed => Some(failure),
                 () = self.store.expired() => Some(Failure::Expired),
                 () = shown => Some(Failure::Expired),
+                () = tuned => Some(Failure::Expired),
             }
         };
         let Some(failure) = failure else { return self.leave().await.map(|()| ended) };

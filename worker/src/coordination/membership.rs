@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use maxwell_protocol::id::{Incarnation, MemberId, ShardId};
+use maxwell_protocol::live::InForce;
 use maxwell_protocol::member::{MemberRecord, MemberState, Retention, ShardReport};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
@@ -59,6 +60,12 @@ impl Membership {
         if before != state {
             self.urgent.notify_one();
         }
+    }
+
+    /// Changes what is said of the settings.
+    pub(super) fn set_settings(&self, settings: InForce) {
+        self.lock().settings = settings;
+        self.urgent.notify_one();
     }
 
     /// Takes a shard's report in.

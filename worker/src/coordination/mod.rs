@@ -23,9 +23,11 @@ mod probe;
 mod reach;
 mod requests;
 mod resumption;
+mod rewind;
 mod session;
 mod shards;
 mod store;
+mod tuning;
 mod zookeeper;
 
 use std::sync::{Arc, Mutex};
@@ -35,9 +37,10 @@ use async_trait::async_trait;
 use maxwell_protocol::bootstrap::BootstrapRequest;
 use maxwell_protocol::id::{ClusterId, Incarnation, MemberId, ShardId};
 use maxwell_protocol::layout::Layout;
+use maxwell_protocol::live::Tuning;
 use maxwell_protocol::member::ShardReport;
 use maxwell_protocol::position::{Position, PositionMirror};
-use maxwell_protocol::settings::ZooKeeper;
+use maxwell_protocol::settings::{Start, ZooKeeper};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -114,6 +117,15 @@ pub trait Ownership: Send + Sync + 'static {
     /// `parts` are. Or it was refused, for this reason. Best effort.
     async fn copy_has_ended(&self, _request: &str, _refused: Option<&str>, _parts: u32) {}
 
+    /// Where the shard shall go back to, if somebody asked for that.
+    fn rewind(&self) -> Option<Rewind> {
+        None
+    }
+
+    /// The shard went back as `request` says, and that is committed; or it does not, for this reason. It is written down as
+    /// soon as ZooKeeper answers.
+    fn rewound(&self, _request: &str, _outcome: Result<(), String>) {}
+
     /// Agrees on where the shards of this layout begin: `found` for the first one that asks, and for all others too.
     async fn begin(&self, found: Position) -> Result<Position, ProofError> {
         Ok(found)
@@ -121,6 +133,17 @@ pub trait Ownership: Send + Sync + 'static {
 
     /// What the mirror says, for the check that "no record on the topic" is not a lost topic.
     async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError>;
+}
+
+/// A rewind that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewind {
+    /// The request.
+    pub request: String,
+    /// Where to.
+    pub to: Start,
+    /// The server that file and offset belong to; `None`: the one that is read.
+    pub server: Option<String>,
 }
 
 /// What the engine is told about the cluster when a shard is handed to it.
@@ -169,6 +192,13 @@ pub trait ShardHost: Send + Sync + 'static {
         ownership: Arc<dyn Ownership>,
         stop: CancellationToken,
     ) -> ShardEnd;
+
+    /// Takes version `version` of the settings on that change without a restart: what `wanted` leaves out is as at the
+    /// start. Or takes nothing of it on, and says what is wrong.
+    fn tune(&self, version: u64, wanted: &Tuning) -> Result<(), String>;
+
+    /// Those settings, as they are.
+    fn tuning(&self) -> Tuning;
 
     /// Gets ready to run a shard whose lock another member may hold: opens connections, changes nothing. Best effort.
     async fn warm(&self, context: &ShardContext);

@@ -17,11 +17,13 @@ use zookeeper_client::CreateMode;
 use super::error::Failure;
 use super::lock::Lock;
 use super::membership::Membership;
+use super::observed::Observed;
 use super::observer::Observation;
 use super::reach::another_can_for_sure;
 use super::resumption::Steps;
+use super::rewind::{Rewinds, Verdict};
 use super::store::{Change, Link, Store, encode};
-use super::{Ownership, ProofError, Resumption};
+use super::{Ownership, ProofError, Resumption, Rewind};
 use crate::clock::milliseconds;
 
 /// How long ZooKeeper may take to prove ownership.
@@ -40,6 +42,8 @@ pub(super) struct HeldShard {
     pub(super) silent_since: Mutex<Option<Instant>>,
     /// Whether others take over without being asked.
     pub(super) failover: bool,
+    /// Going back to earlier positions.
+    pub(super) rewinds: Rewinds,
     /// Told when the shard streams, and commits, for the first time under this lock.
     pub(super) steps: watch::Sender<Steps>,
 }
@@ -120,6 +124,11 @@ impl HeldShard {
             Err(Failure::Conflict) => Ok(()),
             written => written,
         }
+    }
+
+    /// The rewind that is asked for.
+    pub(super) fn rewind_in(&self, observed: &Observed) -> Option<Rewind> {
+        self.rewinds.of(&self.shard, observed)
     }
 
     /// The place where this layout's shards begin: what stands, else what was found here.
@@ -214,6 +223,23 @@ impl Ownership for HeldShard {
         if let Err(error) = self.in_time(self.settle(request, refused, parts)).await {
             tracing::debug!(request, %error, "what came of the request could not be written");
         }
+    }
+
+    fn rewind(&self) -> Option<Rewind> {
+        self.rewind_in(&self.observation.borrow())
+    }
+
+    fn rewound(&self, request: &str, outcome: Result<(), String>) {
+        self.rewinds.end(request);
+        let verdict = Verdict {
+            store: self.store.clone(),
+            lock: Arc::clone(&self.lock),
+            shard: self.shard.clone(),
+            member: self.membership.id(),
+            request: request.to_owned(),
+            outcome,
+        };
+        tokio::spawn(verdict.write());
     }
 
     async fn begin(&self, found: Position) -> Result<Position, ProofError> {

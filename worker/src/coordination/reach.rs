@@ -83,7 +83,6 @@ async fn wait_until(observation: &mut Observation, is_so: impl Fn(&Observed) -> 
 /// be no better off, and so on.
 async fn stands_still(life: &Life, shard: &ShardId) -> Reason {
     let sequence = || life.observation.borrow().positions.get(shard).map(|mirror| mirror.sequence);
-    let limit = u64::from(life.config.failover.max_lag_seconds) * 1_000;
     let mut last = (sequence(), Instant::now());
     let mut has_moved = false;
     loop {
@@ -93,6 +92,8 @@ async fn stands_still(life: &Life, shard: &ShardId) -> Reason {
             last = (at, Instant::now());
             has_moved = true;
         }
+        let seconds = life.max_lag_seconds(&life.observation.borrow());
+        let limit = u64::from(seconds) * 1_000;
         let late = life
             .membership
             .shard(shard)
@@ -100,8 +101,7 @@ async fn stands_still(life: &Life, shard: &ShardId) -> Reason {
         let can = another_can(&life.observation.borrow(), &life.config.member, life.config.failover.enabled);
         if late && has_moved && last.1.elapsed() >= STILL && can {
             let words = format!(
-                "shard {shard} is more than failover.maxLagSeconds {} behind and has committed nothing for {} s",
-                life.config.failover.max_lag_seconds,
+                "shard {shard} is more than failover.maxLagSeconds {seconds} behind and has committed nothing for {} s",
                 STILL.as_secs()
             );
             return Reason { trigger: Trigger::Stalled, words };

@@ -22,6 +22,7 @@ use super::observer::Observation;
 use super::ownership::HeldShard;
 use super::reach::is_better_elsewhere;
 use super::resumption::{Arrival, Steps, note_resumption};
+use super::rewind::Rewinds;
 use super::{Ownership, ShardContext, ShardEnd};
 use crate::clock::milliseconds;
 
@@ -165,6 +166,7 @@ async fn run_held(
         unfenced_limit: unfenced.then_some(life.session_timeout / 4),
         silent_since: Mutex::default(),
         failover: life.config.failover.enabled,
+        rewinds: Rewinds::default(),
         steps,
     });
     #[cfg(feature = "failpoints")]
@@ -178,8 +180,8 @@ async fn run_held(
     }
 }
 
-/// Runs the shard whenever the cluster is not paused, until `stop`, until another member awaits it or until ownership
-/// ends.
+/// Runs the shard whenever the cluster is not paused or the shard is to go back, until `stop`, until another member awaits
+/// it or until ownership ends.
 async fn run_unless_paused(
     life: &Life,
     context: &ShardContext,
@@ -189,7 +191,8 @@ async fn run_unless_paused(
     let mut observation = life.observation.clone();
     let shard = &context.shard;
     loop {
-        if observation.borrow_and_update().paused() {
+        let idle = |observed: &Observed| observed.paused() && ownership.rewind_in(observed).is_none();
+        if idle(&observation.borrow_and_update()) {
             let retention = life.membership.retention(shard);
             ownership.report(ShardReport { state: ShardState::Paused, retention, ..ShardReport::default() });
             tokio::select! {
@@ -198,19 +201,25 @@ async fn run_unless_paused(
                     return ShardEnd::Relinquished { reason: "the shard's lock is gone".into() };
                 }
                 found = observation.wait_for(|observed| {
-                    !observed.paused() || is_awaited(life, observed, shard)
+                    !idle(observed) || is_awaited(life, observed, shard)
                 }) => if found.is_err() { return ShardEnd::Drained },
             }
         }
         if is_awaited(life, &observation.borrow_and_update(), shard) {
             return ShardEnd::Drained;
         }
+        // A run carries a rewind out or streams, and ends when the other is wanted.
+        let rewinds = ownership.rewind().is_some();
+        let is_over = |observed: &Observed| {
+            let rewind = ownership.rewind_in(observed).is_some();
+            is_awaited(life, observed, shard) || rewind != rewinds || (observed.paused() && !rewinds)
+        };
         let halt = stop.child_token();
         let run = life.host.run(context.clone(), Arc::clone(&ownership) as Arc<dyn Ownership>, halt.clone());
         tokio::pin!(run);
         let ended = tokio::select! {
             ended = &mut run => ended,
-            () = until(observation.clone(), |observed| observed.paused() || is_awaited(life, observed, shard)) => {
+            () = until(observation.clone(), is_over) => {
                 halt.cancel();
                 run.await
             }
@@ -224,7 +233,8 @@ async fn run_unless_paused(
                 ShardEnd::Relinquished { reason: reason.words }
             }
         };
-        if ended != ShardEnd::Drained || stop.is_cancelled() || !observation.borrow().paused() {
+        // What it ended for is looked at again above.
+        if ended != ShardEnd::Drained || stop.is_cancelled() {
             return ended;
         }
     }

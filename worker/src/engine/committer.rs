@@ -9,6 +9,7 @@ use maxwell_protocol::position::{Position, PositionRecord};
 use maxwell_protocol::settings::Commit;
 
 use super::status::{Committed, Observer};
+use super::tuning::Knobs;
 use super::window::Window;
 use crate::mistake;
 use crate::sink::{Chunk, SinkError, Writer};
@@ -28,6 +29,10 @@ pub struct RecordBase {
     pub catalog: Option<u64>,
     /// The copies of tables, as of that record.
     pub bootstrap: BootstrapState,
+    /// The rewind that was carried out last.
+    pub rewind: Option<String>,
+    /// The version of the live settings in force.
+    pub settings_version: u64,
 }
 
 impl RecordBase {
@@ -40,6 +45,8 @@ impl RecordBase {
             source_time: last.map_or(0, |last| last.source_time),
             catalog: None,
             bootstrap: last.map(|last| last.bootstrap.clone()).unwrap_or_default(),
+            rewind: last.and_then(|last| last.rewind.clone()),
+            settings_version: last.map_or(0, |last| last.settings_version),
         }
     }
 
@@ -52,10 +59,11 @@ impl RecordBase {
             epoch: self.epoch,
             sequence: self.sequence,
             generation: self.generation,
-            settings_version: 0,
+            settings_version: self.settings_version,
             source_time: self.source_time,
             catalog: self.catalog,
             bootstrap: self.bootstrap.clone(),
+            rewind: self.rewind.clone(),
         }
     }
 }
@@ -65,12 +73,13 @@ impl RecordBase {
 pub fn run(
     writer: Box<dyn Writer>,
     chunks: &Receiver<Chunk>,
-    limits: Commit,
+    (limits, knobs): (Commit, &Knobs),
     base: RecordBase,
     observer: &dyn Observer,
 ) -> Result<(), SinkError> {
     let mut committer = Committer::new(writer, limits, base, observer, Instant::now);
     loop {
+        committer.tune(knobs);
         let received = match committer.due() {
             Some(due) => chunks.recv_deadline(due),
             None => chunks.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -106,6 +115,12 @@ impl<'a> Committer<'a> {
     ) -> Self {
         let window = Window::first(limits, clock());
         Self { writer, window, waiting: Waiting::default(), base, observer, clock }
+    }
+
+    /// Goes by the settings that hold now.
+    fn tune(&mut self, knobs: &Knobs) {
+        self.base.settings_version = knobs.version();
+        self.window.close_after(knobs.commit_interval_milliseconds());
     }
 
     /// When what was written is to be committed; `None` while there is nothing.

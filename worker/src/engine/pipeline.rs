@@ -30,6 +30,7 @@ impl Engine {
     fn shop(&self, run: &Run<'_>, copies: &Copies, parts: &PumpParts, wake: mpsc::Sender<Batch>) -> Shop {
         Shop {
             settings: self.settings.bootstrap.clone(),
+            knobs: self.tunables.knobs(),
             mysql: self.reactions.sources.current().clone(),
             server: parts.side.server.clone(),
             ownership: Arc::clone(&run.ownership),
@@ -69,9 +70,9 @@ impl Engine {
             before: Some(run.before.load(Ordering::Relaxed)).filter(|before| *before > 0),
             resumed: AtomicBool::new(false),
         };
-        let limits = self.commit();
+        let (limits, knobs) = (self.commit(), self.tunables.knobs());
         let committer = tokio::task::spawn_blocking(move || {
-            of_committer.in_scope(|| committer::run(writer, &chunk_rx, limits, base, &watcher))
+            of_committer.in_scope(|| committer::run(writer, &chunk_rx, (limits, &knobs), base, &watcher))
         });
         let mirror = tokio::spawn(mirror(
             Arc::clone(&run.ownership),

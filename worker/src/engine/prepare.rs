@@ -37,7 +37,7 @@ use crate::source::start::{OpenBy, check_position, first_position, stored_set};
 /// How long MySQL may take to answer one question of a take-over.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long it may take to find the first position: a whole binlog file may have to be read for it.
-const SEARCH: Duration = Duration::from_secs(600);
+pub(super) const SEARCH: Duration = Duration::from_secs(600);
 
 /// What a run streams with.
 pub(super) struct Prepared {
@@ -50,11 +50,13 @@ pub(super) struct Prepared {
 
 /// Gives up on a source that does not answer: a connection that leads nowhere would hold the shard for a quarter of an
 /// hour.
-async fn answered<T>(asked: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+pub(super) async fn answered<T>(
+    asked: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
     within(ANSWER, asked).await
 }
 
-async fn within<T>(
+pub(super) async fn within<T>(
     limit: Duration,
     asked: impl Future<Output = Result<T, EngineError>>,
 ) -> Result<T, EngineError> {
@@ -123,7 +125,7 @@ impl Engine {
             );
         }
         let tables = Tables::new(
-            self.filters.clone(),
+            self.tunables.filters(),
             style.clone(),
             side.clone(),
             follower,
@@ -148,7 +150,7 @@ impl Engine {
         Ok(Prepared { dump, parts, writer, base, copies })
     }
 
-    async fn inspect_source(&self, run: &Run<'_>) -> Result<(Conn, ServerInfo), EngineError> {
+    pub(super) async fn inspect_source(&self, run: &Run<'_>) -> Result<(Conn, ServerInfo), EngineError> {
         let opened = async {
             let mut conn = connect(self.reactions.sources.current()).await?;
             let server = inspect(&mut conn, self.reactions.sources.current()).await?;
@@ -162,7 +164,7 @@ impl Engine {
         Ok(opened?)
     }
 
-    async fn take_over(&self, run: &Run<'_>) -> Result<TakenOver, EngineError> {
+    pub(super) async fn take_over(&self, run: &Run<'_>) -> Result<TakenOver, EngineError> {
         let taken = self.sink.take_over(run.context, run.ownership.as_ref()).await;
         match &taken {
             Err(error @ (SinkError::Failed { .. } | SinkError::Unfit { .. })) => {
@@ -180,13 +182,13 @@ impl Engine {
         ddl: bool,
         stored: (Stored, Epoch),
     ) -> Result<Follower, EngineError> {
-        let filter = self.filters.borrow().clone();
+        let filter = self.tunables.filters().borrow().clone();
         Ok(Follower::start(side, &filter, ddl, position, stored).await?)
     }
 
     /// The copies, with one more of every table that passes the filter.
     async fn copies_again(&self, conn: &mut Conn, base: &RecordBase) -> Result<BootstrapState, EngineError> {
-        let filter = self.filters.borrow().clone();
+        let filter = self.tunables.filters().borrow().clone();
         let passes = |database: &str, table: &str| database != "mysql" && filter.passes(database, table);
         let tables = answered(async { Ok(names(conn, &passes).await?) }).await?;
         again(base.bootstrap.clone(), tables, base.sequence)
@@ -221,7 +223,7 @@ impl Engine {
 
     /// Commits a first position, and tables that were captured for one, before anything else: a crash cannot choose
     /// another position then, nor find that the tables were changed since.
-    async fn begin(
+    pub(super) async fn begin(
         &self,
         run: &Run<'_>,
         mut writer: Box<dyn Writer>,

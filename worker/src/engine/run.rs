@@ -4,24 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use maxwell_protocol::live::Tuning;
 use maxwell_protocol::settings::{Commit, EncryptionMode, Settings};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, field};
 
 use super::error::EngineError;
 use super::runs::{Reactions, Run, Stopped, Streamer};
 use super::status::Observers;
+use super::tuning::Tunables;
 use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
 use crate::encode::style::Style;
-use crate::filter::TableFilter;
 use crate::sink::Sink;
 
 /// Runs shards with these settings.
 pub struct Engine {
     pub(super) settings: Settings,
     pub(super) reactions: Reactions,
-    pub(super) filters: watch::Receiver<TableFilter>,
+    pub(super) tunables: Tunables,
     pub(super) style: Style,
     pub(super) sink: Arc<dyn Sink>,
     observers: Arc<dyn Observers>,
@@ -41,17 +41,17 @@ fn style(settings: &Settings) -> Result<Style, EngineError> {
 }
 
 impl Engine {
-    /// `filters` is the filter as it is now and becomes. Fails if messages cannot look as the settings say.
+    /// `tunables` are those of the settings. Fails if messages cannot look as the settings say.
     pub fn new(
         settings: Settings,
-        filters: watch::Receiver<TableFilter>,
+        tunables: Tunables,
         sink: Arc<dyn Sink>,
         observers: Arc<dyn Observers>,
     ) -> Result<Self, EngineError> {
         let style = style(&settings)?;
         let longest_pause = Duration::from_millis(u64::from(settings.failover.retry_interval_milliseconds));
         let reactions = Reactions::new(&settings.mysql, longest_pause);
-        Ok(Self { settings, reactions, filters, style, sink, observers })
+        Ok(Self { settings, reactions, tunables, style, sink, observers })
     }
 
     /// Whether it stopped because no server has what follows the position.
@@ -66,6 +66,14 @@ impl Engine {
 
 #[async_trait]
 impl ShardHost for Engine {
+    fn tune(&self, version: u64, wanted: &Tuning) -> Result<(), String> {
+        self.tunables.take_on(version, wanted)
+    }
+
+    fn tuning(&self) -> Tuning {
+        self.tunables.now()
+    }
+
     async fn warm(&self, context: &ShardContext) {
         if let Err(error) = self.sink.warm(context).await {
             tracing::debug!(%error, "cannot get ready for the shard");
@@ -98,6 +106,12 @@ impl Engine {
 #[async_trait]
 impl Streamer for Engine {
     async fn stream(&self, run: &Run<'_>) -> Result<Stopped, EngineError> {
+        if let Some(asked) = run.ownership.rewind() {
+            return tokio::select! {
+                done = self.rewind(run, &asked) => done.map(|()| Stopped::Drained),
+                () = run.ownership.lost() => Ok(Stopped::Lost),
+            };
+        }
         let prepared = tokio::select! {
             prepared = self.prepare(run) => prepared?,
             () = run.ownership.lost() => return Ok(Stopped::Lost),

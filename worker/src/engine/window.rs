@@ -32,6 +32,11 @@ impl Window {
         Self { limits, rows: 0, bytes: 0, opened_at: None, moved: false, drained: false, committed_at: now }
     }
 
+    /// From now on it closes this many milliseconds after its first row.
+    pub fn close_after(&mut self, interval_milliseconds: u32) {
+        self.limits.interval_milliseconds = interval_milliseconds;
+    }
+
     /// A chunk was written.
     pub fn add(&mut self, rows: u64, bytes: u64, drained: bool, now: Instant) {
         self.rows += rows;

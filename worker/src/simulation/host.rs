@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use maxwell_protocol::id::Epoch;
+use maxwell_protocol::live::Tuning;
 use maxwell_protocol::member::{Connection, ShardState};
 use maxwell_protocol::settings::{Commit, MySql};
 use tokio::sync::mpsc;
@@ -234,6 +235,14 @@ impl ShardHost for Host {
     ) -> ShardEnd {
         let run = Run::new(&context, Arc::clone(&self.observer), ownership, stop);
         self.reactions.live(self, &run).await
+    }
+
+    fn tune(&self, _version: u64, _wanted: &Tuning) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn tuning(&self) -> Tuning {
+        Tuning::default()
     }
 
     async fn warm(&self, context: &ShardContext) {

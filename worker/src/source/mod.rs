@@ -17,6 +17,7 @@ pub mod preflight;
 pub mod prepared;
 pub mod pulse;
 pub mod retention;
+pub mod rewind;
 pub mod scan;
 mod standing;
 pub mod start;

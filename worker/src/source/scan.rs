@@ -136,6 +136,39 @@ impl SideDump {
         Err(SourceError::Ended)
     }
 
+    /// The start of the transaction that `place` lies in, else of the last one before it in the file, and everything
+    /// executed before, if `before` was executed before the file. `None` if the file has none up to there.
+    pub async fn transaction_at(
+        &self,
+        place: &Place,
+        mut before: GtidSet,
+    ) -> Result<Option<(Place, GtidSet)>, SourceError> {
+        let mut conn = connect(&self.settings).await?;
+        let head = head(&mut conn, &self.server).await?;
+        let head = Place { file: head.file, offset: head.offset };
+        let mut at = Place { file: place.file.clone(), offset: 4 };
+        let mut dump = self.open(&self.start_of(&place.file)).await?;
+        let mut found = None;
+        'read: while !at.has_reached(&head) {
+            let Some(batch) = dump.next().await? else { return Err(SourceError::Ended) };
+            for event in &batch.events {
+                let kind = classify(event)?;
+                let offset = at.follow(event, &kind);
+                if at.file != place.file || offset > place.offset {
+                    break 'read;
+                }
+                if let Kind::Gtid { gtid, .. } = &kind {
+                    found = Some((Place { offset, ..at.clone() }, before.clone()));
+                    if let Some(gtid) = gtid {
+                        before.add(gtid);
+                    }
+                }
+            }
+        }
+        dump.close().await;
+        Ok(found)
+    }
+
     /// The first statement after `position` that may change `table`, up to where the binlog ends now.
     pub async fn statement_on(
         &self,

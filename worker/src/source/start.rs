@@ -103,7 +103,11 @@ pub(super) async fn gtids_at(
     side.gtids_up_to(before, &Place { file: file.to_owned(), offset }).await
 }
 
-async fn gtids_before(conn: &mut Conn, server: &ServerInfo, file: &str) -> Result<GtidSet, SourceError> {
+pub(super) async fn gtids_before(
+    conn: &mut Conn,
+    server: &ServerInfo,
+    file: &str,
+) -> Result<GtidSet, SourceError> {
     if !server.gtid {
         return Ok(GtidSet::default());
     }

@@ -224,6 +224,7 @@ fn trigger_name(trigger: Trigger) -> &'static str {
         Trigger::Rebalanced => "Rebalanced",
         Trigger::Unreachable => "Unreachable",
         Trigger::Stalled => "Stalled",
+        Trigger::Rewound => "Rewound",
     }
 }
 

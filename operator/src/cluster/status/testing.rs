@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use maxwell_protocol::history::{History, Phases, Transition, Trigger};
 use maxwell_protocol::id::{Epoch, Incarnation};
+use maxwell_protocol::live::InForce;
 use maxwell_protocol::member::{
     Connection, LeaderRecord, MemberRecord, MemberState, Retention, RosterRecord, ShardReport, ShardState,
 };
@@ -29,6 +30,7 @@ pub(in crate::cluster) fn standby_member(id: &str) -> MemberRecord {
         bytes_per_second: 0.0,
         unsent_bytes: 0,
         shards: BTreeMap::new(),
+        settings: InForce::default(),
         mysql: reached(),
         kafka: reached(),
     }

@@ -117,6 +117,9 @@ fn the_digest_follows_settings_and_credentials_alone() {
     let second = digest(&cluster, &secrets);
     assert_ne!(second, first);
     cluster.spec.filter = "exclude: a.b".into();
+    cluster.spec.kafka.commit.interval_milliseconds = 50;
+    assert_eq!(digest(&cluster, &secrets), second, "what changes without a restart replaces no pod");
+    cluster.spec.output.ddl = true;
     assert_ne!(digest(&cluster, &secrets), second);
 }
 

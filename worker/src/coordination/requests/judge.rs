@@ -1,7 +1,10 @@
 //! Whether a request is carried out, and how. Pure.
 
+use maxwell_protocol::assignment::Assignment;
 use maxwell_protocol::id::{MemberId, ShardId};
+use maxwell_protocol::live::{FIELDS, Tuning};
 use maxwell_protocol::request::{Ask, Hop, Outcome, Plan, Progress};
+use maxwell_protocol::settings::{Start, StartFrom};
 
 use super::fitness::{candidates, fit, known};
 use super::{Facts, Step, Wish};
@@ -35,8 +38,10 @@ fn accept(facts: &Facts<'_>, ask: &Ask) -> Result<Option<Accepted>, String> {
             begun(plan)
         }
         Ask::Move { shard, to } => begun(carry(facts, shard, to)?),
+        Ask::Rewind { shard, to, .. } => rewind(facts, shard, to)?,
         Ask::Pause => paused(facts, true)?,
         Ask::Resume => paused(facts, false)?,
+        Ask::Configure { set, unset } => configure(facts, set, unset)?,
         Ask::Restart { member } => restart(facts, member)?,
         Ask::Park { member } => park(facts, member)?,
         Ask::Unpark { member } => {
@@ -82,23 +87,46 @@ fn relieve(facts: &Facts<'_>, from: &MemberId, to: Option<&MemberId>) -> Result<
         .map(|(shard, to)| (shard.clone(), Hop { from: from.clone(), to: to.clone() }))
         .collect::<std::collections::BTreeMap<_, _>>();
     let leads = from == facts.me || (facts.lead_follows() && !moves.is_empty());
-    Ok(Plan { moves, lead: leads.then(|| takers[0].clone()), incarnation: None })
+    Ok(Plan { moves, lead: leads.then(|| takers[0].clone()), ..Plan::default() })
 }
 
 /// One shard goes to `to`.
 fn carry(facts: &Facts<'_>, shard: &ShardId, to: &MemberId) -> Result<Plan, String> {
-    let assignments = &facts.observed.assignments;
-    let Some(assignment) = assignments.get(shard) else {
-        let names: Vec<&str> = assignments.keys().map(ShardId::as_str).collect();
-        return Err(format!("there is no shard '{shard}': the shards are {}", names.join(", ")));
-    };
+    let assignment = there_is(facts, shard)?;
     if assignment.member == *to {
         return Err(format!("shard {shard} is at {to} already"));
     }
     fit(facts, to)?;
     let hop = Hop { from: assignment.member.clone(), to: to.clone() };
     let moves = [(shard.clone(), hop)].into();
-    Ok(Plan { moves, lead: facts.lead_follows().then(|| to.clone()), incarnation: None })
+    Ok(Plan { moves, lead: facts.lead_follows().then(|| to.clone()), ..Plan::default() })
+}
+
+fn there_is<'a>(facts: &Facts<'a>, shard: &ShardId) -> Result<&'a Assignment, String> {
+    let assignments = &facts.observed.assignments;
+    assignments.get(shard).ok_or_else(|| {
+        let names: Vec<&str> = assignments.keys().map(ShardId::as_str).collect();
+        format!("there is no shard '{shard}': the shards are {}", names.join(", "))
+    })
+}
+
+/// The shard's owner knows whether the place is there and comes before its position.
+fn rewind(facts: &Facts<'_>, shard: &ShardId, to: &Start) -> Result<Accepted, String> {
+    there_is(facts, shard)?;
+    if matches!(to.from, StartFrom::Latest | StartFrom::Maxwell | StartFrom::MaxwellOrLatest) {
+        return Err(format!("from: {:?} is no earlier position", to.from));
+    }
+    if let Some(problem) = to.problem() {
+        return Err(problem.to_string());
+    }
+    if facts.observed.owner(shard).is_none() {
+        return Err(format!("nobody owns shard {shard}"));
+    }
+    let at_it = |ask: &Ask| matches!(ask, Ask::Rewind { shard: other, .. } if other == shard);
+    if facts.observed.plans().any(|(request, _)| at_it(&request.ask)) {
+        return Err(format!("shard {shard} is being rewound already"));
+    }
+    Ok((Progress::Accepted, Plan::default(), Vec::new()))
 }
 
 fn paused(facts: &Facts<'_>, wanted: bool) -> Result<Accepted, String> {
@@ -107,6 +135,28 @@ fn paused(facts: &Facts<'_>, wanted: bool) -> Result<Accepted, String> {
         (false, false) => Err("it is not paused".into()),
         _ => Ok((Progress::Accepted, Plan::default(), vec![Wish::Pause(wanted)])),
     }
+}
+
+/// What only a member can tell, such as an expression that does not compile, every member tells.
+fn configure(facts: &Facts<'_>, set: &Tuning, unset: &[String]) -> Result<Accepted, String> {
+    let unknown: Vec<&str> = unset.iter().map(String::as_str).filter(|name| !FIELDS.contains(name)).collect();
+    if !unknown.is_empty() {
+        return Err(format!(
+            "{} cannot be set without a restart; these can: {}",
+            unknown.join(", "),
+            FIELDS.join(", ")
+        ));
+    }
+    if let Some(problem) = set.problems().first() {
+        return Err(problem.to_string());
+    }
+    let (live, _) = facts.observed.live.clone().unwrap_or_default();
+    let wanted = live.settings.changed(set, unset);
+    if wanted == live.settings {
+        return Ok((Progress::Done, Plan::default(), Vec::new()));
+    }
+    let plan = Plan { version: Some(live.version + 1), ..Plan::default() };
+    Ok((Progress::Accepted, plan, vec![Wish::Configure(wanted)]))
 }
 
 fn has_anything(facts: &Facts<'_>, member: &MemberId) -> bool {

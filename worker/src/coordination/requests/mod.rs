@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use maxwell_protocol::assignment::{Assignment, AssignmentReason};
 use maxwell_protocol::id::{Epoch, Incarnation, MemberId, ShardId};
+use maxwell_protocol::live::Tuning;
 use maxwell_protocol::member::RosterRecord;
 use maxwell_protocol::request::{Ask, Hop, KEPT, Outcome, Plan, Progress, Request};
 use maxwell_protocol::settings::Mode;
@@ -66,16 +67,21 @@ enum Wish {
     Assign(ShardId, MemberId),
     Park(MemberId, bool),
     Pause(bool),
+    Configure(Tuning),
 }
 
-/// The request that is to be looked at: what has been begun, else the oldest.
+/// The request that is to be looked at: what has been begun, else the oldest. A rewind that an owner is at holds nothing
+/// else up.
 fn current(observed: &Observed) -> Option<(&str, &Request, i32)> {
     let open = observed
         .requests
         .iter()
         .filter(|(_, (request, _))| !request.is_settled() && !matches!(request.ask, Ask::Bootstrap(_)));
-    let (name, (request, version)) =
-        open.min_by_key(|(name, (request, _))| (request.outcome.is_none(), request.at, name.as_str()))?;
+    let (name, (request, version)) = open.min_by_key(|(name, (request, _))| {
+        let new = request.outcome.is_none();
+        let at_owner = !new && matches!(request.ask, Ask::Rewind { .. });
+        (at_owner, new, request.at, name.as_str())
+    })?;
     Some((name, request, *version))
 }
 
@@ -105,7 +111,7 @@ pub(super) fn claim(life: &Life, observed: &Observed) -> Option<Change> {
     let moves = elsewhere
         .map(|(shard, assignment)| (shard.clone(), Hop { from: assignment.member.clone(), to: me.clone() }))
         .collect();
-    let plan = Plan { moves, lead: Some(me.clone()), incarnation: None };
+    let plan = Plan { moves, lead: Some(me.clone()), ..Plan::default() };
     let outcome = Outcome { state: Progress::Accepted, detail: String::new(), at: milliseconds(), plan };
     let accepted = Request { outcome: Some(outcome), ..request.clone() };
     Some(Change::Set(life.store.tree().request(name), encode(&accepted), Some(*version)))
@@ -136,7 +142,7 @@ pub(super) async fn carry_out(life: &Life, lock: &Lock, epoch: Epoch) -> Result<
                 observed: &observed,
                 me: &life.config.member,
                 mode: life.config.policy.mode,
-                max_lag_milliseconds: u64::from(life.config.failover.max_lag_seconds) * 1_000,
+                max_lag_milliseconds: u64::from(life.max_lag_seconds(&observed)) * 1_000,
                 now: milliseconds(),
                 age: since.elapsed(),
             };
@@ -183,6 +189,10 @@ fn changes(life: &Life, observed: &Observed, (lock, epoch): (&Lock, Epoch), wish
                 let (mut live, version) = observed.live.clone().unwrap_or_default();
                 (live.version, live.paused) = (live.version + 1, *paused);
                 Change::Set(tree.config(), encode(&live), Some(version))
+            }
+            Wish::Configure(settings) => {
+                let (live, version) = observed.live.clone().unwrap_or_default();
+                Change::Set(tree.config(), encode(&live.with(settings.clone())), Some(version))
             }
         });
     }

@@ -16,6 +16,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The same across leaders, by the clock of the one that looks.
 const LIMIT_OF_ALL_MILLISECONDS: i64 = 60_000;
 
+/// A binlog file may have to be read to find a place, and its owner may not reach the source for a while.
+const LIMIT_OF_REWIND_MILLISECONDS: i64 = 900_000;
+
 /// The next step of a request that was accepted with `plan` at `accepted_at`.
 pub(super) fn carry_on(facts: &Facts<'_>, ask: &Ask, plan: &Plan, accepted_at: i64) -> Step {
     let settled = |state, detail: &str, wishes| {
@@ -36,6 +39,13 @@ pub(super) fn carry_on(facts: &Facts<'_>, ask: &Ask, plan: &Plan, accepted_at: i
         return Step::GiveLead;
     }
     match ask {
+        // Its owner says when.
+        Ask::Rewind { shard, .. } if facts.now - accepted_at > LIMIT_OF_REWIND_MILLISECONDS => {
+            let minutes = LIMIT_OF_REWIND_MILLISECONDS / 60_000;
+            let why = format!("the owner of shard {shard} has not done it within {minutes} minutes");
+            settled(Progress::Undone, &why, Vec::new())
+        }
+        Ask::Rewind { .. } => Step::Wait,
         Ask::Park { member } => settled(Progress::Done, "", vec![Wish::Park(member.clone(), true)]),
         Ask::Restart { member } => match (has_restarted(facts, member, plan), late) {
             (true, _) => settled(Progress::Done, "", Vec::new()),
@@ -43,6 +53,17 @@ pub(super) fn carry_on(facts: &Facts<'_>, ask: &Ask, plan: &Plan, accepted_at: i
                 settled(Progress::Undone, &format!("{member} has not begun anew in time"), Vec::new())
             }
             (false, false) => Step::Wait,
+        },
+        Ask::Configure { .. } => match (heeded(facts, plan), late) {
+            (Heeded::Refused(why), _) => {
+                let before = facts.observed.live.as_ref().map(|(live, _)| live.before());
+                settled(Progress::Undone, &why, vec![Wish::Configure(before.unwrap_or_default())])
+            }
+            (Heeded::Yes, _) => settled(Progress::Done, "", Vec::new()),
+            (Heeded::NotYet(who), true) => {
+                settled(Progress::Done, &format!("{who} has not shown it yet"), Vec::new())
+            }
+            (Heeded::NotYet(_), false) => Step::Wait,
         },
         Ask::Pause | Ask::Resume => match (obeyed(facts, *ask == Ask::Pause), late) {
             (true, _) => settled(Progress::Done, "", Vec::new()),
@@ -107,4 +128,24 @@ fn has_restarted(facts: &Facts<'_>, member: &MemberId, plan: &Plan) -> bool {
 fn obeyed(facts: &Facts<'_>, paused: bool) -> bool {
     let mut reports = facts.observed.members.values().flat_map(|member| member.shards.values());
     reports.all(|report| (report.state == ShardState::Paused) == paused)
+}
+
+/// What became of a version of the settings at the members.
+enum Heeded {
+    Yes,
+    NotYet(MemberId),
+    Refused(String),
+}
+
+/// A member that refuses has the last word: what one cannot do, no one shall.
+fn heeded(facts: &Facts<'_>, plan: &Plan) -> Heeded {
+    let version = plan.version.unwrap_or_default();
+    let members = &facts.observed.members;
+    let behind = members.iter().find(|(_, member)| member.settings.version < version);
+    let mut refusals = members.iter().filter(|(_, member)| !member.settings.refused.is_empty());
+    match (refusals.find(|(_, member)| member.settings.version >= version), behind) {
+        (Some((id, member)), _) => Heeded::Refused(format!("{id} refuses: {}", member.settings.refused)),
+        (None, Some((id, _))) => Heeded::NotYet(id.clone()),
+        (None, None) => Heeded::Yes,
+    }
 }

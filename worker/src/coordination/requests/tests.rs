@@ -1,7 +1,7 @@
 use maxwell_protocol::assignment::{Assignment, AssignmentReason};
 use maxwell_protocol::live::LiveSettings;
 use maxwell_protocol::member::{LockRecord, MemberRecord, MemberState, ShardReport, ShardState};
-use maxwell_protocol::settings::Mode;
+use maxwell_protocol::settings::{Mode, Start, StartFrom};
 use maxwell_protocol::tree::Node;
 
 use super::*;
@@ -229,7 +229,7 @@ fn a_pause_is_done_when_every_owner_shows_it() {
     let mut cluster = Cluster::new();
     let (request, wishes) = cluster.accepted(Ask::Pause);
     assert_eq!(wishes, [Wish::Pause(true)]);
-    cluster.0.live = Some((LiveSettings { version: 1, paused: true }, 1));
+    cluster.0.live = Some((LiveSettings { version: 1, paused: true, ..LiveSettings::default() }, 1));
     assert_eq!(cluster.look("a", &request, Duration::ZERO), Step::Wait);
     cluster.reports("a", ShardState::Paused);
     assert_eq!(settled(cluster.look("a", &request, Duration::ZERO)).0, Progress::Done);
@@ -246,4 +246,49 @@ fn one_request_at_a_time_and_none_that_is_stale() {
     cluster.0.requests.insert("2".into(), (begun, 0));
     assert_eq!(current(&cluster.0).unwrap().0, "2");
     assert_eq!(nominee(&cluster.0), Some(&"b".into()));
+}
+
+#[test]
+fn a_rewind_is_left_to_the_owner_and_holds_nothing_up() {
+    let mut cluster = Cluster::new();
+    let to = |from| Start { from, ..Start::default() };
+    let rewind = |to| Ask::Rewind { shard: "0".into(), to, server: None };
+    assert!(cluster.refusal(rewind(to(StartFrom::Latest))).contains("no earlier position"));
+    assert!(cluster.refusal(rewind(to(StartFrom::Gtid))).contains("mysql.start.set: '' is missing"));
+    let elsewhere = Ask::Rewind { shard: "9".into(), to: to(StartFrom::Earliest), server: None };
+    assert!(cluster.refusal(elsewhere).contains("there is no shard '9'"));
+    let (request, wishes) = cluster.accepted(rewind(to(StartFrom::Earliest)));
+    assert!(wishes.is_empty());
+    assert_eq!(cluster.look("a", &request, Duration::from_secs(60)), Step::Wait);
+    cluster.0.requests.insert("1".into(), (request, 1));
+    assert!(cluster.refusal(rewind(to(StartFrom::Earliest))).contains("being rewound already"));
+    cluster.0.requests.insert("2".into(), (Request::new(Ask::Pause, "test", NOW), 0));
+    assert_eq!(current(&cluster.0).unwrap().0, "2");
+    cluster.leave("a", 1);
+    assert_eq!(cluster.refusal(rewind(to(StartFrom::Earliest))), "nobody owns shard 0");
+}
+
+#[test]
+fn settings_are_taken_back_if_a_member_refuses_them() {
+    let mut cluster = Cluster::new();
+    cluster.0.live = Some((LiveSettings { version: 4, ..LiveSettings::default() }, 1));
+    let set = |filter: &str| Tuning { filter: Some(filter.into()), ..Tuning::default() };
+    let ask = |filter: &str| Ask::Configure { set: set(filter), unset: Vec::new() };
+    assert!(cluster.refusal(ask("exclude shop")).contains("see Maxwell's filter language"));
+    let unset = Ask::Configure { set: Tuning::default(), unset: vec!["mysql.host".into()] };
+    assert!(cluster.refusal(unset).contains("these can: filter"));
+    let (request, wishes) = cluster.accepted(ask("exclude: a.*"));
+    assert_eq!(wishes, [Wish::Configure(set("exclude: a.*"))]);
+    let (live, _) = cluster.0.live.clone().unwrap();
+    cluster.0.live = Some((live.with(set("exclude: a.*")), 2));
+    assert_eq!(cluster.look("a", &request, Duration::ZERO), Step::Wait);
+    for id in ["a", "b", "c"] {
+        cluster.member(id).settings.version = 5;
+    }
+    let Step::Write(done, _) = cluster.look("a", &request, Duration::ZERO) else { panic!() };
+    assert_eq!(done.state, Progress::Done);
+    cluster.member("b").settings.refused = "filter: no".into();
+    let Step::Write(undone, wishes) = cluster.look("a", &request, Duration::ZERO) else { panic!() };
+    assert_eq!((undone.state, undone.detail.as_str()), (Progress::Undone, "b refuses: filter: no"));
+    assert_eq!(wishes, [Wish::Configure(Tuning::default())]);
 }

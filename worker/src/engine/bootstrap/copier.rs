@@ -208,7 +208,7 @@ impl Copier<'_> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut more = true;
         let mut after = self.out.cursor.clone();
-        let chunks = if shop.settings.max_rows_per_second > 0 { 1 } else { CHUNKS };
+        let chunks = if shop.knobs.rows_per_second() > 0 { 1 } else { CHUNKS };
         for _ in 0..chunks {
             let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
             if !more || bytes >= WINDOW_BYTES {

@@ -21,6 +21,7 @@ use crate::bootstrap::BootstrapError;
 use crate::clock::milliseconds;
 use crate::coordination::Ownership;
 use crate::encode::style::Style;
+use crate::engine::tuning::Knobs;
 use crate::shard::{Divider, Held};
 use crate::source::SourceError;
 use crate::source::dump::Batch;
@@ -43,6 +44,8 @@ const MOST_CAREFUL: u32 = 1024;
 pub struct Shop {
     /// How tables are copied.
     pub settings: Bootstrap,
+    /// What of them changes meanwhile.
+    pub knobs: Arc<Knobs>,
     /// The source.
     pub mysql: MySql,
     /// What it is.
@@ -79,7 +82,7 @@ impl Shop {
 
     /// Rows of a chunk at the most. With a limit they are few, so that neither another table nor an abort waits long.
     pub(super) fn chunk_rows(&self) -> u64 {
-        let limited = match self.settings.max_rows_per_second {
+        let limited = match self.knobs.rows_per_second() {
             0 => u32::MAX,
             limit => limit / 10,
         };
@@ -88,7 +91,7 @@ impl Shop {
 
     /// Waits as long as the limit asks for after `rows` rows.
     pub(super) async fn pace(&self, rows: u64) {
-        let limit = self.settings.max_rows_per_second;
+        let limit = self.knobs.rows_per_second();
         if limit == 0 {
             return;
         }
