@@ -17,6 +17,9 @@ pub struct Assignment {
     /// The member before, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<MemberId>,
+    /// When it was decided, milliseconds since the epoch by the leader's clock; 0 if unknown.
+    #[serde(default)]
+    pub at: i64,
 }
 
 /// Why a shard is where it is.

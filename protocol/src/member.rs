@@ -39,9 +39,18 @@ pub struct MemberRecord {
     /// Resident memory in bytes.
     #[serde(default)]
     pub memory_bytes: u64,
+    /// What it may use of memory, in bytes; 0 where nothing limits it.
+    #[serde(default)]
+    pub memory_limit_bytes: u64,
     /// Rows per second sent in the last interval.
     #[serde(default)]
     pub rows_per_second: f64,
+    /// Bytes of keys and values per second sent in the last interval.
+    #[serde(default)]
+    pub bytes_per_second: f64,
+    /// Bytes of keys and values that are encoded and not committed yet.
+    #[serde(default)]
+    pub unsent_bytes: u64,
     /// Shards it owns, with the lag of each in milliseconds.
     #[serde(default)]
     pub shards: BTreeMap<ShardId, ShardReport>,
@@ -83,6 +92,9 @@ pub struct ShardReport {
     /// Milliseconds behind the source.
     #[serde(default)]
     pub lag_milliseconds: u64,
+    /// Rows per second sent in the last interval.
+    #[serde(default)]
+    pub rows_per_second: f64,
     /// How long the source will keep what follows the position.
     #[serde(default)]
     pub retention: Retention,

@@ -168,7 +168,7 @@ enum What {
         #[arg(long, default_value_t = 5)]
         runs: usize,
         /// What to measure.
-        #[arg(long, value_delimiter = ',', default_value = "throughput,schema")]
+        #[arg(long, value_delimiter = ',', default_value = "throughput,copies,schema")]
         only: Vec<Measured>,
     },
 }
@@ -176,6 +176,7 @@ enum What {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Measured {
     Throughput,
+    Copies,
     Schema,
 }
 
@@ -368,11 +369,16 @@ async fn bench(runs: usize, only: &[Measured]) -> anyhow::Result<()> {
         #[serde(flatten)]
         throughput: Option<maxwell_tests::bench::Outcome>,
         #[serde(flatten)]
+        copies: Option<maxwell_tests::bench::Copies>,
+        #[serde(flatten)]
         schema: Option<maxwell_tests::bench::Schema>,
     }
-    let mut figures = Figures { throughput: None, schema: None };
+    let mut figures = Figures { throughput: None, copies: None, schema: None };
     if only.contains(&Measured::Throughput) {
         figures.throughput = Some(maxwell_tests::bench::throughput(runs).await?);
+    }
+    if only.contains(&Measured::Copies) {
+        figures.copies = Some(maxwell_tests::bench::copies(runs).await?);
     }
     if only.contains(&Measured::Schema) {
         figures.schema = Some(maxwell_tests::bench::schema().await?);

@@ -42,6 +42,7 @@ pub struct Metrics {
     leader: IntegerGauge,
     epoch: IntegerGauge,
     owned: IntegerGauge,
+    unsent: IntegerGauge,
     bootstrap_tables: IntegerGauge,
     copies: Copies,
     mysql_up: IntegerGauge,
@@ -120,6 +121,10 @@ impl Default for Metrics {
             leader: integer("cluster_leader_count", "1 while this member leads"),
             epoch: integer("shard_epoch", "Highest epoch of a shard that this member owns; 0 without one"),
             owned: integer("shards_owned", "Shards that this member owns"),
+            unsent: integer(
+                "unsent_bytes",
+                "Bytes of keys and values that are encoded and not committed yet",
+            ),
             bootstrap_tables: integer("bootstrap_tables", "Tables that are being copied or wait for it"),
             mysql_up: integer("mysql_up", "1 while MySQL answers"),
             kafka_up: integer("kafka_up", "1 while Kafka answers"),
@@ -155,6 +160,7 @@ impl Metrics {
         self.retention.set(shards.iter().map(|one| one.retention).fold(f64::INFINITY, f64::min));
         self.epoch.set(shards.iter().map(|one| one.epoch).max().unwrap_or(0) as i64);
         self.owned.set(shards.iter().filter(|one| one.epoch > 0).count() as i64);
+        self.unsent.set(shards.iter().map(|one| one.unsent).sum::<u64>() as i64);
         self.bootstrap_tables.set(shards.iter().map(|one| one.copies).sum::<usize>() as i64);
         self.resident.set(memory().0 as i64);
         let mut text = String::new();
@@ -215,9 +221,14 @@ impl Metrics {
         outcome(&self.kafka_up, &mut connections.kafka, said);
     }
 
-    /// Rows committed since the start.
-    pub fn rows(&self) -> u64 {
-        self.rows.get()
+    /// Rows committed since the start, and the bytes of their keys and values.
+    pub fn sent(&self) -> (u64, u64) {
+        (self.rows.get(), self.bytes.get())
+    }
+
+    /// Bytes of keys and values that are encoded and not committed yet.
+    pub fn unsent(&self) -> u64 {
+        self.figures().iter().map(|one| one.unsent).sum()
     }
 }
 
@@ -231,6 +242,15 @@ pub fn memory() -> (u64, u64) {
     let status = procfs::process::Process::myself().and_then(|process| process.status());
     let Ok(status) = status else { return (0, 0) };
     (status.vmrss.unwrap_or(0) * 1024, status.vmhwm.unwrap_or(0) * 1024)
+}
+
+/// What the process's control group may use of memory, in bytes; 0 where nothing limits it or the system does not tell.
+pub fn memory_limit() -> u64 {
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let told = limits.iter().find_map(|path| std::fs::read_to_string(path).ok());
+    let limit = told.and_then(|limit| limit.trim().parse::<u64>().ok()).unwrap_or(0);
+    // The older kind of group writes "no limit" as the largest number of pages.
+    if limit < 1 << 60 { limit } else { 0 }
 }
 
 /// CPU time that this process has used; zero where the system does not tell.
@@ -290,6 +310,7 @@ mod tests {
             "maxwell_cluster_leader_count",
             "maxwell_shard_epoch",
             "maxwell_shards_owned",
+            "maxwell_unsent_bytes",
             "maxwell_mysql_up",
             "maxwell_kafka_up",
             "maxwell_zookeeper_up",

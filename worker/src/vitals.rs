@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use crate::coordination::{Health, Vitals};
-use crate::metrics::{Metrics, cpu_time, memory};
+use crate::metrics::{Metrics, cpu_time, memory, memory_limit};
 use crate::sink::kafka::KafkaSink;
 use crate::source::pulse::Pulse;
 
@@ -26,8 +26,15 @@ struct Counted {
     at: Instant,
     cpu: Duration,
     rows: u64,
+    bytes: u64,
+    rates: Rates,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Rates {
     cpu_percent: f64,
     rows_per_second: f64,
+    bytes_per_second: f64,
 }
 
 /// The vital signs of this process.
@@ -36,6 +43,7 @@ pub struct VitalSigns {
     mysql: MySql,
     kafka: Arc<KafkaSink>,
     shards: u32,
+    memory_limit_bytes: u64,
     counted: Mutex<Counted>,
     /// When MySQL and Kafka last answered.
     answered: Mutex<[Instant; 2]>,
@@ -46,10 +54,17 @@ pub struct VitalSigns {
 impl VitalSigns {
     /// Of a process that streams `mysql` to `kafka`, divided into `shards` shards unless the cluster has a layout already.
     pub fn new(metrics: Arc<Metrics>, mysql: MySql, kafka: Arc<KafkaSink>, shards: u32) -> Self {
-        let counted =
-            Counted { at: Instant::now(), cpu: cpu_time(), rows: 0, cpu_percent: 0.0, rows_per_second: 0.0 };
-        let answered = Mutex::new([Instant::now(); 2]);
-        Self { metrics, mysql, kafka, shards, counted: Mutex::new(counted), answered, changed: Notify::new() }
+        let (at, cpu, rates) = (Instant::now(), cpu_time(), Rates::default());
+        Self {
+            metrics,
+            mysql,
+            kafka,
+            shards,
+            memory_limit_bytes: memory_limit(),
+            counted: Mutex::new(Counted { at, cpu, rows: 0, bytes: 0, rates }),
+            answered: Mutex::new([Instant::now(); 2]),
+            changed: Notify::new(),
+        }
     }
 
     /// Asks MySQL and Kafka all the time, for ever.
@@ -108,18 +123,22 @@ impl VitalSigns {
         answered.iter().map(Instant::elapsed).max().unwrap_or_default()
     }
 
-    /// CPU in percent of one core and rows per second, since they were last measured.
-    fn rates(&self) -> (f64, f64) {
+    /// CPU in percent of one core, rows and bytes per second, since they were last measured.
+    fn rates(&self) -> Rates {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let span = counted.at.elapsed();
         if span >= LEAST_SPAN {
-            let (cpu, rows) = (cpu_time(), self.metrics.rows());
+            let (cpu, (rows, bytes)) = (cpu_time(), self.metrics.sent());
             let busy = cpu.saturating_sub(counted.cpu).as_secs_f64();
-            let cpu_percent = busy * 100.0 / span.as_secs_f64();
-            let rows_per_second = rows.saturating_sub(counted.rows) as f64 / span.as_secs_f64();
-            *counted = Counted { at: Instant::now(), cpu, rows, cpu_percent, rows_per_second };
+            let per_second = |now: u64, before: u64| now.saturating_sub(before) as f64 / span.as_secs_f64();
+            let rates = Rates {
+                cpu_percent: busy * 100.0 / span.as_secs_f64(),
+                rows_per_second: per_second(rows, counted.rows),
+                bytes_per_second: per_second(bytes, counted.bytes),
+            };
+            *counted = Counted { at: Instant::now(), cpu, rows, bytes, rates };
         }
-        (counted.cpu_percent, counted.rows_per_second)
+        counted.rates
     }
 }
 
@@ -128,13 +147,16 @@ impl Health for VitalSigns {
     fn vitals(&self) -> Vitals {
         let connections = self.metrics.connections();
         let (memory_bytes, _) = memory();
-        let (cpu_percent, rows_per_second) = self.rates();
+        let Rates { cpu_percent, rows_per_second, bytes_per_second } = self.rates();
         Vitals {
             mysql: connections.mysql,
             kafka: connections.kafka,
             memory_bytes,
+            memory_limit_bytes: self.memory_limit_bytes,
             cpu_percent,
             rows_per_second,
+            bytes_per_second,
+            unsent_bytes: self.metrics.unsent(),
             silent: self.silent(),
         }
     }

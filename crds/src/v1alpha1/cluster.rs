@@ -114,6 +114,7 @@ pub struct MaxwellClusterSpec {
     pub sharding: Option<Sharding>,
     /// How shards are kept even among members.
     #[serde(default)]
+    #[schemars(transform = bound_rebalancing)]
     pub rebalancing: Rebalancing,
     /// How many members there are.
     #[serde(default = "defaults::replicas")]
@@ -265,6 +266,15 @@ fn bound_sharding(schema: &mut schemars::Schema) {
     for list in ["databases", "tables"] {
         bound_list(schema, &format!("/properties/pins/items/properties/{list}"));
     }
+}
+
+fn bound_rebalancing(schema: &mut schemars::Schema) {
+    bound(schema, "imbalancePercent", 5);
+    if let Some(percent) = schema.pointer_mut("/properties/imbalancePercent") {
+        percent["maximum"] = 100.into();
+    }
+    bound(schema, "minIntervalSeconds", 1);
+    bound(schema, "maxConcurrentMoves", 1);
 }
 
 fn bound_list(schema: &mut schemars::Schema, at: &str) {

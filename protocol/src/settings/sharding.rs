@@ -49,19 +49,52 @@ pub enum MovePolicy {
     Disabled,
     /// When asked for.
     Manual,
-    /// Whenever a member has two more than another, one at a time.
+    /// Whenever a member has two more than another, or so much more to do that a move evens it out.
     #[default]
     Automatic,
 }
 
 /// How shards are kept even.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rebalancing {
     /// Whether shards are moved away from members that live.
     #[serde(default)]
     pub policy: MovePolicy,
+    /// How much more a member has to do than another before a shard is moved, in percent of what is much: of CPU, memory,
+    /// lag, unsent bytes, rows and bytes sent the worst counts.
+    #[serde(default = "imbalance_percent")]
+    pub imbalance_percent: u32,
+    /// After a shard was moved to even things out, none is moved for what members have to do for so long.
+    #[serde(default = "min_interval_seconds")]
+    pub min_interval_seconds: u32,
+    /// How many shards are moved at a time to members that have fewer.
+    #[serde(default = "max_concurrent_moves")]
+    pub max_concurrent_moves: u32,
+}
+
+fn imbalance_percent() -> u32 {
+    25
+}
+
+fn min_interval_seconds() -> u32 {
+    600
+}
+
+fn max_concurrent_moves() -> u32 {
+    1
+}
+
+impl Default for Rebalancing {
+    fn default() -> Self {
+        Self {
+            policy: MovePolicy::default(),
+            imbalance_percent: imbalance_percent(),
+            min_interval_seconds: min_interval_seconds(),
+            max_concurrent_moves: max_concurrent_moves(),
+        }
+    }
 }
 
 /// Something that stays in one shard, and where that runs.

@@ -66,6 +66,9 @@ num.partitions=4
 group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
+# What is deleted goes at once: neither the disk nor the page cache keeps one run's records during the next.
+file.delete.delay.ms=1000
+log.segment.delete.delay.ms=1000
 CFG
 }
 

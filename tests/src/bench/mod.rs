@@ -24,6 +24,7 @@ use serde::Serialize;
 use crate::lab::{SERVERS, Server, unique};
 use crate::topic;
 use crate::worker::{Spec, Worker, free_port};
+pub use copy::Outcome as Copies;
 use load::Workload;
 use process::Usage;
 use reference::Transport;
@@ -52,9 +53,6 @@ pub struct Outcome {
     pub peak_mib: f64,
     /// The worker's processor time.
     pub cpu_seconds_per_million_rows: f64,
-    /// Copies of a table beside the stream.
-    #[serde(flatten)]
-    pub copies: copy::Outcome,
 }
 
 /// What tables and their changes cost.
@@ -113,8 +111,12 @@ pub async fn throughput(runs: usize) -> anyhow::Result<Outcome> {
         report(&format!("run {}", number + 1), &workload, &run);
         measured.push(run);
     }
-    let copies = copy::copies(server, runs).await?;
-    Ok(outcome(&workload, &measured, copies))
+    Ok(outcome(&workload, &measured))
+}
+
+/// Copies a table beside the stream, `runs` times without and as often with kills.
+pub async fn copies(runs: usize) -> anyhow::Result<Copies> {
+    copy::copies(server("mysql97"), runs).await
 }
 
 async fn run(server: Server, workload: &Workload) -> anyhow::Result<Run> {
@@ -158,7 +160,7 @@ async fn finished(worker: &mut Worker, rows: u64, begun: Instant) -> anyhow::Res
     }
 }
 
-fn outcome(workload: &Workload, runs: &[Run], copies: copy::Outcome) -> Outcome {
+fn outcome(workload: &Workload, runs: &[Run]) -> Outcome {
     let rows = workload.rows as f64;
     let rate = median(runs.iter().map(|run| rows / run.elapsed.as_secs_f64()));
     let reference = median(runs.iter().map(|run| rows / run.reference.as_secs_f64()));
@@ -171,7 +173,6 @@ fn outcome(workload: &Workload, runs: &[Run], copies: copy::Outcome) -> Outcome 
         ratio_to_mysqlbinlog_without_tls: round(rate / plain, 100.0),
         peak_mib: round(peak as f64 / f64::from(1 << 20), 10.0),
         cpu_seconds_per_million_rows: round(cpu * 1e6 / rows, 100.0),
-        copies,
     }
 }
 

@@ -58,7 +58,7 @@ pub async fn fill(conn: &mut Conn, database: &str, rows: u64, keys: Keys) -> any
 pub struct Load {
     /// Rows of the table at first.
     pub rows: u64,
-    /// Changes a second.
+    /// Rows that are really changed a second.
     pub per_second: u32,
     /// Seed of what is changed.
     pub seed: u64,
@@ -70,12 +70,12 @@ pub struct Load {
 pub async fn change(mut conn: Conn, table: String, load: Load, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let mut random = StdRng::seed_from_u64(load.seed);
     let first: Option<i64> = conn.query_first(format!("SELECT MAX(k) FROM {table}")).await?;
-    let first = first.unwrap_or_default();
-    let mut value = first;
+    let (mut value, mut changed) = (first.unwrap_or_default(), 0);
     // Keys beyond the table's end too, so that some are made and moved while the copy runs.
     let beyond = (load.rows + load.rows / 10).cast_signed();
     let begun = Instant::now();
     while !stop.load(Ordering::Acquire) {
+        let mut touched = 0;
         conn.query_drop("BEGIN").await?;
         for _ in 0..random.random_range(1..8) {
             let (id, other) = (random.random_range(1..=beyond), random.random_range(1..=beyond));
@@ -90,10 +90,15 @@ pub async fn change(mut conn: Conn, table: String, load: Load, stop: Arc<AtomicB
                 _ => format!("UPDATE {table} SET k={value} WHERE id={id}"),
             };
             conn.query_drop(sql).await?;
+            touched += conn.affected_rows();
         }
-        let end = if random.random_range(0..20) == 0 { "ROLLBACK" } else { "COMMIT" };
-        conn.query_drop(end).await?;
-        let ahead = Duration::from_secs_f64((value - first) as f64 / f64::from(load.per_second.max(1)));
+        if random.random_range(0..20) == 0 {
+            conn.query_drop("ROLLBACK").await?;
+        } else {
+            conn.query_drop("COMMIT").await?;
+            changed += touched;
+        }
+        let ahead = Duration::from_secs_f64(changed as f64 / f64::from(load.per_second.max(1)));
         tokio::time::sleep(ahead.saturating_sub(begun.elapsed())).await;
     }
     Ok(())

@@ -6,6 +6,7 @@ mod asked;
 mod fault;
 mod kubectl;
 mod leader;
+mod live;
 mod pod;
 mod refusals;
 mod setup;

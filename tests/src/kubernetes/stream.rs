@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::fault::{Fault, Struck};
 use super::kubectl::{apply, command, get, kubectl, status, until};
 use super::leader::Watch;
-use super::{NAME, PATIENCE, asked, report, setup};
+use super::{NAME, PATIENCE, asked, live, report, setup};
 use crate::chaos::gap::{Span, gap};
 use crate::chaos::load::Load;
 use crate::chaos::report::{Inflicted, Report, table};
@@ -56,6 +56,7 @@ pub(super) async fn stream(
     setup::until_condition(namespace, NAME, ("Ready", true, ""), PATIENCE).await?;
     until("3 of 3 members ready", PATIENCE, || setup::all_ready(namespace, NAME, SIZE)).await?;
     shows_what_it_is(namespace)?;
+    live::changes_live(namespace, &topic).await?;
     writer.transaction(1).await?;
     let consumer = consumer::start(&topic, Isolation::Committed)?;
     let load = Load::start(server, writer, &topic, 1);

@@ -3,19 +3,24 @@
 //! A shard stays where it is as long as its member can own it. Where it cannot, or where nobody has it yet, it goes at
 //! once to the member that it is pinned to, else to one of the members that take part: all of them, or in `Hybrid` all
 //! but the standbys. No member is given more than its part, the ceiling of shards
-//! by members. What lives is moved one at a time, once everything streams, and only where that makes the parts more even,
-//! so that no shard is moved more than needed.
+//! by members. What lives is moved only where that makes the parts more even, see `moves`, so that no shard is moved more
+//! than needed.
 
-use std::cmp::Reverse;
+mod load;
+mod moves;
+
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use maxwell_protocol::assignment::{Assignment, AssignmentReason};
 use maxwell_protocol::id::{Epoch, MemberId, ShardId};
 use maxwell_protocol::layout::Layout;
-use maxwell_protocol::member::{MemberRecord, MemberState, ShardState};
+use maxwell_protocol::member::{MemberRecord, MemberState};
 use maxwell_protocol::settings::{Balance, Mode, MovePolicy, Settings};
 use xxhash_rust::xxh3::xxh3_64;
 
+use self::load::Load;
 use super::election::cut_off;
 use super::observed::Observed;
 
@@ -23,7 +28,7 @@ use super::observed::Observed;
 pub(super) type Assignments = BTreeMap<ShardId, Assignment>;
 
 /// What the settings say of assignments.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Policy {
     /// What the members are to one another.
     pub mode: Mode,
@@ -33,6 +38,12 @@ pub struct Policy {
     pub balance: Balance,
     /// Whether shards that live are moved.
     pub moves: bool,
+    /// How much more a member has to do than another before a shard is moved, as a part of what is much.
+    pub imbalance: f64,
+    /// Between two moves for what members have to do.
+    pub interval: Duration,
+    /// How many shards are moved at a time to members that have fewer.
+    pub concurrent: usize,
     /// Whether a shard goes elsewhere when its member is gone.
     pub failover: bool,
     /// Where shards run as long as that member can.
@@ -41,6 +52,7 @@ pub struct Policy {
 
 impl From<&Settings> for Policy {
     fn from(settings: &Settings) -> Self {
+        let rebalancing = &settings.rebalancing;
         let sharding = settings.sharding.clone().unwrap_or_default();
         let pinned = sharding.pins.into_iter().filter_map(|pin| {
             Some((ShardId(pin.shard), MemberId(pin.member.filter(|name| !name.is_empty())?)))
@@ -49,7 +61,10 @@ impl From<&Settings> for Policy {
             mode: settings.mode,
             standbys: settings.standbys as usize,
             balance: sharding.balance,
-            moves: settings.rebalancing.policy == MovePolicy::Automatic,
+            moves: rebalancing.policy == MovePolicy::Automatic,
+            imbalance: f64::from(rebalancing.imbalance_percent) / 100.0,
+            interval: Duration::from_secs(rebalancing.min_interval_seconds.into()),
+            concurrent: rebalancing.max_concurrent_moves as usize,
             failover: settings.failover.enabled,
             pins: pinned.collect(),
         }
@@ -67,6 +82,10 @@ pub(super) struct Deal<'a> {
     pub(super) epoch: Epoch,
     /// What holds until now.
     pub(super) current: &'a Assignments,
+    /// Its clock, milliseconds since the epoch.
+    pub(super) now: i64,
+    /// Since when [`is_uneven`] holds, by the same clock.
+    pub(super) uneven_since: Option<i64>,
 }
 
 /// The epoch of a leader that follows those who wrote `current`.
@@ -116,11 +135,16 @@ pub(super) fn assign(deal: &Deal<'_>) -> Assignments {
         table.give_all_to_leader();
     } else {
         table.place_vacant();
-        if deal.policy.moves && table.is_settled() {
+        if deal.policy.moves {
             table.move_one();
         }
     }
     table.placed
+}
+
+/// Whether one member has so much more to do than another that a move would be due, if that lasts.
+pub(super) fn is_uneven(deal: &Deal<'_>) -> bool {
+    deal.policy.mode != Mode::ActiveStandby && deal.policy.moves && Table::new(deal).by_load().is_some()
 }
 
 /// A decision under way.
@@ -181,7 +205,7 @@ impl<'a> Table<'a> {
             }
             _ => {
                 let from = before.map(|before| before.member.clone());
-                Assignment { member, leader_epoch: self.deal.epoch, reason, from }
+                Assignment { member, leader_epoch: self.deal.epoch, reason, from, at: self.deal.now }
             }
         };
         self.placed.insert(shard.clone(), assignment);
@@ -255,70 +279,19 @@ impl<'a> Table<'a> {
                 roomy.max_by_key(|member| affinity(shard, member)).or_else(least).cloned()
             }
             Balance::LeastLoaded => {
-                self.active.iter().min_by(|one, other| self.load(one).total_cmp(&self.load(other))).cloned()
+                self.active.iter().min_by(|one, other| self.by_shards(one, other)).cloned()
             }
         }
     }
 
-    /// Shards first; among equals CPU, in percent, and rows.
-    fn load(&self, member: &MemberId) -> f64 {
-        let measured = self.fit.get(member).map_or(0.0, |one| {
-            let busy = one.cpu_percent / (one.cpu_percent + 100.0);
-            let rows = one.rows_per_second / (one.rows_per_second + 100_000.0);
-            (busy + rows) / 2.0
-        });
-        self.count(member) as f64 + measured.clamp(0.0, 0.99)
+    fn load(&self, member: &MemberId) -> Load {
+        self.fit.get(member).map(|one| Load::of(one)).unwrap_or_default()
     }
 
-    /// Whether every shard is where it was put and streams there, or stands still for good, and nobody is cut off.
-    fn is_settled(&self) -> bool {
-        let observed = self.deal.observed;
-        if self.fit.values().any(|one| cut_off(one)) || self.fit.len() < able(observed).count() {
-            return false;
-        }
-        self.shards.iter().all(|shard| {
-            let Some(now) = self.deal.current.get(shard) else { return false };
-            let holder = observed.shard_locks.get(shard).and_then(|line| line.holder());
-            let state = observed.members.get(&now.member).and_then(|one| one.shards.get(shard));
-            self.placed.get(shard).is_some_and(|placed| placed.member == now.member)
-                && holder.is_some_and(|holder| holder.id == now.member)
-                && state
-                    .is_some_and(|report| matches!(report.state, ShardState::Streaming | ShardState::Halted))
-        })
-    }
-
-    fn move_one(&mut self) {
-        if let Some((shard, to)) = self.next_move() {
-            self.put(&shard, to, AssignmentReason::Rebalanced);
-        }
-    }
-
-    /// Back to its pin, off a member that shall be free, or from the fullest member to the emptiest.
-    fn next_move(&self) -> Option<(ShardId, MemberId)> {
-        let at = |shard: &ShardId| &self.placed[shard].member;
-        let movable: Vec<&ShardId> = self
-            .shards
-            .iter()
-            .filter(|shard| {
-                self.placed.get(*shard).is_some_and(|one| one.reason != AssignmentReason::Requested)
-            })
-            .collect();
-        let strayed = |shard: &&&ShardId| self.pin(shard).is_some_and(|pin| pin != *at(shard));
-        if let Some(shard) = movable.iter().find(strayed) {
-            return Some(((*shard).clone(), self.pin(shard)?));
-        }
-        let movable: Vec<&ShardId> = movable.into_iter().filter(|shard| self.pin(shard).is_none()).collect();
-        let emptiest = self.active.iter().min_by_key(|member| self.count(member))?;
-        let fullest = movable.iter().map(|shard| at(shard)).max_by_key(|member| {
-            // Whoever shall be free has more than its part with any.
-            if self.active.contains(*member) { self.count(member) } else { usize::MAX }
-        })?;
-        if self.active.contains(fullest) && self.count(fullest) < self.count(emptiest) + 2 {
-            return None;
-        }
-        let theirs = movable.into_iter().filter(|shard| at(shard) == fullest);
-        let shard = theirs.max_by_key(|shard| affinity(shard, emptiest))?;
-        Some((shard.clone(), emptiest.clone()))
+    /// Fewest shards first; among equals whoever has the least to do.
+    fn by_shards(&self, one: &MemberId, other: &MemberId) -> Ordering {
+        let score = |member| self.load(member).score();
+        self.count(one).cmp(&self.count(other)).then_with(|| score(one).total_cmp(&score(other)))
     }
 }
 

@@ -107,8 +107,14 @@ pub struct Vitals {
     pub cpu_percent: f64,
     /// Resident memory in bytes.
     pub memory_bytes: u64,
+    /// What it may use of memory, in bytes; 0 where nothing limits it.
+    pub memory_limit_bytes: u64,
     /// Rows per second sent in the last interval.
     pub rows_per_second: f64,
+    /// Bytes of keys and values per second sent in the last interval.
+    pub bytes_per_second: f64,
+    /// Bytes of keys and values that are encoded and not committed yet.
+    pub unsent_bytes: u64,
     /// How long one of MySQL and Kafka has not answered.
     pub silent: Duration,
 }

@@ -85,7 +85,10 @@ pub(super) mod tests {
             state: MemberState::Running,
             cpu_percent: 0.0,
             memory_bytes: 0,
+            memory_limit_bytes: 0,
             rows_per_second: 0.0,
+            bytes_per_second: 0.0,
+            unsent_bytes: 0,
             shards: std::collections::BTreeMap::new(),
             settings: Default::default(),
             mysql: Connection::default(),
@@ -163,7 +166,7 @@ pub(super) mod tests {
         let mut all = observed(&[member("a", 0, 1), member("b", 0, 2)]);
         assert_eq!(order(&all, false), ["a", "b"]);
         let reason = AssignmentReason::Initial;
-        let assignment = Assignment { member: "b".into(), leader_epoch: Epoch(1), reason, from: None };
+        let assignment = Assignment { member: "b".into(), leader_epoch: Epoch(1), reason, from: None, at: 0 };
         all.assignments.insert("0".into(), assignment);
         assert_eq!(order(&all, false), ["b"]);
     }

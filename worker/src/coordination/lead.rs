@@ -11,7 +11,7 @@ use maxwell_protocol::member::LeaderRecord;
 use maxwell_protocol::settings::Mode;
 use zookeeper_client::CreateMode;
 
-use super::assign::{Assignments, Deal, assign, next_epoch};
+use super::assign::{Assignments, Deal, assign, is_uneven, next_epoch};
 use super::election::{delay, rank};
 use super::error::Failure;
 use super::life::Life;
@@ -101,6 +101,8 @@ struct Term<'a> {
     layout: Layout,
     /// What this leader, which is the only one to write it, has written or found.
     current: Assignments,
+    /// Since when what members have to do is uneven, milliseconds since the epoch.
+    uneven_since: Option<i64>,
 }
 
 impl<'a> Term<'a> {
@@ -115,7 +117,7 @@ impl<'a> Term<'a> {
         }
         let layout = layout(life, &mut changes).await?;
         let current = assignments(store).await?;
-        let mut term = Self { life, lock, epoch: next_epoch(&current), layout, current };
+        let mut term = Self { life, lock, epoch: next_epoch(&current), layout, current, uneven_since: None };
         let decided = term.decide(&life.observation.borrow());
         changes.extend(term.changes(&decided));
         let record = LeaderRecord {
@@ -182,15 +184,21 @@ impl<'a> Term<'a> {
         }
     }
 
-    fn decide(&self, observed: &Observed) -> Assignments {
-        assign(&Deal {
-            policy: &self.life.policy(observed),
+    fn decide(&mut self, observed: &Observed) -> Assignments {
+        let (now, policy) = (milliseconds(), self.life.policy(observed));
+        let deal = Deal {
+            policy: &policy,
             layout: &self.layout,
             observed,
             me: &self.life.config.member,
             epoch: self.epoch,
             current: &self.current,
-        })
+            now,
+            uneven_since: self.uneven_since,
+        };
+        let decided = assign(&deal);
+        self.uneven_since = is_uneven(&deal).then(|| self.uneven_since.unwrap_or(now));
+        decided
     }
 
     /// What is to be written; no version is needed beside the proof of the lock.

@@ -99,7 +99,10 @@ impl Membership {
         record.kafka = vitals.kafka;
         record.cpu_percent = vitals.cpu_percent;
         record.memory_bytes = vitals.memory_bytes;
+        record.memory_limit_bytes = vitals.memory_limit_bytes;
         record.rows_per_second = vitals.rows_per_second;
+        record.bytes_per_second = vitals.bytes_per_second;
+        record.unsent_bytes = vitals.unsent_bytes;
         moved
     }
 

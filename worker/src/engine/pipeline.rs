@@ -1,6 +1,6 @@
 //! A run's threads and what joins them: the reader, the pump, the committer, and what watches beside them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -60,11 +60,13 @@ impl Engine {
         });
         let delay = Arc::new(Mutex::new(Delay::default()));
         lock(&delay).resumed(base.source_time);
+        let rows = Arc::new(AtomicU64::new(0));
         let watcher = Watcher {
             observer: Arc::clone(&run.observer),
             progress: run.progress.clone(),
             ownership: Arc::clone(&run.ownership),
             delay: Arc::clone(&delay),
+            rows: Arc::clone(&rows),
             before: Some(run.before.load(Ordering::Relaxed)).filter(|before| *before > 0),
             resumed: AtomicBool::new(false),
         };
@@ -75,7 +77,7 @@ impl Engine {
         let mirror = tokio::spawn(mirror(
             Arc::clone(&run.ownership),
             run.progress.subscribe(),
-            delay,
+            (delay, rows),
             Arc::clone(&run.retained),
             epoch,
         ));

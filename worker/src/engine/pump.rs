@@ -297,6 +297,11 @@ impl Pump {
         self.sent = position;
         self.sent_drained = drained;
         self.sent_transactions = transactions;
+        self.send(chunk)
+    }
+
+    fn send(&self, chunk: Chunk) -> Result<(), Closed> {
+        self.observer.queued(chunk.bytes.len() as u64);
         self.chunks.send(chunk).map_err(|_| Closed)
     }
 
@@ -315,6 +320,6 @@ impl Pump {
             copied: true,
             bootstrap: self.desk.take_change(),
         };
-        self.chunks.send(chunk).map_err(|_| Closed)
+        self.send(chunk)
     }
 }

@@ -39,6 +39,7 @@ impl Retained {
             state,
             epoch,
             lag_milliseconds,
+            rows_per_second: 0.0,
             retention: *lock(&self.latest),
             started_over: self.started_over.load(Ordering::Relaxed),
             last_error: error.to_owned(),

@@ -33,6 +33,8 @@ pub trait Observer: Send + Sync + 'static {
     /// Something that was committed at the source at `source_time` (milliseconds since the epoch, 0 if unknown) is on its
     /// way to the sink.
     fn received(&self, source_time: i64);
+    /// So many bytes of keys and values are encoded and wait to be committed.
+    fn queued(&self, bytes: u64);
     /// A transaction was committed.
     fn committed(&self, committed: &Committed);
     /// A run began under `epoch` behind the source time `source_time` (milliseconds since the epoch, 0 if unknown);

@@ -1,13 +1,14 @@
 //! What a run tells others while it streams: the observer, the mirror of the position, the owner's lock.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use maxwell_protocol::id::Epoch;
-use maxwell_protocol::member::ShardState;
+use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::{PositionMirror, PositionRecord};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::delay::Delay;
 use super::retained::Retained;
@@ -23,6 +24,7 @@ pub(crate) struct Watcher {
     pub(crate) progress: watch::Sender<Option<PositionRecord>>,
     pub(crate) ownership: Arc<dyn Ownership>,
     pub(crate) delay: Arc<Mutex<Delay>>,
+    pub(crate) rows: Arc<AtomicU64>,
     pub(crate) before: Option<i64>,
     pub(crate) resumed: AtomicBool,
 }
@@ -33,7 +35,12 @@ impl Observer for Watcher {
         self.observer.received(source_time);
     }
 
+    fn queued(&self, bytes: u64) {
+        self.observer.queued(bytes);
+    }
+
     fn committed(&self, committed: &Committed) {
+        self.rows.fetch_add(committed.rows, Ordering::Relaxed);
         self.progress.send_replace(Some(committed.record.clone()));
         lock(&self.delay).committed(committed.record.source_time, committed.drained);
         if !self.resumed.swap(true, Ordering::Relaxed) {
@@ -75,15 +82,20 @@ impl Observer for Watcher {
 pub(crate) async fn mirror(
     ownership: Arc<dyn Ownership>,
     mut progress: watch::Receiver<Option<PositionRecord>>,
-    delay: Arc<Mutex<Delay>>,
+    (delay, rows): (Arc<Mutex<Delay>>, Arc<AtomicU64>),
     retained: Arc<Retained>,
     epoch: Epoch,
 ) {
     let mut tick = tokio::time::interval(MIRROR_INTERVAL);
+    let mut counted = Instant::now();
     loop {
         tick.tick().await;
         let lag_milliseconds = lock(&delay).milliseconds(milliseconds());
-        ownership.report(retained.report(ShardState::Streaming, epoch, lag_milliseconds, ""));
+        let span = counted.elapsed().max(Duration::from_millis(1));
+        counted = Instant::now();
+        let rows_per_second = rows.swap(0, Ordering::Relaxed) as f64 / span.as_secs_f64();
+        let report = retained.report(ShardState::Streaming, epoch, lag_milliseconds, "");
+        ownership.report(ShardReport { rows_per_second, ..report });
         let moved = progress.has_changed().unwrap_or(false);
         let record = progress.borrow_and_update().clone();
         if let Some(record) = record.filter(|_| moved) {

@@ -20,6 +20,8 @@ pub(super) struct ShardMeter {
 pub(super) struct ShardFigures {
     pub(super) delay: Delay,
     pub(super) epoch: u64,
+    /// Bytes that are encoded and not committed yet.
+    pub(super) unsent: u64,
     /// Seconds; infinite if the source never purges what follows the position.
     pub(super) retention: f64,
     /// Tables that are being copied or wait for it.
@@ -28,7 +30,13 @@ pub(super) struct ShardFigures {
 
 impl ShardMeter {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        let state = ShardFigures { delay: Delay::default(), epoch: 0, retention: f64::INFINITY, copies: 0 };
+        let state = ShardFigures {
+            delay: Delay::default(),
+            epoch: 0,
+            unsent: 0,
+            retention: f64::INFINITY,
+            copies: 0,
+        };
         Self { metrics, state: Mutex::new(state) }
     }
 
@@ -40,6 +48,10 @@ impl ShardMeter {
 impl Observer for ShardMeter {
     fn received(&self, source_time: i64) {
         self.figures().delay.received(source_time);
+    }
+
+    fn queued(&self, bytes: u64) {
+        self.figures().unsent += bytes;
     }
 
     fn committed(&self, committed: &Committed) {
@@ -59,6 +71,7 @@ impl Observer for ShardMeter {
             metrics.copies.committed(&committed.record.bootstrap);
         }
         figures.copies = committed.record.bootstrap.tasks.len();
+        figures.unsent = figures.unsent.saturating_sub(committed.bytes);
         figures.delay.committed(source_time, committed.drained);
     }
 
@@ -66,6 +79,7 @@ impl Observer for ShardMeter {
         self.metrics.resumed_inside.inc_by(u64::from(inside));
         let mut figures = self.figures();
         figures.epoch = epoch.0;
+        figures.unsent = 0;
         figures.delay.resumed(source_time);
     }
 

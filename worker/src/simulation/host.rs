@@ -1,7 +1,7 @@
 //! The host of shards in a simulated process: the worker's own runs, take-over and committer between the simulated
 //! source and the simulated Kafka.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -128,11 +128,13 @@ impl Host {
         let _streaming = Streaming::begin(self);
         let epoch = base.epoch;
         let delay = Arc::new(Mutex::new(Delay::default()));
+        let rows = Arc::new(AtomicU64::new(0));
         let watcher = Watcher {
             observer: Arc::clone(&self.observer),
             progress: run.progress.clone(),
             ownership: Arc::clone(&run.ownership),
             delay: Arc::clone(&delay),
+            rows: Arc::clone(&rows),
             before: None,
             resumed: AtomicBool::new(false),
         };
@@ -140,7 +142,7 @@ impl Host {
         let mirror = tokio::spawn(mirror(
             Arc::clone(&run.ownership),
             run.progress.subscribe(),
-            delay,
+            (delay, rows),
             Arc::clone(&run.retained),
             epoch,
         ));
@@ -285,6 +287,7 @@ struct Nobody;
 
 impl Observer for Nobody {
     fn received(&self, _: i64) {}
+    fn queued(&self, _: u64) {}
     fn committed(&self, _: &Committed) {}
     fn resumed(&self, _: Epoch, _: i64, _: bool) {}
     fn aborted(&self) {}

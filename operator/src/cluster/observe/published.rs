@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::channel::mpsc::UnboundedSender;
 use kube::runtime::reflector::ObjectRef;
 use maxwell_crds::v1alpha1::MaxwellCluster;
-use maxwell_protocol::member::Retention;
+use maxwell_protocol::member::{MemberRecord, Retention};
 use maxwell_protocol::snapshot::ClusterSnapshot;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -93,12 +93,21 @@ fn without_figures(snapshot: &ClusterSnapshot) -> ClusterSnapshot {
     let mut snapshot = snapshot.clone();
     snapshot.positions.clear();
     for member in snapshot.members.values_mut() {
-        (member.cpu_percent, member.memory_bytes, member.rows_per_second) = (0.0, 0, 0.0);
+        (member.cpu_percent, member.memory_bytes) = (0.0, 0);
+        without_rates(member);
         for report in member.shards.values_mut() {
             (report.lag_milliseconds, report.retention) = (0, Retention::Unknown);
         }
     }
     snapshot
+}
+
+/// The status does not show these at all.
+fn without_rates(member: &mut MemberRecord) {
+    (member.rows_per_second, member.bytes_per_second, member.unsent_bytes) = (0.0, 0.0, 0);
+    for report in member.shards.values_mut() {
+        report.rows_per_second = 0.0;
+    }
 }
 
 /// The figures as the status shows them.
@@ -108,7 +117,7 @@ fn with_coarse_figures(snapshot: &ClusterSnapshot) -> ClusterSnapshot {
         (mirror.timestamp, mirror.sequence) = (0, 0);
     }
     for member in snapshot.members.values_mut() {
-        member.rows_per_second = 0.0;
+        without_rates(member);
         member.cpu_percent = f64::from(cpu_percent(member.cpu_percent, None));
         member.memory_bytes = memory_bytes(member.memory_bytes, None).unsigned_abs();
         for report in member.shards.values_mut() {
@@ -133,7 +142,7 @@ mod tests {
         snapshot([streaming_member("orders-0")])
     }
 
-    fn member(snapshot: &mut ClusterSnapshot) -> &mut maxwell_protocol::member::MemberRecord {
+    fn member(snapshot: &mut ClusterSnapshot) -> &mut MemberRecord {
         snapshot.members.get_mut(&"orders-0".into()).unwrap()
     }
 

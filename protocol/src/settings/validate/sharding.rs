@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Invalid, invalid};
-use crate::settings::{Mode, Pin, Settings, Sharding, Strategy, is_number};
+use crate::settings::{Mode, Pin, Rebalancing, Settings, Sharding, Strategy, is_number};
 
 /// More shards than this are refused: each reads the source's whole binlog.
 const MOST_SHARDS: u32 = 256;
@@ -37,6 +37,7 @@ pub(super) fn validate(settings: &Settings, found: &mut Vec<Invalid>) {
             "name zookeeper.hosts, or set mode to ActiveStandby",
         ));
     }
+    validate_rebalancing(&settings.rebalancing, found);
     if mode == Mode::Hybrid && settings.standbys == 0 {
         found.push(invalid(
             "standbys",
@@ -44,6 +45,25 @@ pub(super) fn validate(settings: &Settings, found: &mut Vec<Invalid>) {
             "leaves no member free",
             "set it to 1 or more, or mode to Sharded",
         ));
+    }
+}
+
+fn validate_rebalancing(rebalancing: &Rebalancing, found: &mut Vec<Invalid>) {
+    let percent = rebalancing.imbalance_percent;
+    if !(5..=100).contains(&percent) {
+        let (problem, mend) = match percent {
+            0..5 => ("moves shards for what is no more than noise", "set it to 5 or more"),
+            _ => ("is more than a member can have to do", "set it to 100 or less, or policy to Disabled"),
+        };
+        found.push(invalid("rebalancing.imbalancePercent", percent, problem, mend));
+    }
+    for (field, value) in [
+        ("rebalancing.minIntervalSeconds", rebalancing.min_interval_seconds),
+        ("rebalancing.maxConcurrentMoves", rebalancing.max_concurrent_moves),
+    ] {
+        if value == 0 {
+            found.push(invalid(field, value, "is too little", "set it to 1 or more"));
+        }
     }
 }
 
@@ -283,6 +303,21 @@ mod tests {
             let found = wrong(mode, sharding.clone());
             assert!(found.iter().any(|line| line.contains(said)), "{sharding}: {found:?}");
         }
+    }
+
+    #[test]
+    fn what_is_moved_for_nothing_is_refused() {
+        let rebalancing: Rebalancing = serde_json::from_value(
+            json!({"imbalancePercent": 0, "minIntervalSeconds": 0, "maxConcurrentMoves": 0}),
+        )
+        .unwrap();
+        let mut found = Vec::new();
+        validate_rebalancing(&rebalancing, &mut found);
+        assert_eq!(found.len(), 3);
+        assert!(found[0].to_string().contains("rebalancing.imbalancePercent: '0' moves shards for"));
+        found.clear();
+        validate_rebalancing(&Rebalancing::default(), &mut found);
+        assert!(found.is_empty());
     }
 
     #[test]

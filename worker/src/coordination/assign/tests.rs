@@ -1,4 +1,4 @@
-use maxwell_protocol::member::{LockRecord, RosterRecord, ShardReport};
+use maxwell_protocol::member::{LockRecord, RosterRecord, ShardReport, ShardState};
 use maxwell_protocol::tree::Tree;
 use proptest::prelude::*;
 
@@ -12,15 +12,30 @@ struct World {
     layout: Layout,
     observed: Observed,
     current: Assignments,
+    me: MemberId,
     moves: usize,
+    now: i64,
+    uneven_since: Option<i64>,
+    /// What each shard costs its member, in percent of CPU.
+    costs: BTreeMap<ShardId, f64>,
 }
 
 impl World {
     fn new(mode: Mode, shards: u32, members: &[&str]) -> Self {
-        let policy = Policy { mode, standbys: 1, moves: true, failover: true, ..Policy::default() };
+        let policy =
+            Policy { mode, standbys: 1, moves: true, imbalance: 0.25, failover: true, ..Policy::default() };
         let layout = Layout { shards, ..Layout::default() };
-        let mut world =
-            Self { policy, layout, observed: Observed::default(), current: BTreeMap::new(), moves: 0 };
+        let mut world = Self {
+            policy,
+            layout,
+            observed: Observed::default(),
+            current: BTreeMap::new(),
+            me: "a".into(),
+            moves: 0,
+            now: 0,
+            uneven_since: None,
+            costs: BTreeMap::new(),
+        };
         members.iter().for_each(|id| world.join(id));
         world
     }
@@ -40,20 +55,26 @@ impl World {
     }
 
     fn decide(&self) -> Assignments {
-        assign(&Deal {
+        assign(&self.deal())
+    }
+
+    fn deal(&self) -> Deal<'_> {
+        Deal {
             policy: &self.policy,
             layout: &self.layout,
             observed: &self.observed,
-            me: &"a".into(),
+            me: &self.me,
             epoch: Epoch(1),
             current: &self.current,
-        })
+            now: self.now,
+            uneven_since: self.uneven_since,
+        }
     }
 
     /// Decides until nothing changes any more.
     fn settle(&mut self) {
         for _ in 0..10_000 {
-            let decided = self.decide();
+            let decided = self.decide_after(3_600);
             let changed: Vec<_> =
                 decided.iter().filter(|(shard, one)| self.at(shard) != Some(one.member.clone())).collect();
             self.moves += changed.len();
@@ -65,24 +86,40 @@ impl World {
         panic!("it never comes to rest: {:?}", self.current);
     }
 
+    /// What is decided when nothing has changed for so many seconds.
+    fn decide_after(&mut self, seconds: i64) -> Assignments {
+        let uneven = is_uneven(&self.deal());
+        self.uneven_since = uneven.then(|| self.uneven_since.unwrap_or(self.now));
+        self.now += seconds * 1_000;
+        self.decide()
+    }
+
     fn come_true(&mut self, decided: Assignments) {
         let tree = Tree::new("/m");
         self.observed.shard_locks.clear();
         for one in self.observed.members.values_mut() {
             one.shards.clear();
+            one.cpu_percent = 0.0;
         }
         for (shard, assignment) in &decided {
             let Some(owner) = self.observed.members.get_mut(&assignment.member) else { continue };
-            owner.shards.insert(
-                shard.clone(),
-                ShardReport { state: ShardState::Streaming, ..ShardReport::default() },
-            );
+            let cost = self.costs.get(shard).copied().unwrap_or(0.0);
+            owner.cpu_percent += cost;
+            let rows_per_second = cost * 100.0;
+            let report =
+                ShardReport { state: ShardState::Streaming, rows_per_second, ..ShardReport::default() };
+            owner.shards.insert(shard.clone(), report);
             let lock = LockRecord { id: owner.id.clone(), incarnation: owner.incarnation };
             let path = format!("{}/{}-0000000001", tree.shard_locks(shard), owner.incarnation);
             self.observed.apply(&path, tree.node(&path).unwrap(), Some((&encode(&lock), 0)));
         }
         self.observed.assignments = decided.clone();
         self.current = decided;
+    }
+
+    /// What members have to do, in percent of CPU.
+    fn loads(&self) -> Vec<f64> {
+        self.observed.members.values().map(|one| one.cpu_percent).collect()
     }
 
     fn at(&self, shard: &ShardId) -> Option<MemberId> {
@@ -264,6 +301,9 @@ fn two_hundred_shards_are_dealt_out_quickly_and_hardly_move() {
     let first = world.decide();
     println!("deciding 200 shards on 10 members: {:?}", begun.elapsed());
     world.come_true(first);
+    let begun = std::time::Instant::now();
+    world.decide_after(60);
+    println!("again, with everything in place: {:?}", begun.elapsed());
     assert_eq!(world.counts(), [20; 10]);
     world.moves = 0;
     world.join("m10");
@@ -271,7 +311,98 @@ fn two_hundred_shards_are_dealt_out_quickly_and_hardly_move() {
     assert_eq!(world.moves, 18);
 }
 
+/// Two hot shards that hashing put at one member.
+fn uneven() -> World {
+    let mut world = World::new(Mode::Sharded, 4, &["a", "b"]);
+    world.settle();
+    let hot: Vec<_> = world
+        .current
+        .iter()
+        .filter(|(_, one)| one.member.as_str() == "a")
+        .map(|(it, _)| it.clone())
+        .collect();
+    world.costs = hot.into_iter().map(|shard| (shard, 40.0)).collect();
+    world.come_true(world.current.clone());
+    world.moves = 0;
+    world
+}
+
+#[test]
+fn what_members_have_to_do_is_evened_out_with_as_few_moves_as_counts_allow() {
+    let mut world = uneven();
+    assert_eq!(world.loads(), [80.0, 0.0]);
+    world.settle();
+    // A hot one there, a cold one back.
+    assert_eq!((world.loads(), world.counts(), world.moves), (vec![40.0, 40.0], vec![2, 2], 2));
+}
+
+#[test]
+fn what_lasts_too_short_or_comes_too_soon_after_a_move_is_borne() {
+    let mut world = uneven();
+    world.policy.interval = Duration::from_secs(600);
+    assert_eq!(world.decide_after(14), world.current);
+    let decided = world.decide_after(1);
+    assert_ne!(decided, world.current);
+    world.come_true(decided);
+    world.settle();
+    let at_a = world.current.iter().filter(|(_, one)| one.member.as_str() == "a");
+    world.costs = at_a.map(|(shard, _)| (shard.clone(), 30.0)).collect();
+    world.come_true(world.current.clone());
+    let moved = world.current.values().map(|one| one.at).max().unwrap();
+    (world.now, world.uneven_since) = (moved + 500_000, None);
+    assert_eq!(world.decide_after(60), world.current);
+    assert_ne!(world.decide_after(60), world.current);
+}
+
+#[test]
+fn one_hot_shard_is_not_carried_about_and_counts_give_way_to_it() {
+    let mut world = World::new(Mode::Sharded, 4, &["a"]);
+    world.policy.pins.insert("0".into(), "a".into());
+    world.settle();
+    world.policy.pins.clear();
+    world.join("b");
+    world.costs = [("0".into(), 90.0), ("1".into(), 10.0), ("2".into(), 10.0), ("3".into(), 10.0)].into();
+    world.come_true(world.current.clone());
+    world.moves = 0;
+    world.settle();
+    let (hot, cold) = (world.at(&"0".into()).unwrap(), world.at(&"1".into()).unwrap());
+    assert!(hot != cold && world.loads().contains(&90.0) && world.loads().contains(&30.0));
+    assert_eq!(world.moves, if hot.as_str() == "b" { 1 } else { 3 });
+    let before = world.current.clone();
+    world.settle();
+    assert_eq!(world.current, before);
+}
+
 proptest! {
+    #[test]
+    fn whatever_shards_cost_moving_ends_and_noise_carries_nothing_to_and_fro(
+        costs in prop::collection::vec(0.0f64..60.0, 1..24),
+        members in 2usize..7,
+        hybrid in any::<bool>(),
+        noise in prop::collection::vec(0.95f64..1.05, 40 * 24),
+    ) {
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let mode = if hybrid { Mode::Hybrid } else { Mode::Sharded };
+        let mut world = World::new(mode, costs.len() as u32, &names[..members]);
+        let shards: Vec<ShardId> = world.layout.shards().map(|(shard, _)| shard).collect();
+        // No more than the members can do.
+        let scale = (80.0 * members as f64 / costs.iter().sum::<f64>()).min(1.0);
+        world.costs = shards.iter().cloned().zip(costs.iter().map(|cost| cost * scale)).collect();
+        world.settle();
+        let (steady, rest) = (world.costs.clone(), world.current.clone());
+        let mut visited: BTreeSet<(ShardId, MemberId)> =
+            rest.iter().map(|(shard, one)| (shard.clone(), one.member.clone())).collect();
+        for round in noise.chunks(24) {
+            world.costs = steady.iter().zip(round).map(|((it, cost), by)| (it.clone(), cost * by)).collect();
+            world.come_true(world.current.clone());
+            let decided = world.decide_after(5);
+            for (shard, one) in decided.iter().filter(|(shard, one)| world.at(shard) != Some(one.member.clone())) {
+                prop_assert!(visited.insert((shard.clone(), one.member.clone())), "{shard} comes back");
+            }
+            world.come_true(decided);
+        }
+    }
+
     #[test]
     fn whoever_comes_and_goes_every_shard_has_one_able_owner_and_parts_are_even(
         hybrid in any::<bool>(),

@@ -178,7 +178,7 @@ fn changes(life: &Life, observed: &Observed, (lock, epoch): (&Lock, Epoch), wish
             Wish::Assign(shard, member) => {
                 let (member, reason) = (member.clone(), AssignmentReason::Requested);
                 let from = observed.assignments.get(shard).map(|before| before.member.clone());
-                let assignment = Assignment { member, leader_epoch: epoch, reason, from };
+                let assignment = Assignment { member, leader_epoch: epoch, reason, from, at: milliseconds() };
                 Change::Set(tree.shard(shard), encode(&assignment), None)
             }
             Wish::Park(member, parked) => {

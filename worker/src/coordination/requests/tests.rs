@@ -34,7 +34,7 @@ impl Cluster {
 
     fn assign(&mut self, id: &str) {
         let (member, reason) = (id.into(), AssignmentReason::Initial);
-        let assignment = Assignment { member, leader_epoch: Epoch(1), reason, from: None };
+        let assignment = Assignment { member, leader_epoch: Epoch(1), reason, from: None, at: 0 };
         self.0.assignments.insert("0".into(), assignment);
     }
 

@@ -66,7 +66,7 @@ fn credentials(sasl: &KafkaSasl) -> Result<(String, String), SinkError> {
 
 /// How long the client collects rows for a batch; a commit ends it. While a batch of a partition is unanswered the next
 /// one waits, and rows that are due meanwhile make the client's thread spin: see decision 0009.
-const LINGER_MILLISECONDS: &str = "10";
+const LINGER_MILLISECONDS: &str = "2";
 
 /// Of what the client adds to a row it knows the bound only; the exact size was measured before.
 const SLACK: usize = 1024;

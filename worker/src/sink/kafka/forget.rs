@@ -3,12 +3,12 @@
 use maxwell_protocol::id::ClusterId;
 use maxwell_protocol::position::PositionKey;
 use maxwell_protocol::settings::Kafka;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::AdminOptions;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message;
 
+use super::admin::Admin;
 use super::positions::{Readers, TIMEOUT, read_on};
 use super::steps::End;
 use super::{classify, config};
@@ -27,8 +27,7 @@ pub(super) async fn forget(settings: &Kafka, topic: &str, cluster: ClusterId) ->
             mend: "leave it, or delete it by hand once that cluster is gone".into(),
         });
     }
-    let admin: AdminClient<DefaultClientContext> =
-        config::admin(settings)?.create().map_err(|error| classify("connect to Kafka", &error))?;
+    let admin = Admin::new(settings)?;
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let deleted = admin
         .delete_topics(&[topic], &options)

@@ -6,17 +6,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use maxwell_protocol::settings::Kafka;
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::{AdminOptions, ResourceSpecifier};
 
 use super::super::{Chunk, Record, SinkError};
-use super::{classify, config};
+use super::admin::Admin;
+use super::classify;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// What brokers take unless told otherwise.
 const BROKERS_DEFAULT: usize = 1_048_588;
-/// What the client puts into a batch at most, unless a topic takes less.
-const BATCH: usize = 1_000_000;
+/// What the client puts into a batch at most, unless a topic takes less: small enough that most of a transaction is
+/// acknowledged when it ends. See decision 0009.
+const BATCH: usize = 262_144;
 
 /// What a producer is made for: the least and the most that a topic takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +66,7 @@ impl Limits {
         if let Some(limit) = self.topics().get(topic) {
             return Ok(Some(*limit));
         }
-        let admin: AdminClient<DefaultClientContext> =
-            config::admin(settings)?.create().map_err(|error| classify("connect to Kafka", &error))?;
+        let admin = Admin::new(settings)?;
         let described = admin
             .describe_configs(
                 [&ResourceSpecifier::Topic(topic)],
@@ -151,13 +151,13 @@ mod tests {
     #[test]
     fn bounds_follow_what_was_learned() {
         let limits = Limits::default();
-        assert_eq!(limits.bounds(), Bounds { batch: 1_000_000, row: 1_048_588 });
+        assert_eq!(limits.bounds(), Bounds { batch: BATCH, row: 1_048_588 });
         limits.topics().insert("small".into(), 2000);
         limits.topics().insert("large".into(), 5_000_000);
         let bounds = limits.bounds();
         assert_eq!(bounds, Bounds { batch: 2000, row: 5_000_000 });
         assert!(bounds.cover(3000) && !bounds.cover(1999) && !bounds.cover(5_000_001));
         limits.forget();
-        assert_eq!(limits.bounds().batch, 1_000_000);
+        assert_eq!(limits.bounds().batch, BATCH);
     }
 }

@@ -1,11 +1,11 @@
 //! Kafka: rows and the shard's position in one transaction. The only module that holds its client library.
 //!
-//! `config` makes client configurations, `steps` is the order of a take-over, `takeover` what it asks of the brokers,
+//! `config` makes client configurations, `admin` the client for topics, `steps` is the order of a take-over, `takeover` what it asks of the brokers,
 //! `positions` makes and reads the position topic, `catalog` the followed tables on it, `forget` ends it, `limits` knows
 //! how large a row may be, `refusal` why nobody is let in, `writer` produces and commits, `flush` waits. A producer is
-//! crash-only: after any doubt it is
-//! dropped and a new one made.
+//! crash-only: after any doubt it is dropped and a new one made.
 
+mod admin;
 mod catalog;
 mod config;
 mod flush;

@@ -5,16 +5,14 @@ use std::time::{Duration, Instant};
 
 use maxwell_protocol::position::PositionKey;
 use maxwell_protocol::settings::Kafka;
-use rdkafka::admin::{
-    AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
-};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::{AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::SinkError;
+use super::admin::Admin;
 use super::steps::{End, Found};
 use super::{classify, config};
 
@@ -25,8 +23,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Makes the topic if it is not there, and refuses one whose records Kafka might drop.
 pub(super) async fn ensure_topic(settings: &Kafka, topic: &str, shards: u32) -> Result<(), SinkError> {
-    let admin: AdminClient<DefaultClientContext> =
-        config::admin(settings)?.create().map_err(|error| classify("connect to Kafka", &error))?;
+    let admin = Admin::new(settings)?;
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let replicas = replicas(&admin)?;
     let in_sync = if replicas > 1 { "2" } else { "1" };
@@ -57,12 +54,7 @@ pub(super) async fn ensure_topic(settings: &Kafka, topic: &str, shards: u32) -> 
 }
 
 /// Adds the partitions that a topic of fewer shards lacks.
-async fn grow(
-    admin: &AdminClient<DefaultClientContext>,
-    options: &AdminOptions,
-    topic: &str,
-    shards: u32,
-) -> Result<(), SinkError> {
+async fn grow(admin: &Admin, options: &AdminOptions, topic: &str, shards: u32) -> Result<(), SinkError> {
     let metadata = admin
         .inner()
         .fetch_metadata(Some(topic), TIMEOUT)
@@ -87,7 +79,7 @@ async fn grow(
 }
 
 /// Three, or as many as there are brokers.
-fn replicas(admin: &AdminClient<DefaultClientContext>) -> Result<i32, SinkError> {
+fn replicas(admin: &Admin) -> Result<i32, SinkError> {
     let metadata = admin
         .inner()
         .fetch_metadata(None, TIMEOUT)
@@ -95,11 +87,7 @@ fn replicas(admin: &AdminClient<DefaultClientContext>) -> Result<i32, SinkError>
     Ok(metadata.brokers().len().clamp(1, 3) as i32)
 }
 
-async fn verify(
-    admin: &AdminClient<DefaultClientContext>,
-    options: &AdminOptions,
-    topic: &str,
-) -> Result<(), SinkError> {
+async fn verify(admin: &Admin, options: &AdminOptions, topic: &str) -> Result<(), SinkError> {
     let described = admin
         .describe_configs([&ResourceSpecifier::Topic(topic)], options)
         .await

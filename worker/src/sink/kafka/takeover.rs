@@ -255,12 +255,12 @@ impl Sink for KafkaSink {
         context: &ShardContext,
         ownership: &dyn Ownership,
     ) -> Result<TakenOver, SinkError> {
-        self.prepare(context.layout.shards).await?;
+        let ((), bounds) = tokio::try_join!(self.prepare(context.layout.shards), self.bounds())?;
         let shard = Shard {
             sink: self,
             readers: self.readers()?,
             transactional_id: context.cluster.transactional_id(&context.shard),
-            bounds: self.bounds().await?,
+            bounds,
             partition: context.number as i32,
             key: PositionKey { cluster: context.cluster, shard: context.shard.clone() },
         };
