@@ -105,13 +105,14 @@ fn shows_every_shard(status: &Value, places: bool) -> anyhow::Result<()> {
     let shards = status["shards"].as_array().cloned().unwrap_or_default();
     let mut owned: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (number, shard) in shards.iter().enumerate() {
-        let whole = shard["name"] == number.to_string()
+        let number = number.to_string();
+        let whole = shard["name"].as_str() == Some(&number)
             && shard["state"] == "Streaming"
             && shard["epoch"].as_u64().is_some_and(|epoch| epoch > 0)
             && (!places || shard["position"]["file"].is_string());
         let owner = shard["owner"].as_str().filter(|_| whole);
         let owner = owner.with_context(|| format!("shard {number} is shown as {shard}"))?;
-        owned.entry(owner.to_owned()).or_default().push(number.to_string());
+        owned.entry(owner.to_owned()).or_default().push(number);
     }
     anyhow::ensure!(shards.len() == SHARDS as usize, "{} shards are shown", shards.len());
     for member in status["members"].as_array().into_iter().flatten() {
