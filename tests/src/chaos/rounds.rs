@@ -95,6 +95,10 @@ impl Rounds {
         };
         let (exactly, at_least) = (Delivery::ExactlyOnce, Delivery::AtLeastOnce);
         let mut cluster = self.dealt(&fitting(kinds, server, self.members), at);
+        if self.deal && self.faults.is_empty() {
+            // One on every server that surely leaves a Kafka transaction behind with rows in it.
+            cluster.push(Fault::At(POINTS[0]));
+        }
         cluster.shuffle(random);
         let mut cluster: Vec<Vec<Fault>> = cluster.into_iter().map(|fault| vec![fault]).collect();
         cluster.extend((0..self.together).map(|_| together(random, server, self.members)));

@@ -296,8 +296,6 @@ impl KafkaWriter {
         if let Some(rows) = &self.rows {
             self.drain(rows)?;
         }
-        #[cfg(feature = "failpoints")]
-        fail::fail_point!("after-produce");
         self.begin()?;
         self.send_catalog()?;
         let value = serde_json::to_vec(record)
@@ -308,6 +306,8 @@ impl KafkaWriter {
             .payload(&value);
         self.fenced.send(message).map_err(|(error, _)| classify("produce the position", &error))?;
         self.drain(&self.fenced)?;
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("after-produce");
         #[cfg(feature = "failpoints")]
         fail::fail_point!("commit-begun");
         // Without a limit of its own: the outcome of a commit that timed out here would be unknown.
