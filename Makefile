@@ -10,7 +10,7 @@ SIMULATE = RUSTFLAGS='--cfg tokio_unstable' cargo run --locked --quiet --profile
 SERVERS := mysql57 mysql80 mysql97 mariadb zookeeper kafka
 say = @printf '\n=== %s (%s)\n' "$(1)" "$$(date +%T)"
 
-.PHONY: help test lint unit simulation simulate simulate-mistakes helm integration chaos chaos-node bench audit fuzz generate images demo demo-down up down
+.PHONY: help test lint unit simulation simulate simulate-mistakes helm integration chaos chaos-shards chaos-node bench audit fuzz generate images demo demo-down up down
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -88,13 +88,20 @@ integration: toolchain ## Tests against real servers and on a real node, which a
 	$(call say,servers)
 	tests/lab/with-servers "$(SERVERS) workers cluster" tests/suite quick
 
-# In a lab of its own, beside one that is up.
+# $(call apart,WHAT): that part of the suite in a lab of its own, beside one that is up.
+define apart
+cargo build --locked --release -p maxwell-worker -p maxwell-tests --features maxwell-worker/failpoints
+cp --remove-destination $$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-failpoints
+$(LAB) install base mysql mysql97 kafka
+LAB_KAFKA_BROKERS=3 tests/lab/apart tests/lab/with-servers "$(SERVERS) replica workers" \
+  tests/suite $(1); ended=$$?; tests/lab/apart end; exit $$ended
+endef
+
 chaos: toolchain ## Every kind of fault under load, three brokers, the released binary; MINUTES=60 goes on for so long
-	cargo build --locked --release -p maxwell-worker -p maxwell-tests --features maxwell-worker/failpoints
-	cp --remove-destination $$CARGO_TARGET_DIR/release/maxwell $$CARGO_TARGET_DIR/release/maxwell-failpoints
-	$(LAB) install base mysql mysql97 kafka
-	LAB_KAFKA_BROKERS=3 tests/lab/apart tests/lab/with-servers "$(SERVERS) replica workers" \
-	  tests/suite thorough $(MINUTES); ended=$$?; tests/lab/apart end; exit $$ended
+	$(call apart,thorough $(MINUTES))
+
+chaos-shards: toolchain ## Several shards on members that join, end and are killed, under load, three brokers, the released binary
+	$(call apart,shards)
 
 chaos-node: toolchain ## What happens to a leader's pod on a real Kubernetes node, each kind TIMES=5 times, the released images
 	cargo build --locked --release -p maxwell-worker -p maxwell-operator -p maxwell-tests

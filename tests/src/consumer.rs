@@ -231,12 +231,26 @@ impl Running {
         }
     }
 
+    /// Waits until so many records have come, or nothing has for a while: what is missing then, the check finds.
+    pub async fn until_count(&self, wanted: u64) {
+        let (mut known, mut since) = (self.count(), Instant::now());
+        while self.count() < wanted && since.elapsed() < SILENCE {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if self.count() > known {
+                (known, since) = (self.count(), Instant::now());
+            }
+        }
+    }
+
     /// Ends when the topic is read to its end, and gives what was seen.
     pub fn finish(self) -> anyhow::Result<Seen> {
         self.stop.store(true, Ordering::Release);
         self.thread.join().map_err(|_| anyhow::anyhow!("the consumer panicked"))?
     }
 }
+
+/// How long nothing may come from workers that run.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// Between two arrivals that are told apart.
 const APART: Duration = Duration::from_millis(1);

@@ -36,6 +36,7 @@ pub(super) async fn sharded(namespace: &str, server: Server) -> anyhow::Result<(
     let ended = exercise(namespace, &load, &consumer).await;
     let (expected, beaten) = load.finish().await?;
     consumer.until_beat(beaten).await;
+    consumer.until_count(expected.rows + beaten).await;
     let seen = tokio::task::spawn_blocking(move || consumer.finish()).await??;
     let verdict = check_divided(&expected, &seen.messages, u64::from(SHARDS));
     let mut beats: Vec<i64> = seen.beats.iter().map(|(_, id)| *id).collect();
