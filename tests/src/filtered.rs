@@ -49,7 +49,7 @@ pub async fn filtered(server: Server, rows: usize) -> anyhow::Result<Outcome> {
     // The first commit to Kafka is one of many that the rows take.
     worker.arm("commit-answered", 0).await?;
     conn.query_drop("COMMIT").await?;
-    worker.wait()?;
+    worker.ends(PATIENCE).await?;
     let before_the_kill = topic::length(&name).await?;
     anyhow::ensure!(
         (1..rows / 2).contains(&before_the_kill),

@@ -50,7 +50,7 @@ pub async fn settings(server: Server, rows: usize) -> anyhow::Result<serde_json:
     let mut owner = workers.swap_remove(at.context("the owner is none of the members")?);
     owner.arm("commit-answered", 0).await?;
     conn.query_drop("COMMIT").await?;
-    owner.wait()?;
+    owner.ends(PATIENCE).await?;
     let before_the_kill = topic::length(&name).await?;
     cli(&root, &["settings", "unset", "filter"]).await?;
     conn.query_drop(format!("INSERT INTO {name}.dropped VALUES (0, 'last')")).await?;

@@ -129,6 +129,16 @@ impl Worker {
         Ok(())
     }
 
+    /// Waits until it has ended by itself.
+    pub async fn ends(&mut self, within: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + within;
+        while !self.has_ended() {
+            anyhow::ensure!(Instant::now() < deadline, "{} does not end within {within:?}", self.spec.name);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))

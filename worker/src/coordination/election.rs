@@ -15,8 +15,9 @@ const STEP: Duration = Duration::from_millis(150);
 /// The place of `incarnation` among the candidates, 0 first; `None` if it is not one.
 ///
 /// Whom a request names goes first and those that do not reach MySQL or Kafka come last. Whoever holds a shard goes
-/// before the rest, because the lead's vacancy is no reason to move it; then priority decides, then age, then the name. Completeness of position does not tell candidates apart: the position is the cluster's, not a member's, so every one is equally
-/// complete.
+/// before the rest, because the lead's vacancy is no reason to move it; then priority decides, then age, then the name.
+/// Completeness of position does not tell candidates apart: the position is the cluster's, not a member's, so every one
+/// is equally complete.
 pub(super) fn rank(observed: &Observed, incarnation: Incarnation, failover: bool) -> Option<u32> {
     let mut candidates: Vec<&MemberRecord> =
         observed.members.values().filter(|member| stands(observed, member, failover)).collect();
