@@ -16,6 +16,7 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use crate::history::Message;
 use crate::lab::brokers;
+use crate::writer::shard_of;
 
 /// What the consumer saw.
 #[derive(Debug, Default)]
@@ -24,17 +25,19 @@ pub struct Seen {
     pub messages: Vec<Message>,
     /// When each heartbeat row came, and its id.
     pub beats: Vec<(Instant, i64)>,
-    /// When something came, a millisecond apart at least, and the highest number of a heartbeat row up to then.
-    pub arrivals: Vec<(Instant, i64)>,
+    /// Of each shard: when something came, a millisecond apart at least, and the highest number of a heartbeat row up to
+    /// then.
+    pub arrivals: Vec<Vec<(Instant, i64)>>,
     /// Partition and offset of every record, with the epoch that it bears.
     pub places: HashMap<(i32, i64), u64>,
 }
 
 impl Seen {
-    fn arrived(&mut self, now: Instant, highest: i64) {
-        match self.arrivals.last_mut() {
+    fn arrived(&mut self, shard: usize, now: Instant, highest: i64) {
+        let arrivals = &mut self.arrivals[shard];
+        match arrivals.last_mut() {
             Some((before, known)) if now.duration_since(*before) < APART => *known = highest,
-            _ => self.arrivals.push((now, highest)),
+            _ => arrivals.push((now, highest)),
         }
     }
 }
@@ -169,23 +172,31 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<usize> {
 
 /// A running consumer.
 pub struct Running {
-    stop: Arc<AtomicBool>,
-    last_beat: Arc<AtomicI64>,
-    count: Arc<AtomicU64>,
+    state: Arc<State>,
     thread: JoinHandle<anyhow::Result<Seen>>,
+}
+
+#[derive(Default)]
+struct State {
+    stop: AtomicBool,
+    /// Of each shard.
+    last_beats: Vec<AtomicI64>,
+    count: AtomicU64,
 }
 
 /// Starts consuming `topic` from its beginning. Its first record may be on its way only.
 pub fn start(topic: &str, isolation: Isolation) -> anyhow::Result<Running> {
+    start_divided(topic, isolation, 1)
+}
+
+/// The same where keys are hashed to so many shards.
+pub fn start_divided(topic: &str, isolation: Isolation, shards: u32) -> anyhow::Result<Running> {
     let reader = Reader::new(topic, isolation)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopping = Arc::clone(&stop);
-    let last_beat = Arc::new(AtomicI64::new(0));
-    let beating = Arc::clone(&last_beat);
-    let count = Arc::new(AtomicU64::new(0));
-    let counting = Arc::clone(&count);
-    let thread = std::thread::spawn(move || consume(reader, &stopping, &beating, &counting));
-    Ok(Running { stop, last_beat, count, thread })
+    let last_beats = (0..shards).map(|_| AtomicI64::default()).collect();
+    let state = Arc::new(State { last_beats, ..State::default() });
+    let shared = Arc::clone(&state);
+    let thread = std::thread::spawn(move || consume(reader, &shared));
+    Ok(Running { state, thread })
 }
 
 /// Reads `topic` from its beginning, as `read_committed` consumers do, until `visit` says that a message was the last.
@@ -208,14 +219,15 @@ pub(crate) fn until(
 }
 
 impl Running {
-    /// The highest number of a heartbeat that has come.
+    /// The highest number of a heartbeat that has come; of the shard that is the furthest behind.
     pub fn last_beat(&self) -> u64 {
-        self.last_beat.load(Ordering::Acquire).cast_unsigned()
+        let beats = self.state.last_beats.iter().map(|beat| beat.load(Ordering::Acquire).cast_unsigned());
+        beats.min().unwrap_or(0)
     }
 
     /// How many records have come.
     pub fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
+        self.state.count.load(Ordering::Relaxed)
     }
 
     /// Whether it has ended by an error of its own, which [`Running::finish`] tells.
@@ -244,7 +256,7 @@ impl Running {
 
     /// Ends when the topic is read to its end, and gives what was seen.
     pub fn finish(self) -> anyhow::Result<Seen> {
-        self.stop.store(true, Ordering::Release);
+        self.state.stop.store(true, Ordering::Release);
         self.thread.join().map_err(|_| anyhow::anyhow!("the consumer panicked"))?
     }
 }
@@ -255,14 +267,10 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// Between two arrivals that are told apart.
 const APART: Duration = Duration::from_millis(1);
 
-fn consume(
-    reader: Reader,
-    stop: &AtomicBool,
-    last_beat: &AtomicI64,
-    count: &AtomicU64,
-) -> anyhow::Result<Seen> {
-    let mut seen = Seen::default();
-    reader.each(stop, |message| {
+fn consume(reader: Reader, state: &State) -> anyhow::Result<Seen> {
+    let shards = state.last_beats.len();
+    let mut seen = Seen { arrivals: vec![Vec::new(); shards], ..Seen::default() };
+    reader.each(&state.stop, |message| {
         let at = Instant::now();
         let text = message.payload().context("a message without a value")?;
         let mut change: Message = serde_json::from_slice(text)
@@ -270,14 +278,15 @@ fn consume(
         let epoch = header(message, "epoch").context("a message without an epoch")?;
         seen.places.insert((message.partition(), message.offset()), epoch.parse()?);
         change.gtid = header(message, "gtid").map(str::to_owned);
+        let shard = shard_of(change.data.id, shards as u64) as usize;
         if change.table == "beat" {
             seen.beats.push((at, change.data.id));
-            last_beat.fetch_max(change.data.id, Ordering::AcqRel);
+            state.last_beats[shard].fetch_max(change.data.v, Ordering::AcqRel);
         } else {
             seen.messages.push(change);
         }
-        count.fetch_add(1, Ordering::Relaxed);
-        seen.arrived(at, last_beat.load(Ordering::Acquire));
+        state.count.fetch_add(1, Ordering::Relaxed);
+        seen.arrived(shard, at, state.last_beats[shard].load(Ordering::Acquire));
         Ok(())
     })?;
     Ok(seen)

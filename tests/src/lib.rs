@@ -1,6 +1,7 @@
 //! Checks of the whole: real servers, real worker processes, a `read_committed` consumer, and what it saw held
 //! against what was written. Uses public interfaces only.
 
+mod ask;
 pub mod bench;
 pub mod bootstrap;
 pub mod chaos;

@@ -455,5 +455,5 @@ async fn chaos(asked: &Chaos) -> anyhow::Result<()> {
         seed: asked.seed,
     };
     let until = Instant::now() + Duration::from_secs(asked.minutes * 60);
-    summary(&rounds.run(until).await?, minimums)
+    summary(&rounds.run(until).await?, minimums, asked.session.into())
 }

@@ -17,6 +17,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Shape {
     /// Members of the cluster, four at the most; 1 for a lone worker without ZooKeeper.
     pub members: usize,
+    /// Shards that keys are hashed to; 1 for an active one and standbys.
+    pub shards: u32,
     /// ZooKeeper session timeout in milliseconds.
     pub session: u32,
     /// The guarantee.
@@ -48,6 +50,7 @@ pub struct Cluster {
     pub name: String,
     specs: Vec<Spec>,
     workers: Vec<Worker>,
+    shards: u32,
     /// What workers had counted that have ended since.
     counted: Counted,
 }
@@ -57,7 +60,8 @@ impl Cluster {
     pub async fn start(server: Server, name: &str, shape: &Shape) -> anyhow::Result<Self> {
         let specs = specs(server, name, shape)?;
         let workers = specs.iter().map(Worker::start).collect::<anyhow::Result<Vec<_>>>()?;
-        let cluster = Self { name: name.to_owned(), specs, workers, counted: Counted::default() };
+        let cluster =
+            Self { name: name.to_owned(), specs, workers, shards: shape.shards, counted: Counted::default() };
         cluster.ready().await.context("the first start")?;
         cluster.owner().await?;
         Ok(cluster)
@@ -68,27 +72,44 @@ impl Cluster {
         self.workers.len()
     }
 
+    /// How many shards.
+    pub fn shards(&self) -> u32 {
+        self.shards
+    }
+
     /// The host of a member.
     pub fn host(&self, at: usize) -> Host {
         HOSTS[at]
     }
 
-    /// Waits until every member is ready.
+    /// Waits until every member is ready and, of several shards, has its part.
     pub async fn ready(&self) -> anyhow::Result<()> {
         for worker in &self.workers {
             worker.ready(PATIENCE).await?;
         }
+        let deadline = Instant::now() + PATIENCE;
+        while self.shards > 1 {
+            let owned = self.told("maxwell_shards_owned", &[]).await;
+            let most = u64::from(self.shards).div_ceil(self.workers.len() as u64);
+            let all = owned.iter().map(|(owned, _)| owned).sum::<u64>() == u64::from(self.shards);
+            if all && owned.iter().all(|(owned, _)| *owned <= most) {
+                break;
+            }
+            anyhow::ensure!(Instant::now() < deadline, "after {PATIENCE:?} the members own {owned:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         Ok(())
     }
 
-    /// The member that streams.
+    /// The member that streams; of several shards, the most.
     pub async fn owner(&self) -> anyhow::Result<usize> {
         self.owner_but(&[]).await
     }
 
     /// The member that streams, once it is none of these. Of several that say so the one with the highest epoch does.
     pub async fn owner_but(&self, except: &[usize]) -> anyhow::Result<usize> {
-        self.highest("maxwell_shard_epoch", except).await?.with_context(|| {
+        let metric = if self.shards == 1 { "maxwell_shard_epoch" } else { "maxwell_shards_owned" };
+        self.highest(metric, except).await?.with_context(|| {
             let names: Vec<&str> = except.iter().map(|at| HOSTS[*at].name).collect();
             format!("nobody but {names:?} streams after {PATIENCE:?}")
         })
@@ -102,17 +123,24 @@ impl Cluster {
     async fn highest(&self, metric: &str, except: &[usize]) -> anyhow::Result<Option<usize>> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            let asked =
-                self.workers.iter().enumerate().filter(|(at, _)| !except.contains(at)).map(
-                    |(at, worker)| async move { (worker.metric(metric).await.unwrap_or(0.0) as u64, at) },
-                );
-            let told = futures::future::join_all(asked).await;
+            let told = self.told(metric, except).await;
             if let Some((_, at)) = told.into_iter().filter(|(value, _)| *value > 0).max() {
                 return Ok(Some(at));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(None)
+    }
+
+    /// What each member but these says; 0 of one that does not answer.
+    async fn told(&self, metric: &str, except: &[usize]) -> Vec<(u64, usize)> {
+        let asked = self
+            .workers
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !except.contains(at))
+            .map(|(at, worker)| async move { (worker.metric(metric).await.unwrap_or(0.0) as u64, at) });
+        futures::future::join_all(asked).await
     }
 
     /// What all have counted up to now.
@@ -256,16 +284,20 @@ pub fn root(name: &str) -> String {
 /// The settings file; options on the command line go over it.
 fn settings(server: Server, name: &str, shape: &Shape) -> anyhow::Result<String> {
     let path = std::env::temp_dir().join(format!("maxwell-tests-{name}.yaml"));
-    let Shape { session, delivery, commit_rows, .. } = shape;
+    let Shape { session, delivery, commit_rows, shards, .. } = shape;
     let heartbeat = session / 3;
     let others = match server.name {
         "mysql80" => format!(", failoverHosts: [{{host: {}}}]", REPLICA.address),
         _ => String::new(),
     };
+    let divided = match shards {
+        1 => String::new(),
+        _ => format!("mode: Sharded\nsharding: {{shards: {shards}, strategy: PrimaryKey}}\n"),
+    };
     let text = format!(
         "mysql: {{host: localhost{others}}}\n\
          kafka: {{brokers: [none], delivery: {delivery:?}, commit: {{maxRows: {commit_rows}}}}}\n\
-         failover: {{sessionTimeoutMilliseconds: {session}, heartbeatIntervalMilliseconds: {heartbeat}}}\n"
+         failover: {{sessionTimeoutMilliseconds: {session}, heartbeatIntervalMilliseconds: {heartbeat}}}\n{divided}"
     );
     std::fs::write(&path, text)?;
     Ok(path.display().to_string())

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::load::{BEAT, Written};
+use super::load::Written;
 
 /// When something was done to the cluster, and for how long it showed.
 #[derive(Debug, Clone, Copy)]
@@ -15,13 +15,13 @@ pub struct Span {
     pub recovered: Instant,
 }
 
-/// The longest silence within the span, in milliseconds. `arrivals`: when anything came, and the highest number of a
-/// heartbeat row up to then. What the source itself was silent, beyond the usual time between two rows, is not in it.
+/// The longest silence of a shard within the span, in milliseconds. `arrivals`: when anything came, and the highest number
+/// of a heartbeat row up to then. What the source itself was silent, beyond the usual time between two rows, is not in it.
 pub fn gap(arrivals: &[(Instant, i64)], written: &Written, span: Span) -> u64 {
     let within = arrivals.windows(2).filter(|pair| pair[1].0 >= span.begun && pair[0].0 <= span.recovered);
     let silence = |pair: &[(Instant, i64)]| {
         let ((before, highest), (came, _)) = (pair[0], pair[1]);
-        let due = written.when(highest.cast_unsigned() + 1).and_then(|at| at.checked_sub(BEAT));
+        let due = written.when(highest.cast_unsigned() + 1).and_then(|at| at.checked_sub(written.every()));
         came.saturating_duration_since(due.map_or(before, |due| due.max(before)))
     };
     within.map(silence).max().unwrap_or(Duration::ZERO).as_millis() as u64

@@ -1,4 +1,4 @@
-//! What is written while faults are inflicted: transactions of all kinds, and a heartbeat row every 20 ms.
+//! What is written while faults are inflicted: transactions of all kinds, and heartbeat rows.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 use crate::history::Expected;
 use crate::lab::Server;
 use crate::session::Session;
-use crate::writer::Writer;
+use crate::writer::{Writer, shard_of};
 
-/// Between two heartbeat rows.
+/// Between two heartbeat rows of a shard, as a rule.
 pub const BEAT: Duration = Duration::from_millis(20);
+/// Among so many ids there is one of every shard.
+const SPAN: u64 = 1000;
 /// Between two small transactions.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Small transactions between two changes of a table's definition.
@@ -25,34 +27,69 @@ const BETWEEN_DEFINITIONS: u64 = 400;
 /// How long a heartbeat row may take while the server is away.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// When each heartbeat row was written, that of number 1 first: the source's own silence is no worker's fault.
+/// Where heartbeat rows go, and how often.
+#[derive(Debug, Clone, Copy)]
+pub struct Rhythm {
+    /// Shards that keys are hashed to; each gets a row of its own, all in one transaction.
+    pub shards: u32,
+    /// Between two.
+    pub every: Duration,
+}
+
+impl Default for Rhythm {
+    fn default() -> Self {
+        Self { shards: 1, every: BEAT }
+    }
+}
+
+impl Rhythm {
+    /// The ids of heartbeat `number`: one of each shard.
+    fn ids(self, number: u64) -> Vec<i64> {
+        let shards = u64::from(self.shards);
+        if shards == 1 {
+            return vec![number.cast_signed()];
+        }
+        let all = (number * SPAN..(number + 1) * SPAN).map(u64::cast_signed);
+        (0..shards).filter_map(|shard| all.clone().find(|id| shard_of(*id, shards) == shard)).collect()
+    }
+}
+
+/// When each heartbeat was written, number 1 first: the source's own silence is no worker's fault.
 #[derive(Debug, Clone, Default)]
-pub struct Written(Arc<Mutex<Vec<Instant>>>);
+pub struct Written {
+    at: Arc<Mutex<Vec<Instant>>>,
+    rhythm: Rhythm,
+}
 
 impl Written {
-    /// Of these.
+    /// At these moments.
     #[cfg(test)]
     pub fn at(instants: Vec<Instant>) -> Self {
-        Self(Arc::new(Mutex::new(instants)))
+        Self { at: Arc::new(Mutex::new(instants)), rhythm: Rhythm::default() }
+    }
+
+    /// Between two.
+    pub fn every(&self) -> Duration {
+        self.rhythm.every
     }
 
     /// How many.
     pub fn count(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+        self.at.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
     /// When number `id` was.
     pub fn when(&self, id: u64) -> Option<Instant> {
         let at = usize::try_from(id.checked_sub(1)?).ok()?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(at).copied()
+        self.at.lock().unwrap_or_else(PoisonError::into_inner).get(at).copied()
     }
 
     fn push(&self, at: Instant) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(at);
+        self.at.lock().unwrap_or_else(PoisonError::into_inner).push(at);
     }
 }
 
-/// Writes a heartbeat row every 20 ms, until told to stop.
+/// Writes heartbeat rows, until told to stop.
 pub struct Beats {
     /// When each was written.
     pub written: Written,
@@ -62,13 +99,13 @@ pub struct Beats {
 
 impl Beats {
     /// Into the table that a [`Writer`] made; `source` tells at which server.
-    pub fn start(source: Arc<RwLock<Server>>, database: String) -> Self {
-        let (written, stop) = (Written::default(), CancellationToken::new());
+    pub fn start(source: Arc<RwLock<Server>>, database: String, rhythm: Rhythm) -> Self {
+        let (written, stop) = (Written { rhythm, ..Written::default() }, CancellationToken::new());
         let task = tokio::spawn(beat(source, database, written.clone(), stop.clone()));
         Self { written, stop, task }
     }
 
-    /// Ends them; how many there were.
+    /// Ends them; how many rows each shard got.
     pub async fn finish(self) -> anyhow::Result<u64> {
         self.stop.cancel();
         self.task.await??;
@@ -82,16 +119,21 @@ async fn beat(
     written: Written,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut tick = tokio::time::interval(BEAT);
+    let mut tick = tokio::time::interval(written.every());
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut session = Session::new(*source.read().await);
-    while !stop.is_cancelled() {
+    let mut last = false;
+    while !last {
         tick.tick().await;
+        // One more once nothing else is written: when it has come, everything has.
+        last = stop.is_cancelled();
         let server = source.read().await;
         session.turn_to(*server);
-        let id = written.count() + 1;
-        // One that is there already, because only the answer was lost, is not written again.
-        let row = [format!("INSERT IGNORE INTO {database}.beat VALUES ({id}, {id})")];
+        let number = written.count() + 1;
+        let rows: Vec<String> =
+            written.rhythm.ids(number).iter().map(|id| format!("({id}, {number})")).collect();
+        // What is there already, because only the answer was lost, is not written again.
+        let row = [format!("INSERT IGNORE INTO {database}.beat VALUES {}", rows.join(", "))];
         let deadline = Instant::now() + PATIENCE;
         while let Err(error) = session.run(&row).await {
             if Instant::now() > deadline {
@@ -127,8 +169,13 @@ pub struct Load {
 }
 
 impl Load {
-    /// Begins to write.
+    /// Begins to write; heartbeat rows go to one shard, every 20 ms.
     pub fn start(server: Server, writer: Writer, database: &str, seed: u64) -> Self {
+        Self::with(Rhythm::default(), server, writer, database, seed)
+    }
+
+    /// Begins to write, with the heartbeat rows of this rhythm.
+    pub fn with(rhythm: Rhythm, server: Server, writer: Writer, database: &str, seed: u64) -> Self {
         let source = Arc::new(RwLock::new(server));
         let definitions = Arc::new(tokio::sync::Mutex::new(()));
         let (large, asked) = mpsc::channel(1);
@@ -141,7 +188,7 @@ impl Load {
             stop: stop.clone(),
             random: StdRng::seed_from_u64(seed),
         };
-        let beats = Beats::start(Arc::clone(&source), database.to_owned());
+        let beats = Beats::start(Arc::clone(&source), database.to_owned(), rhythm);
         Self { source, definitions, large, progress, stop, writer: tokio::spawn(work.run(writer)), beats }
     }
 
@@ -182,7 +229,7 @@ impl Load {
         Arc::clone(&self.definitions).lock_owned().await
     }
 
-    /// Ends; what was committed, and how many heartbeat rows.
+    /// Ends; what was committed, and how many heartbeat rows each shard got.
     pub async fn finish(self) -> anyhow::Result<(Expected, u64)> {
         self.stop.cancel();
         let writer = self.writer.await??;

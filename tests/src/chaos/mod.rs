@@ -4,8 +4,10 @@ pub mod cluster;
 pub mod fault;
 pub mod gap;
 pub mod load;
+pub mod promise;
 pub mod report;
 pub mod rounds;
+mod table;
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +16,15 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::consumer::{self, Isolation, Running, Seen};
-use crate::history::check;
+use crate::history::check_divided;
 use crate::lab::{Server, unique};
 use crate::writer::Writer;
 use cluster::{Cluster, Shape, Used};
 use fault::{Fault, Scene, fail_back};
 use gap::{Span, gap};
-use load::Load;
+use load::{BEAT, Load, Rhythm};
 use report::{Inflicted, Report};
+pub(crate) use table::table;
 
 /// Between a recovery and the next fault.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -29,6 +32,9 @@ const SETTLE: Duration = Duration::from_secs(1);
 const RECOVERY: Duration = Duration::from_secs(120);
 /// How long the first rows of a transaction may take.
 const ARRIVAL: Duration = Duration::from_secs(5);
+/// With more shards than these the heartbeat rows are slower: each shard reads the whole binlog.
+const FEW: u32 = 4;
+const SLOW_BEAT: Duration = Duration::from_millis(200);
 /// What is shorter says little about how busy a process is.
 const MEASURABLE: Duration = Duration::from_secs(3);
 
@@ -53,11 +59,14 @@ pub struct Plan {
 pub async fn round(server: Server, plan: &Plan) -> anyhow::Result<Report> {
     let name = unique(server.name);
     let mut writer = Writer::new(server, &name, plan.seed).await?;
+    let shards = plan.shape.shards;
+    writer.divided = (shards > 1).then_some(shards.into());
     let cluster = Cluster::start(server, &name, &plan.shape).await?;
     writer.transaction(1).await?;
-    let committed = consumer::start(&name, Isolation::Committed)?;
+    let committed = consumer::start_divided(&name, Isolation::Committed, shards)?;
     let uncommitted = consumer::start(&name, Isolation::Uncommitted)?;
-    let load = Load::start(server, writer, &name, plan.seed);
+    let rhythm = Rhythm { shards, every: if shards > FEW { SLOW_BEAT } else { BEAT } };
+    let load = Load::with(rhythm, server, writer, &name, plan.seed);
     let written = load.written().clone();
     let mut scene = Scene::new(cluster, load, plan.away);
     let done = inflict_all(&mut scene, &committed, plan).await?;
@@ -72,14 +81,17 @@ pub async fn round(server: Server, plan: &Plan) -> anyhow::Result<Report> {
         tokio::task::spawn_blocking(move || anyhow::Ok((committed.finish()?, uncommitted.finish()?)))
             .await??;
     let exact = plan.shape.delivery == Delivery::ExactlyOnce;
-    let verdict = check(&expected, &seen.messages);
+    let verdict = check_divided(&expected, &seen.messages, shards.into());
     let delivery = if exact { "" } else { ", at least once" };
-    let title = format!("{} x {}{delivery}", server.name, plan.shape.members);
+    let divided = if shards > 1 { format!(", {shards} shards") } else { String::new() };
+    let title = format!("{} x {}{divided}{delivery}", server.name, plan.shape.members);
     let mut report = Report::new(title, expected.rows, &verdict, exact);
-    report.count_beats(beaten, &seen, exact);
+    report.count_beats(beaten, shards, &seen, exact);
     report.counted = counted;
     report.aborted_transactions = aborted(&seen, &all);
-    let measured = done.into_iter().map(|one| one.measured(|span| gap(&seen.arrivals, &written, span)));
+    let longest = |span| seen.arrivals.iter().map(|of| gap(of, &written, span)).max().unwrap_or(0);
+    let kind = |one: Inflicted| if exact { one } else { one.at_least_once() };
+    let measured = done.into_iter().map(|one| kind(one.measured(longest)));
     report.attribute(measured.collect(), &verdict.values, exact);
     if report.is_clean() {
         crate::topic::delete(&[&name, &format!("{name}.positions")]).await?;
@@ -133,6 +145,10 @@ async fn inflict(scene: &mut Scene, committed: &Running, faults: &[Fault]) -> an
     let used = used(scene, &before, begun);
     scene.heal().await?;
     let healed = Instant::now();
+    if scene.cluster.shards() > 1 {
+        // The shards move on to those that are back.
+        scene.cluster.ready().await?;
+    }
     let recovered = match recovery(&scene.load, committed, healed).await {
         Some(recovered) => recovered,
         None => {

@@ -1,28 +1,28 @@
 //! What came of the rounds, and whether it is good enough.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::cluster::Counted;
 use super::gap::Span;
-use super::median_p95_worst;
+use super::table::table;
 use crate::consumer::Seen;
 use crate::history::{Verdict, Violation};
 
 /// A fault that was inflicted, and what it did.
 #[derive(Debug, Clone)]
 pub struct Inflicted {
-    name: String,
-    span: Span,
-    gap: u64,
+    pub(super) name: String,
+    pub(super) span: Span,
+    /// Milliseconds.
+    pub(super) gap: u64,
     /// While it lasted: percent of a core of the busiest worker, resident mebibytes of the largest.
-    used: Option<(u64, u64)>,
+    pub(super) used: Option<(u64, u64)>,
     /// What did not go as it must.
-    problem: Option<String>,
+    pub(super) problem: Option<String>,
     /// The values of the changes from its beginning to the next one's are higher.
     above: i64,
     /// How many of those were lost, seen again, seen out of order.
-    violations: [u64; 3],
+    pub(super) violations: [u64; 3],
 }
 
 impl Inflicted {
@@ -50,6 +50,11 @@ impl Inflicted {
         if let Some(problem) = &self.problem {
             println!("    {problem}");
         }
+    }
+
+    /// As a kind of its own: other things are promised where repeats are allowed.
+    pub fn at_least_once(self) -> Self {
+        Self { name: format!("{} (at least once)", self.name), ..self }
     }
 
     /// With the gap that `measure` finds.
@@ -112,8 +117,9 @@ impl Report {
         }
     }
 
-    /// Holds the heartbeat rows that came against those that were written, `1..=written`.
-    pub fn count_beats(&mut self, written: u64, seen: &Seen, exact: bool) {
+    /// Holds the heartbeat rows that came against those that were written: so many in each shard.
+    pub fn count_beats(&mut self, written: u64, shards: u32, seen: &Seen, exact: bool) {
+        let written = written * u64::from(shards);
         let mut ids: Vec<i64> = seen.beats.iter().map(|(_, id)| *id).collect();
         let came = ids.len() as u64;
         ids.sort_unstable();
@@ -174,9 +180,9 @@ pub struct Minimums {
 
 /// Prints the table of faults and the line of figures; an error if the history is not clean, or not enough was hit.
 #[expect(clippy::print_stdout, reason = "the report is the output")]
-pub fn summary(reports: &[Report], minimums: Minimums) -> anyhow::Result<()> {
+pub fn summary(reports: &[Report], minimums: Minimums, session: u64) -> anyhow::Result<()> {
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
-    let kinds = table(reports);
+    let kinds = table(reports, session);
     let found = Minimums {
         changes: sum(|r| r.changes),
         faults: sum(|r| r.inflicted.len() as u64),
@@ -184,6 +190,8 @@ pub fn summary(reports: &[Report], minimums: Minimums) -> anyhow::Result<()> {
         inside: sum(|r| r.counted.resumed),
         fenced: sum(|r| r.counted.fenced),
     };
+    let broken: Vec<&String> =
+        kinds.iter().filter(|(_, kind)| kind["kept"] == false).map(|(name, _)| name).collect();
     let most = |of: &str| kinds.values().filter_map(|kind| kind[of].as_u64()).max();
     let aborted = sum(|r| r.aborted_transactions);
     let line = serde_json::json!({
@@ -191,7 +199,7 @@ pub fn summary(reports: &[Report], minimums: Minimums) -> anyhow::Result<()> {
         "out_of_order": sum(|r| r.out_of_order), "torn": sum(|r| r.torn), "faults": found.faults,
         "kinds": found.kinds, "resumed_inside_transaction": found.inside, "aborted_transactions": aborted,
         "fenced": found.fenced, "peak_memory_mib": most("memory_mib"), "peak_cpu_percent": most("cpu_percent"),
-        "gaps": kinds,
+        "gaps": kinds, "broken_promises": broken,
     });
     println!("{line}");
     anyhow::ensure!(reports.iter().all(Report::is_clean), "the history is not clean");
@@ -206,56 +214,4 @@ pub fn summary(reports: &[Report], minimums: Minimums) -> anyhow::Result<()> {
         anyhow::ensure!(found >= least, "{found} {what}, {least} at least must be");
     }
     Ok(())
-}
-
-/// Prints what each kind of fault did; the same by name.
-#[expect(clippy::print_stdout, reason = "the report is the output")]
-pub(crate) fn table(reports: &[Report]) -> BTreeMap<String, serde_json::Value> {
-    let mut kinds: BTreeMap<&str, Vec<&Inflicted>> = BTreeMap::new();
-    for one in reports.iter().flat_map(|report| &report.inflicted) {
-        kinds.entry(&one.name).or_default().push(one);
-    }
-    println!(
-        "\n{:<32} {:>5} {:>9} {:>8} {:>8} {:>9} {:>5} {:>8} {:>6} {:>6} {:>7}",
-        "fault (milliseconds, mebibytes)",
-        "count",
-        "gap",
-        "95th",
-        "worst",
-        "recovery",
-        "lost",
-        "repeated",
-        "order",
-        "cpu %",
-        "memory"
-    );
-    let mut figures = BTreeMap::new();
-    for (name, all) in kinds {
-        let mut of = median_p95_worst(all.iter().map(|one| one.gap).collect());
-        let recovery = |one: &&Inflicted| (one.span.recovered - one.span.healed).as_millis() as u64;
-        of["recovery"] = all.iter().map(recovery).max().into();
-        for (at, name) in ["lost", "repeated", "out_of_order"].into_iter().enumerate() {
-            of[name] = all.iter().map(|one| one.violations[at]).sum::<u64>().into();
-        }
-        of["problems"] = all.iter().filter(|one| one.problem.is_some()).count().into();
-        of["cpu_percent"] = all.iter().filter_map(|one| one.used).map(|(cpu, _)| cpu).max().into();
-        of["memory_mib"] = all.iter().filter_map(|one| one.used).map(|(_, memory)| memory).max().into();
-        let shown =
-            |value: &serde_json::Value| value.as_u64().map_or("-".to_owned(), |value| value.to_string());
-        println!(
-            "{name:<32} {:>5} {:>9} {:>8} {:>8} {:>9} {:>5} {:>8} {:>6} {:>6} {:>7}",
-            shown(&of["count"]),
-            shown(&of["median"]),
-            shown(&of["p95"]),
-            shown(&of["worst"]),
-            shown(&of["recovery"]),
-            shown(&of["lost"]),
-            shown(&of["repeated"]),
-            shown(&of["out_of_order"]),
-            shown(&of["cpu_percent"]),
-            shown(&of["memory_mib"]),
-        );
-        figures.insert(name.to_owned(), of);
-    }
-    figures
 }

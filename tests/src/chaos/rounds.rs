@@ -8,13 +8,18 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use super::cluster::Shape;
-use super::fault::{Fault, KafkaFault, NetworkFault, POINTS, ProcessFault, all, fitting, together};
+use super::fault::{Fault, KafkaFault, NetworkFault, POINTS, ProcessFault, all, dividing, fitting, together};
 use super::report::Report;
 use super::{Plan, round};
 use crate::lab::Server;
 
 /// Rows of a Kafka transaction at the most: small, so that many end inside a MySQL transaction.
 const COMMIT_ROWS: u32 = 1000;
+
+/// Shapes of clusters with several shards; dealt out, each server has one of them.
+const SHAPES: usize = 2;
+/// How often at least everything is done to them.
+const TWICE: usize = 2;
 
 /// What a run is asked for.
 #[derive(Debug, Clone)]
@@ -82,13 +87,13 @@ impl Rounds {
     }
 
     /// The rounds of one server: a cluster, one that delivers at least once, and a lone worker; dealt out, one of the last
-    /// two.
+    /// two; and clusters of several shards, dealt out one of them.
     fn plans(&self, kinds: &[Fault], server: Server, at: usize, random: &mut StdRng) -> Vec<Plan> {
         let share = self.changes / self.servers.len() as u64;
-        let plan = |part, faults, members, delivery| Plan {
+        let plan = |part, faults, (members, shards), delivery| Plan {
             changes: share / 10 * part,
             faults,
-            shape: Shape { members, session: self.session, delivery, commit_rows: COMMIT_ROWS },
+            shape: Shape { members, shards, session: self.session, delivery, commit_rows: COMMIT_ROWS },
             large: self.large,
             away: self.away,
             seed: self.seed + at as u64,
@@ -105,12 +110,18 @@ impl Rounds {
         let short = if self.faults.is_empty() { unfenced() } else { vec![ProcessFault::Kill.into()] };
         let short = fitting(&short, server, self.members).into_iter().map(|fault| vec![fault]).collect();
         let lone = vec![vec![ProcessFault::KillAll.into()]];
-        let mut plans = vec![plan(8, cluster, self.members, exactly)];
+        let mut plans = vec![plan(8, cluster, (self.members, 1), exactly)];
         if !self.deal || at.is_multiple_of(2) {
-            plans.push(plan(1, short, self.members, at_least));
+            plans.push(plan(1, short, (self.members, 1), at_least));
         }
         if !self.deal || !at.is_multiple_of(2) {
-            plans.push(plan(1, lone, 1, exactly));
+            plans.push(plan(1, lone, (1, 1), exactly));
+        }
+        for (number, (shards, faults)) in dividing(kinds).into_iter().enumerate() {
+            if self.members > 1 && (!self.deal || at % SHAPES == number) {
+                let faults = faults.repeat(self.times.max(TWICE)).into_iter().map(|fault| vec![fault]);
+                plans.push(plan(1, faults.collect(), (self.members, shards), exactly));
+            }
         }
         plans
     }

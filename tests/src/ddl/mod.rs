@@ -69,7 +69,8 @@ pub async fn ddl(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
     }
     topic::make(&name, PARTITIONS, "delete").await?;
     let session = 15_000;
-    let shape = Shape { members: plan.members, session, delivery: Delivery::ExactlyOnce, commit_rows: 50 };
+    let shape =
+        Shape { members: plan.members, shards: 1, session, delivery: Delivery::ExactlyOnce, commit_rows: 50 };
     let mut cluster = Cluster::start(server, &name, &shape).await?;
     let killed = CancellationToken::new();
     let writers: Vec<_> = sessions

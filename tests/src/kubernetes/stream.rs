@@ -14,13 +14,15 @@ use super::leader::Watch;
 use super::{NAME, PATIENCE, asked, live, report, setup};
 use crate::chaos::gap::{Span, gap};
 use crate::chaos::load::Load;
-use crate::chaos::report::{Inflicted, Report, table};
-use crate::chaos::{median_p95_worst, recovery};
+use crate::chaos::report::{Inflicted, Report};
+use crate::chaos::{median_p95_worst, recovery, table};
 use crate::consumer::{self, Isolation, Running};
 use crate::history::check;
 use crate::lab::{Server, ZOOKEEPER, unique};
 use crate::writer::Writer;
 
+/// Milliseconds, as by default.
+const SESSION: u64 = 15_000;
 /// Members, and shards.
 const SIZE: (u32, u32) = (3, 1);
 /// Between a recovery and the next fault, so that each one's gap can be told.
@@ -121,12 +123,12 @@ async fn judge(scene: Scene<'_>, server: Server, done: Done) -> anyhow::Result<(
     let mut reports =
         [Report::new(format!("{} x {} pods", server.name, SIZE.0), expected.rows, &verdict, true)];
     let [one] = &mut reports;
-    one.count_beats(beaten, &seen, true);
+    one.count_beats(beaten, 1, &seen, true);
     let measured = done.inflicted.into_iter();
-    let measured = measured.map(|one| one.measured(|span| gap(&seen.arrivals, &written, span)));
+    let measured = measured.map(|one| one.measured(|span| gap(&seen.arrivals[0], &written, span)));
     one.attribute(measured.collect(), &verdict.values, true);
     let faults = one.inflicted.len();
-    let gaps = table(&reports);
+    let gaps = table(&reports, SESSION);
     let shown: BTreeMap<String, Value> =
         done.shown.into_iter().map(|(fault, times)| (fault, median_p95_worst(times))).collect();
     let [one] = &reports;

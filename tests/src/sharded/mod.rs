@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 use serde::Serialize;
 use tokio::sync::RwLock;
 
-use crate::chaos::load::Beats;
+use crate::chaos::load::{Beats, Rhythm};
 use crate::chaos::median_p95_worst;
 use crate::consumer::{self, Isolation, Seen};
 use crate::history::check_divided;
@@ -99,7 +99,7 @@ pub async fn sharded(server: Server, plan: &Plan) -> anyhow::Result<Outcome> {
     settle(&mut members, plan, None).await.context("the first start")?;
     writer.transaction(1).await?;
     let consumer = consumer::start(&name, Isolation::Committed)?;
-    let beats = Beats::start(Arc::new(RwLock::new(server)), name.clone());
+    let beats = Beats::start(Arc::new(RwLock::new(server)), name.clone(), Rhythm::default());
     let done = take_steps(&mut writer, &mut members, plan).await?;
     let beaten = beats.finish().await?;
     consumer.until_beat(beaten).await;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use maxwell_protocol::id::MemberId;
 use maxwell_protocol::member::ShardState;
 use maxwell_protocol::reader::TreeReader;
-use maxwell_protocol::request::{Ask, Outcome, Progress, Request};
+use maxwell_protocol::request::{Ask, Outcome, Progress};
 use maxwell_protocol::snapshot::ClusterSnapshot;
 
 use super::proxy::Proxy;
@@ -57,17 +57,12 @@ impl Cluster {
 
     /// Asks, and waits for the outcome.
     pub(super) async fn ask(&self, ask: Ask) -> anyhow::Result<Outcome> {
-        let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis() as i64;
-        let name = self.tree.ask(&Request::new(ask.clone(), "the checks", at)).await?;
-        let outcome = self.tree.outcome(&name, PATIENCE).await?;
-        outcome.with_context(|| format!("nothing came of: {ask}"))
+        crate::ask::ask(&self.tree, ask).await
     }
 
     /// Asks for what must be done.
     pub(super) async fn done(&self, ask: Ask) -> anyhow::Result<()> {
-        let outcome = self.ask(ask.clone()).await?;
-        anyhow::ensure!(outcome.state == Progress::Done, "{ask}: {outcome:?}");
-        Ok(())
+        crate::ask::done(&self.tree, ask).await
     }
 
     /// Asks for what must be refused, or taken back, with `words` in the reason; everything stays where it was.

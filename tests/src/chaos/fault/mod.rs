@@ -1,5 +1,7 @@
 //! What is done to a cluster: a file for each family of faults.
 
+mod asked;
+mod divided;
 mod failpoint;
 mod kafka;
 mod mysql;
@@ -7,6 +9,7 @@ mod network;
 mod process;
 mod zookeeper;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -17,6 +20,7 @@ use super::cluster::Cluster;
 use super::load::Load;
 use crate::lab::{Server, broker_count};
 
+pub use divided::DividedFault;
 pub use failpoint::{POINTS, Point, Who};
 pub use kafka::KafkaFault;
 pub use mysql::MySqlFault;
@@ -40,6 +44,10 @@ pub enum Fault {
     Kafka(KafkaFault),
     /// To the source.
     MySql(MySqlFault),
+    /// Another member is asked to take the owner's place.
+    Switchover,
+    /// To a cluster of several shards.
+    Divided(DividedFault),
 }
 
 /// What faults are done to.
@@ -110,6 +118,8 @@ impl Fault {
             Self::ZooKeeper(fault) => fault.name().to_owned(),
             Self::Kafka(fault) => fault.name().to_owned(),
             Self::MySql(fault) => fault.name().to_owned(),
+            Self::Switchover => "switchover".to_owned(),
+            Self::Divided(fault) => fault.name().to_owned(),
         }
     }
 
@@ -122,10 +132,12 @@ impl Fault {
             Self::ZooKeeper(fault) => fault.inflict(scene).await,
             Self::Kafka(fault) => fault.inflict(scene).await,
             Self::MySql(fault) => fault.inflict(scene).await,
+            Self::Switchover => asked::switchover(scene).await,
+            Self::Divided(fault) => fault.inflict(scene).await,
         }
     }
 
-    /// Whether it can be done to such a cluster in this lab.
+    /// Whether it can be done in this lab to such a cluster of one shard.
     fn fits(self, server: Server, members: usize) -> bool {
         match self {
             Self::Process(ProcessFault::KillAll) => true,
@@ -133,6 +145,7 @@ impl Fault {
             Self::Kafka(KafkaFault::AllAway | KafkaFault::FrozenShort) => true,
             Self::Kafka(_) => broker_count() > 1,
             Self::MySql(_) => true,
+            Self::Divided(_) => false,
             _ => members > 1,
         }
     }
@@ -142,6 +155,7 @@ impl Fault {
         matches!(
             self,
             Self::At(_)
+                | Self::Switchover
                 | Self::Process(ProcessFault::FreezeLong | ProcessFault::KillTwice)
                 | Self::Network(_)
                 | Self::MySql(MySqlFault::FailedOver)
@@ -158,12 +172,25 @@ pub fn all() -> Vec<Fault> {
     faults.extend(zookeeper::ALL.map(Fault::ZooKeeper));
     faults.extend(kafka::ALL.map(Fault::Kafka));
     faults.extend(mysql::ALL.map(Fault::MySql));
+    faults.push(Fault::Switchover);
+    faults.extend(divided::ALL.map(Fault::Divided));
     faults
 }
 
-/// Those among `faults` that a cluster of so many members on `server` can have.
+/// Those among `faults` that a cluster of so many members and one shard on `server` can have.
 pub fn fitting(faults: &[Fault], server: Server, members: usize) -> Vec<Fault> {
     faults.iter().copied().filter(|fault| fault.fits(server, members)).collect()
+}
+
+/// Those among `faults` that are done to clusters of several shards, with the number of shards: one list for each number.
+pub fn dividing(faults: &[Fault]) -> BTreeMap<u32, Vec<Fault>> {
+    let mut found: BTreeMap<u32, Vec<Fault>> = BTreeMap::new();
+    for fault in faults {
+        if let Fault::Divided(divided) = fault {
+            found.entry(divided.shards()).or_default().push(*fault);
+        }
+    }
+    found
 }
 
 /// Two at once, of different families.
