@@ -87,18 +87,22 @@ impl Cluster {
         for worker in &self.workers {
             worker.ready(PATIENCE).await?;
         }
+        if self.shards > 1 { self.spread().await } else { Ok(()) }
+    }
+
+    /// Waits until every shard streams and no member has more than its part.
+    async fn spread(&self) -> anyhow::Result<()> {
+        let most = u64::from(self.shards).div_ceil(self.workers.len() as u64);
         let deadline = Instant::now() + PATIENCE;
-        while self.shards > 1 {
+        loop {
             let owned = self.told("maxwell_shards_owned", &[]).await;
-            let most = u64::from(self.shards).div_ceil(self.workers.len() as u64);
             let all = owned.iter().map(|(owned, _)| owned).sum::<u64>() == u64::from(self.shards);
             if all && owned.iter().all(|(owned, _)| *owned <= most) {
-                break;
+                return Ok(());
             }
             anyhow::ensure!(Instant::now() < deadline, "after {PATIENCE:?} the members own {owned:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(())
     }
 
     /// The member that streams; of several shards, the most.
