@@ -20,6 +20,9 @@ pub struct Layout {
     /// What decides about a row that is not pinned.
     #[serde(default)]
     pub strategy: Strategy,
+    /// Strategy Time: how long a window is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_window_seconds: Option<u32>,
     /// How it is hashed: [`HASH`].
     #[serde(default = "hash")]
     pub hash: u32,
@@ -56,6 +59,7 @@ impl Default for Layout {
             generation: 1,
             shards: 1,
             strategy: Strategy::default(),
+            time_window_seconds: None,
             hash: HASH,
             shares: Vec::new(),
             begins: None,
@@ -93,7 +97,13 @@ impl Layout {
         }
         // Where a hashed shard runs is no matter of the layout.
         shares.retain(|share| !(is_hashed(share) && share.databases.is_empty() && share.tables.is_empty()));
-        Self { shards: sharding.count(), strategy: sharding.strategy, shares, ..Self::default() }
+        Self {
+            shards: sharding.count(),
+            strategy: sharding.strategy,
+            time_window_seconds: sharding.time_window_seconds.filter(|_| sharding.strategy == Strategy::Time),
+            shares,
+            ..Self::default()
+        }
     }
 
     /// How many shards rows are hashed to: numbers below this.
@@ -113,8 +123,8 @@ impl Layout {
 
     /// Whether rows are divided alike.
     pub fn divides_like(&self, other: &Self) -> bool {
-        (self.shards, self.strategy, self.hash, &self.shares)
-            == (other.shards, other.strategy, other.hash, &other.shares)
+        (self.shards, self.strategy, self.time_window_seconds, self.hash, &self.shares)
+            == (other.shards, other.strategy, other.time_window_seconds, other.hash, &other.shares)
     }
 }
 

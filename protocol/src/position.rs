@@ -117,6 +117,9 @@ pub struct PositionRecord {
     /// Copies of tables, as far as they are in Kafka.
     #[serde(default, skip_serializing_if = "BootstrapState::is_empty")]
     pub bootstrap: BootstrapState,
+    /// Strategy Time: the latest window that a transaction before this place is in; `None` before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
     /// The request whose rewind was carried out last, so that nobody does it once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewind: Option<String>,

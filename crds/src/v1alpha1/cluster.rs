@@ -90,6 +90,18 @@ use super::{
          MaxwellCluster with another topic instead"
     ),
     validation = Rule::new(
+        "!has(self.sharding) || (self.sharding.strategy == 'Time') == has(self.sharding.timeWindowSeconds)"
+    ).message(
+        "sharding.timeWindowSeconds: strategy Time needs it, for example 3600, and no other strategy takes it"
+    ),
+    validation = Rule::new(
+        "!has(self.sharding) || !has(oldSelf.sharding) || !has(self.sharding.timeWindowSeconds) || \
+         !has(oldSelf.sharding.timeWindowSeconds) || \
+         self.sharding.timeWindowSeconds == oldSelf.sharding.timeWindowSeconds"
+    ).message(
+        "sharding.timeWindowSeconds is immutable: make a new MaxwellCluster with another topic instead"
+    ),
+    validation = Rule::new(
         "!self.output.ddl || has(self.kafka.ddlTopic) || !self.kafka.topic.contains('%{')"
     ).message(
         "output.ddl needs kafka.ddlTopic while kafka.topic holds placeholders: a schema change has no topic of its own"
@@ -260,6 +272,7 @@ fn bound_sharding(schema: &mut schemars::Schema) {
     if let Some(shards) = schema.pointer_mut("/properties/shards") {
         shards["maximum"] = 256.into();
     }
+    bound(schema, "timeWindowSeconds", 1);
     for list in ["/properties/databases", "/properties/pins"] {
         bound_list(schema, list);
     }

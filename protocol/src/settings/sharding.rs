@@ -26,7 +26,7 @@ pub enum Strategy {
     Table,
     /// The values of its primary key; its database and table if there is none.
     PrimaryKey,
-    /// The window of time that it was committed in. Not there yet: refused.
+    /// The window of time that its transaction was committed in: one shard after the other streams what is not pinned.
     Time,
 }
 
@@ -130,7 +130,8 @@ pub struct Sharding {
     /// How many shards there are, those with names among them; 0: those with names and one for the rest.
     #[serde(default)]
     pub shards: u32,
-    /// Length of a window; only for `strategy: Time`.
+    /// Length of a window; for `strategy: Time` and only for that. Window after window, counted from 1970, goes to the next
+    /// shard without a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_window_seconds: Option<u32>,
     /// What wins over hashing.

@@ -29,6 +29,8 @@ pub struct RecordBase {
     pub catalog: Option<u64>,
     /// The copies of tables, as of that record.
     pub bootstrap: BootstrapState,
+    /// Strategy Time: the latest window met.
+    pub window: Option<u64>,
     /// The rewind that was carried out last.
     pub rewind: Option<String>,
     /// The version of the live settings in force.
@@ -45,6 +47,7 @@ impl RecordBase {
             source_time: last.map_or(0, |last| last.source_time),
             catalog: None,
             bootstrap: last.map(|last| last.bootstrap.clone()).unwrap_or_default(),
+            window: last.and_then(|last| last.window),
             rewind: last.and_then(|last| last.rewind.clone()),
             settings_version: last.map_or(0, |last| last.settings_version),
         }
@@ -63,6 +66,7 @@ impl RecordBase {
             source_time: self.source_time,
             catalog: self.catalog,
             bootstrap: self.bootstrap.clone(),
+            window: self.window,
             rewind: self.rewind.clone(),
         }
     }

@@ -9,7 +9,11 @@
 //! | `PrimaryKey` | the values of the key's columns in the key's order, each as a record's key shows it under the default settings and followed by a zero byte; for a table without a key as for `Table` |
 //!
 //! so that rows with one key on Kafka are in one shard, whatever the settings of the output are. Pins come before: of
-//! the table, else of the database.
+//! the table, else of the database. Under strategy `Time` nothing is hashed: `windows` tells which transactions a shard
+//! streams, `turn` when.
+
+pub mod turn;
+pub mod windows;
 
 use std::collections::HashMap;
 
@@ -26,9 +30,6 @@ pub enum ShardError {
         "the layout's rows are hashed by number {0}, and this version knows {HASH}; run the version that made it"
     )]
     Hash(u32),
-    /// Its rows would have no order.
-    #[error("strategy Time is not there yet; make a layout with another one")]
-    Time,
 }
 
 /// Whose the rows of a table are.
@@ -68,10 +69,8 @@ impl Share {
 impl Divider {
     /// The view of the shard with this number.
     pub fn new(layout: &Layout, number: u32) -> Result<Self, ShardError> {
-        match (layout.hash, layout.strategy) {
-            (HASH, Strategy::Time) => return Err(ShardError::Time),
-            (HASH, _) => {}
-            (other, _) => return Err(ShardError::Hash(other)),
+        if layout.hash != HASH {
+            return Err(ShardError::Hash(layout.hash));
         }
         let numbers: HashMap<_, _> = layout.shards().collect();
         let (mut databases, mut tables) = (HashMap::new(), HashMap::new());
@@ -84,9 +83,24 @@ impl Divider {
         Ok(Self { share, strategy: layout.strategy, databases, tables })
     }
 
-    /// Whether it is this shard that tells of schema changes: exactly one does.
+    /// Whether it is this shard that tells of schema changes: exactly one does, under strategy `Time` the one whose turn
+    /// it is.
     pub fn tells_of_schema(&self) -> bool {
-        self.share.number == 0
+        match self.strategy {
+            Strategy::Time => self.is_hashed(),
+            _ => self.share.number == 0,
+        }
+    }
+
+    /// Whether tables can be copied. Who takes turns has none long enough, and who only holds pins keeps to the same
+    /// rules.
+    pub fn copies(&self) -> bool {
+        self.strategy != Strategy::Time
+    }
+
+    /// Whether the shard is one without a name.
+    fn is_hashed(&self) -> bool {
+        self.share.number < self.share.hashed
     }
 
     /// Whose the rows of a table are.
@@ -100,9 +114,11 @@ impl Divider {
         }
         match self.strategy {
             Strategy::Database => whole(self.share.holds(database.as_bytes())),
-            Strategy::PrimaryKey if self.share.number >= self.share.hashed => Held::Not,
+            // Everything while it is its turn.
+            Strategy::Time => whole(self.is_hashed()),
+            Strategy::PrimaryKey if !self.is_hashed() => Held::Not,
             Strategy::PrimaryKey if self.share.hashed > 1 => Held::ByKey,
-            Strategy::Table | Strategy::PrimaryKey | Strategy::Time => whole(self.by_name(database, table)),
+            Strategy::Table | Strategy::PrimaryKey => whole(self.by_name(database, table)),
         }
     }
 
@@ -213,6 +229,17 @@ mod tests {
         }
         assert_eq!(dividers.iter().filter(|divider| divider.holds_by_name("d", "keyless")).count(), 1);
         assert_eq!(dividers.iter().filter(|divider| divider.tells_of_schema()).count(), 1);
+    }
+
+    #[test]
+    fn who_takes_turns_holds_everything_that_is_not_pinned() {
+        let pins = json!([{"shard": "hot", "tables": ["shop.orders"]}]);
+        let layout =
+            layout(json!({"shards": 4, "strategy": "Time", "timeWindowSeconds": 60, "pins": pins}));
+        assert_eq!(holders(&layout, "shop", "orders"), [3]);
+        assert_eq!(holders(&layout, "shop", "items"), [0, 1, 2]);
+        let tell: Vec<bool> = dividers(&layout).iter().map(Divider::tells_of_schema).collect();
+        assert_eq!(tell, [true, true, true, false]);
     }
 
     #[test]

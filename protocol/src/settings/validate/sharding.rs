@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Invalid, invalid};
-use crate::settings::{Mode, Pin, Rebalancing, Settings, Sharding, Strategy, is_number};
+use crate::settings::{Mode, OnPositionLost, Pin, Rebalancing, Settings, Sharding, Strategy, is_number};
 
 /// More shards than this are refused: each reads the source's whole binlog.
 const MOST_SHARDS: u32 = 256;
@@ -27,6 +27,7 @@ pub(super) fn validate(settings: &Settings, found: &mut Vec<Invalid>) {
             validate_strategy(sharding, found);
             validate_names(sharding, found);
             validate_pinned(sharding, found);
+            validate_turns(settings, sharding, found);
         }
     }
     if mode != Mode::ActiveStandby && settings.zookeeper.is_none() {
@@ -87,14 +88,6 @@ fn validate_count(sharding: &Sharding, found: &mut Vec<Invalid>) {
 }
 
 fn validate_strategy(sharding: &Sharding, found: &mut Vec<Invalid>) {
-    if sharding.strategy == Strategy::Time {
-        found.push(invalid(
-            "sharding.strategy",
-            "Time",
-            "is not there yet",
-            "PrimaryKey divides the rows of one table too, and keeps the order of each key",
-        ));
-    }
     if !sharding.databases.is_empty() && sharding.strategy != Strategy::Database {
         found.push(invalid(
             "sharding.databases",
@@ -103,14 +96,45 @@ fn validate_strategy(sharding: &Sharding, found: &mut Vec<Invalid>) {
             "set sharding.strategy to Database, or pin the databases: sharding.pins",
         ));
     }
-    if let Some(seconds) = sharding.time_window_seconds
-        && sharding.strategy != Strategy::Time
-    {
+    let problem = match (sharding.strategy, sharding.time_window_seconds) {
+        (Strategy::Time, None) => ("is missing".to_owned(), "strategy Time needs it: 3600 is an hour"),
+        (Strategy::Time, Some(0)) => ("is too little".to_owned(), "set it to 1 or more: 3600 is an hour"),
+        (Strategy::Time, Some(_)) | (_, None) => return,
+        (other, Some(_)) => (format!("contradicts strategy {other:?}"), "leave it out"),
+    };
+    let seconds = sharding.time_window_seconds.map(|seconds| seconds.to_string()).unwrap_or_default();
+    found.push(invalid("sharding.timeWindowSeconds", seconds, &problem.0, problem.1));
+}
+
+/// What strategy Time excludes: shards without a name hold windows and nothing else, and no copies of tables, whose rows
+/// have no commit time.
+fn validate_turns(settings: &Settings, sharding: &Sharding, found: &mut Vec<Invalid>) {
+    if sharding.strategy != Strategy::Time {
+        return;
+    }
+    let holds = |pin: &&Pin| !pin.databases.is_empty() || !pin.tables.is_empty();
+    for pin in sharding.pins.iter().filter(holds).filter(|pin| is_number(&pin.shard)) {
         found.push(invalid(
-            "sharding.timeWindowSeconds",
-            seconds,
-            &format!("contradicts strategy {:?}", sharding.strategy),
-            "leave it out",
+            "sharding.pins.shard",
+            &pin.shard,
+            "takes turns with others under strategy Time, and streams what is pinned to it only meanwhile",
+            "pin it to a shard with a name, which streams all the time",
+        ));
+    }
+    if !settings.bootstrap.tables.is_empty() {
+        found.push(invalid(
+            "bootstrap.tables",
+            settings.bootstrap.tables.join(","),
+            "cannot be copied under strategy Time: a copy takes longer than a shard's turn may",
+            "leave it out, or divide by PrimaryKey",
+        ));
+    }
+    if settings.mysql.on_position_lost == OnPositionLost::Bootstrap {
+        found.push(invalid(
+            "mysql.onPositionLost",
+            "Bootstrap",
+            "copies tables, which strategy Time cannot",
+            "set it to Halt or Latest",
         ));
     }
 }
@@ -244,6 +268,12 @@ mod tests {
             ("Sharded", json!({"shards": 2, "pins": [{"shard": "1", "member": "m-0"}]})),
             (
                 "Sharded",
+                json!({"shards": 3, "strategy": "Time", "timeWindowSeconds": 3600, "pins": [
+                    {"shard": "hot", "tables": ["a.b"]}, {"shard": "1", "member": "m-0"},
+                ]}),
+            ),
+            (
+                "Sharded",
                 json!({"strategy": "Database", "databases": ["a"], "pins": [{"shard": "a", "member": "m-1"}]}),
             ),
         ] {
@@ -258,7 +288,17 @@ mod tests {
             ("ActiveStandby", json!({"shards": 2}), "sharding: '' contradicts mode ActiveStandby"),
             ("Sharded", Value::Null, "sharding: '' is missing"),
             ("Sharded", json!({"shards": 300}), "sharding.shards: '300' is more than 256"),
-            ("Sharded", json!({"strategy": "Time"}), "sharding.strategy: 'Time' is not there yet"),
+            ("Sharded", json!({"strategy": "Time"}), "sharding.timeWindowSeconds: '' is missing"),
+            (
+                "Sharded",
+                json!({"strategy": "Time", "timeWindowSeconds": 0}),
+                "sharding.timeWindowSeconds: '0' is too little",
+            ),
+            (
+                "Sharded",
+                json!({"shards": 2, "strategy": "Time", "timeWindowSeconds": 60, "pins": [{"shard": "1", "tables": ["a.b"]}]}),
+                "sharding.pins.shard: '1' takes turns with others under strategy Time",
+            ),
             ("Sharded", json!({"timeWindowSeconds": 60}), "sharding.timeWindowSeconds: '60' contradicts"),
             ("Sharded", json!({"databases": ["a"]}), "sharding.databases: 'a' contradicts strategy Table"),
             (
@@ -303,6 +343,19 @@ mod tests {
             let found = wrong(mode, sharding.clone());
             assert!(found.iter().any(|line| line.contains(said)), "{sharding}: {found:?}");
         }
+    }
+
+    #[test]
+    fn who_takes_turns_copies_no_tables() {
+        let settings: Settings = serde_json::from_value(json!({
+            "mysql": {"host": "m", "onPositionLost": "Bootstrap"}, "kafka": {"brokers": ["k"]},
+            "zookeeper": {"hosts": ["z"]}, "mode": "Sharded", "bootstrap": {"tables": ["a.b"]},
+            "sharding": {"shards": 2, "strategy": "Time", "timeWindowSeconds": 60},
+        }))
+        .unwrap();
+        let found: Vec<String> = settings.validate().iter().map(ToString::to_string).collect();
+        assert!(found.iter().any(|line| line.contains("bootstrap.tables: 'a.b' cannot be copied")), "{found:?}");
+        assert!(found.iter().any(|line| line.contains("mysql.onPositionLost: 'Bootstrap' copies")), "{found:?}");
     }
 
     #[test]

@@ -113,6 +113,11 @@ fn there_is<'a>(facts: &Facts<'a>, shard: &ShardId) -> Result<&'a Assignment, St
 /// The shard's owner knows whether the place is there and comes before its position.
 fn rewind(facts: &Facts<'_>, shard: &ShardId, to: &Start) -> Result<Accepted, String> {
     there_is(facts, shard)?;
+    if facts.takes_turns() {
+        return Err("under sharding.strategy Time shards go on from one another's positions, and one alone cannot go back: \
+                    make a cluster under another zookeeper.root that starts there"
+            .into());
+    }
     if matches!(to.from, StartFrom::Latest | StartFrom::Maxwell | StartFrom::MaxwellOrLatest) {
         return Err(format!("from: {:?} is no earlier position", to.from));
     }

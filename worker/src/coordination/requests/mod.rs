@@ -16,7 +16,7 @@ use maxwell_protocol::id::{Epoch, Incarnation, MemberId, ShardId};
 use maxwell_protocol::live::Tuning;
 use maxwell_protocol::member::RosterRecord;
 use maxwell_protocol::request::{Ask, Hop, KEPT, Outcome, Plan, Progress, Request};
-use maxwell_protocol::settings::Mode;
+use maxwell_protocol::settings::{Mode, Strategy};
 
 use super::error::Failure;
 use super::life::Life;
@@ -47,6 +47,11 @@ impl Facts<'_> {
     /// Whether whoever has the shards leads.
     fn lead_follows(&self) -> bool {
         self.mode == Mode::ActiveStandby
+    }
+
+    /// Whether shards stream one after the other.
+    fn takes_turns(&self) -> bool {
+        self.observed.layout.as_ref().is_some_and(|layout| layout.strategy == Strategy::Time)
     }
 }
 

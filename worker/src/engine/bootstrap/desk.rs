@@ -251,6 +251,11 @@ impl Desk {
 
     /// A request in the stream is seen by one shard only, which can copy what is its own.
     fn ask_in_stream(&mut self, asked: Asked) {
+        if let Asked::Copy { id, .. } = &asked
+            && !self.divider.copies()
+        {
+            return tracing::error!(id, "no table is copied under sharding.strategy Time: the request is left alone");
+        }
         if let Asked::Copy { id, request: BootstrapRequest { database, table, .. } } = &asked
             && self.divider.table(database, table) != Held::Whole
         {

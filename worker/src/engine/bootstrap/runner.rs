@@ -40,6 +40,9 @@ const REFUSALS: u32 = 5;
 const LEAST_CAREFUL: u32 = 8;
 const MOST_CAREFUL: u32 = 1024;
 
+/// Why copies that are asked for are refused.
+const NO_COPIES: &str = "no table is copied under sharding.strategy Time: a copy takes longer than a shard's turn may";
+
 /// What every copier needs.
 pub struct Shop {
     /// How tables are copied.
@@ -132,12 +135,25 @@ impl Copies {
         let span = tracing::Span::current();
         tokio::spawn(
             async move {
-                if shop.settings.enabled {
-                    run(shop, self.state, committed).await;
+                match shop.settings.enabled {
+                    true if shop.divider.copies() => run(shop, self.state, committed).await,
+                    true => refuse(shop.ownership.as_ref()).await,
+                    false => {}
                 }
             }
             .instrument(span),
         )
+    }
+}
+
+/// Refuses what is asked for, until it is dropped.
+async fn refuse(ownership: &dyn Ownership) {
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        look.tick().await;
+        for (request, _) in ownership.copies_asked_for().await.unwrap_or_default() {
+            ownership.copy_has_ended(&request, Some(NO_COPIES), 1).await;
+        }
     }
 }
 
