@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::ShardId;
-use crate::position::Position;
+use crate::position::{Position, Seal};
 use crate::settings::{Mode, Settings, Sharding, Strategy};
 
 /// The only way rows are hashed so far; another one gets another number, and a layout keeps the one it began with.
@@ -33,6 +33,12 @@ pub struct Layout {
     /// other one begins elsewhere; absent until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins: Option<Position>,
+    /// A change that is being carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+    /// The highest generation that a change was begun with: one that was undone is never used again. 0 before the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tried: u64,
 }
 
 /// What is pinned to one shard.
@@ -49,8 +55,50 @@ pub struct Share {
     pub tables: Vec<String>,
 }
 
+/// A change of the layout: every shard streams up to one place and ends there, the shards of the next layout begin there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// What the layout becomes. Its beginning is written by the owner that came there first.
+    pub to: Box<Layout>,
+    /// The request that it was asked with.
+    pub request: String,
+    /// When it was begun, milliseconds since the epoch.
+    pub at: i64,
+    /// How far it is.
+    pub phase: Phase,
+    /// Where every shard ends. Written by the owner that asked the source first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barrier: Option<Barrier>,
+}
+
+/// How far a change of the layout is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Owners commit what they have and read nothing.
+    Stopping,
+    /// All have stopped: they go on to one place, which none has come to yet.
+    CatchingUp,
+}
+
+/// A place between two transactions in the binlog of one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Barrier {
+    /// The server.
+    pub server: String,
+    /// Binlog file.
+    pub file: String,
+    /// Offset in it.
+    pub offset: u64,
+}
+
 fn hash() -> u32 {
     HASH
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Default for Layout {
@@ -63,6 +111,8 @@ impl Default for Layout {
             hash: HASH,
             shares: Vec::new(),
             begins: None,
+            change: None,
+            tried: 0,
         }
     }
 }
@@ -121,6 +171,17 @@ impl Layout {
         hashed.chain(self.named().cloned()).zip(0..)
     }
 
+    /// Whether what ends with `seal` must not be followed by anything of this layout.
+    pub fn keeps_sealed(&self, seal: Seal) -> bool {
+        match seal {
+            // Without that change it was undone: its generation is never used again.
+            Seal::Layout { generation } => {
+                generation <= self.generation
+                    || self.change.as_ref().is_some_and(|change| change.to.generation == generation)
+            }
+        }
+    }
+
     /// Whether rows are divided alike.
     pub fn divides_like(&self, other: &Self) -> bool {
         (self.shards, self.strategy, self.time_window_seconds, self.hash, &self.shares)
@@ -157,6 +218,18 @@ mod tests {
         let databases = vec!["a".to_owned(), "b".to_owned()];
         let layout = Layout::of(&Sharding { databases, strategy: Strategy::Database, ..Sharding::default() });
         assert_eq!(names(&layout), ["0:0", "1:a", "2:b"]);
+    }
+
+    #[test]
+    fn a_seal_is_void_once_its_change_is_undone() {
+        let seal = Seal::Layout { generation: 3 };
+        let to = Box::new(Layout { generation: 3, ..Layout::default() });
+        let change = Change { to, request: String::new(), at: 0, phase: Phase::CatchingUp, barrier: None };
+        let before = Layout { generation: 1, tried: 2, ..Layout::default() };
+        assert!(!before.keeps_sealed(seal));
+        assert!(Layout { change: Some(change), ..before.clone() }.keeps_sealed(seal));
+        assert!(Layout { generation: 3, ..before.clone() }.keeps_sealed(seal));
+        assert!(Layout { generation: 4, ..before }.keeps_sealed(seal));
     }
 
     #[test]

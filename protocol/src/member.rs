@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Epoch, Incarnation, MemberId, ShardId};
 use crate::live::InForce;
+use crate::position::Seal;
 
 /// `cluster/members/<id>`: written by the member itself at every heartbeat interval and on changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,6 +105,9 @@ pub struct ShardReport {
     /// The error that keeps it from streaming, in words that name the mend; empty when there is none.
     #[serde(default)]
     pub last_error: String,
+    /// What it waits for behind its last record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Seal>,
 }
 
 /// How long a source keeps what follows a position.
@@ -135,6 +139,8 @@ pub enum ShardState {
     Retrying,
     /// The owner stopped at something that it cannot heal by itself.
     Halted,
+    /// The owner has committed everything up to an agreed place, and waits there.
+    Sealed,
 }
 
 /// The state of a connection as its owner sees it.

@@ -123,6 +123,20 @@ pub struct PositionRecord {
     /// The request whose rewind was carried out last, so that nobody does it once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewind: Option<String>,
+    /// What has to happen before anything of the shard may follow this record; `None`: it may at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Seal>,
+}
+
+/// Why a shard ends at a record, for the time being or for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Seal {
+    /// The layout changes: what follows is of the shards of another one.
+    Layout {
+        /// Its generation.
+        generation: u64,
+    },
 }
 
 /// `cluster/position/<shard>`: what the CLI, the operator and the console read.

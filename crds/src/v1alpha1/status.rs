@@ -290,6 +290,8 @@ pub enum ShardState {
     Retrying,
     /// The owner stopped at something that it cannot heal by itself.
     Halted,
+    /// The owner has committed everything up to an agreed place, and waits there.
+    Sealed,
 }
 
 /// A place in the binlog.

@@ -218,6 +218,12 @@ impl<T> Assembler<T> {
         (&self.read.file, self.read.offset)
     }
 
+    /// Everything before this place was passed: the start of the open transaction, else the end of the last event. `None`
+    /// while it is not known where the events are.
+    pub fn passed_up_to(&self) -> Option<(&str, u64)> {
+        self.anchored.then_some((self.read.file.as_str(), self.start_offset))
+    }
+
     fn diverged(&self) -> BinlogError {
         BinlogError::Diverged { server: self.server.clone(), place: self.place() }
     }

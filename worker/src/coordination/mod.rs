@@ -36,10 +36,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use maxwell_protocol::bootstrap::BootstrapRequest;
 use maxwell_protocol::id::{ClusterId, Incarnation, MemberId, ShardId};
-use maxwell_protocol::layout::Layout;
+use maxwell_protocol::layout::{Barrier, Layout};
 use maxwell_protocol::live::Tuning;
 use maxwell_protocol::member::ShardReport;
-use maxwell_protocol::position::{Position, PositionMirror};
+use maxwell_protocol::position::{Position, PositionMirror, PositionRecord, Seal};
 use maxwell_protocol::settings::{Start, ZooKeeper};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -126,6 +126,16 @@ pub trait Ownership: Send + Sync + 'static {
     /// soon as ZooKeeper answers.
     fn rewound(&self, _request: &str, _outcome: Result<(), String>) {}
 
+    /// Where the shard shall end for the time being, and with which seal.
+    fn seal_at(&self) -> Option<(Barrier, Seal)> {
+        None
+    }
+
+    /// Whether nothing may follow a record with this seal yet. Asked once the lock is proved, of the quorum.
+    async fn is_sealed(&self, _seal: Seal) -> Result<bool, ProofError> {
+        Ok(false)
+    }
+
     /// Agrees on where the shards of this layout begin: `found` for the first one that asks, and for all others too.
     async fn begin(&self, found: Position) -> Result<Position, ProofError> {
         Ok(found)
@@ -173,6 +183,8 @@ pub enum ShardEnd {
         /// What showed it.
         reason: String,
     },
+    /// Everything up to an agreed place is committed, with this record, and nothing may follow it yet.
+    Sealed(Box<PositionRecord>),
     /// This member cannot reach MySQL or Kafka, and another one can.
     Unreachable {
         /// What cannot be reached, in words that name the mend.

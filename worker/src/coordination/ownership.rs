@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use maxwell_protocol::bootstrap::BootstrapRequest;
 use maxwell_protocol::id::ShardId;
-use maxwell_protocol::layout::Layout;
+use maxwell_protocol::layout::{Barrier, Layout, Phase};
 use maxwell_protocol::member::{ShardReport, ShardState};
-use maxwell_protocol::position::{Position, PositionMirror};
+use maxwell_protocol::position::{Position, PositionMirror, Seal};
 use maxwell_protocol::request::{Ask, Outcome, Plan, Progress, Request};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -131,6 +131,19 @@ impl HeldShard {
         self.rewinds.of(&self.shard, observed)
     }
 
+    /// Where a change of the layout lets the shard end.
+    pub(super) fn seal_in(&self, observed: &Observed) -> Option<(Barrier, Seal)> {
+        let change = observed.layout.as_ref()?.change.as_ref().filter(|it| it.phase == Phase::CatchingUp)?;
+        Some((change.barrier.clone()?, Seal::Layout { generation: change.to.generation }))
+    }
+
+    /// Whether that seal holds, as the quorum says: what was read before may be from before the change.
+    async fn holds(&self, seal: Seal) -> Result<bool, Failure> {
+        self.store.sync().await?;
+        let layout = self.store.read::<Layout>(&self.store.tree().layout()).await?;
+        Ok(layout.is_some_and(|(layout, _)| layout.keeps_sealed(seal)))
+    }
+
     /// The place where this layout's shards begin: what stands, else what was found here.
     async fn agree_on_begin(&self, found: Position) -> Result<Position, Failure> {
         let path = self.store.tree().layout();
@@ -240,6 +253,14 @@ impl Ownership for HeldShard {
             outcome,
         };
         tokio::spawn(verdict.write());
+    }
+
+    fn seal_at(&self) -> Option<(Barrier, Seal)> {
+        self.seal_in(&self.observation.borrow())
+    }
+
+    async fn is_sealed(&self, seal: Seal) -> Result<bool, ProofError> {
+        self.in_time(self.holds(seal)).await
     }
 
     async fn begin(&self, found: Position) -> Result<Position, ProofError> {

@@ -7,6 +7,7 @@ use maxwell_protocol::history::{Departure, Trigger};
 use maxwell_protocol::id::ShardId;
 use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::{ShardReport, ShardState};
+use maxwell_protocol::position::PositionRecord;
 use maxwell_protocol::settings::{Delivery, Mode};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -28,6 +29,9 @@ use crate::clock::milliseconds;
 
 /// After a shard was given up it is not taken back for this long: whoever took it goes first.
 const REST: Duration = Duration::from_secs(1);
+
+/// Between two looks at a sealed shard.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How often the host is told to be ready for a shard.
 const WARMING: Duration = Duration::from_secs(5);
@@ -82,8 +86,8 @@ async fn run_shard(life: Life, layout: Arc<Layout>, shard: ShardId, number: u32,
             tracing::warn!(%shard, %failure, "the shard's lock could not be released");
         }
         match ended {
-            ShardEnd::Drained if stop.is_cancelled() => return,
-            ShardEnd::Drained => {}
+            ShardEnd::Drained | ShardEnd::Sealed(_) if stop.is_cancelled() => return,
+            ShardEnd::Drained | ShardEnd::Sealed(_) => {}
             ShardEnd::Relinquished { reason } | ShardEnd::Unreachable { reason } => {
                 tracing::warn!(%shard, reason, "gave the shard up");
                 if life.config.policy.mode == Mode::ActiveStandby {
@@ -208,11 +212,12 @@ async fn run_unless_paused(
         if is_awaited(life, &observation.borrow_and_update(), shard) {
             return ShardEnd::Drained;
         }
-        // A run carries a rewind out or streams, and ends when the other is wanted.
-        let rewinds = ownership.rewind().is_some();
+        // A run carries a rewind out or streams, as far as it is to, and ends when something else is wanted.
+        let (rewinds, seal) = (ownership.rewind().is_some(), ownership.seal_at());
         let is_over = |observed: &Observed| {
             let rewind = ownership.rewind_in(observed).is_some();
-            is_awaited(life, observed, shard) || rewind != rewinds || (observed.paused() && !rewinds)
+            let otherwise = rewind != rewinds || ownership.seal_in(observed) != seal;
+            is_awaited(life, observed, shard) || otherwise || (observed.paused() && !rewinds)
         };
         let halt = stop.child_token();
         let run = life.host.run(context.clone(), Arc::clone(&ownership) as Arc<dyn Ownership>, halt.clone());
@@ -234,10 +239,43 @@ async fn run_unless_paused(
             }
         };
         // What it ended for is looked at again above.
-        if ended != ShardEnd::Drained || stop.is_cancelled() {
-            return ended;
+        match ended {
+            _ if stop.is_cancelled() => return ended,
+            ShardEnd::Drained => {}
+            ShardEnd::Sealed(record) => {
+                if let Some(ended) = wait_sealed(life, context, (&ownership, &record), stop).await {
+                    return ended;
+                }
+            }
+            ended => return ended,
         }
     }
+}
+
+/// Keeps the shard for as long as nothing may follow its last record, or until another member awaits it.
+async fn wait_sealed(
+    life: &Life,
+    context: &ShardContext,
+    (ownership, record): (&HeldShard, &PositionRecord),
+    stop: &CancellationToken,
+) -> Option<ShardEnd> {
+    let mut observation = life.observation.clone();
+    let waits = |observed: &Observed| {
+        let holds = |seal| observed.layout.as_ref().is_some_and(|layout| layout.keeps_sealed(seal));
+        record.sealed.is_some_and(holds) && !is_awaited(life, observed, &context.shard)
+    };
+    tokio::select! {
+        () = stop.cancelled() => return Some(ShardEnd::Drained),
+        () = ownership.lost() => {
+            return Some(ShardEnd::Relinquished { reason: "the shard's lock is gone".into() });
+        }
+        found = observation.wait_for(|observed| !waits(observed)) => if found.is_err() {
+            return Some(ShardEnd::Drained);
+        },
+    }
+    // Who asks the quorum may know of the seal before what is watched here tells of it.
+    tokio::time::sleep(LOOK).await;
+    None
 }
 
 /// Gives the shard's lock up, and says why to whoever comes next.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::id::Epoch;
-use maxwell_protocol::position::{Position, PositionRecord};
+use maxwell_protocol::position::{Position, PositionRecord, Seal};
 use maxwell_protocol::settings::Commit;
 
 use super::status::{Committed, Observer};
@@ -68,6 +68,7 @@ impl RecordBase {
             bootstrap: self.bootstrap.clone(),
             window: self.window,
             rewind: self.rewind.clone(),
+            sealed: None,
         }
     }
 }
@@ -159,7 +160,10 @@ impl<'a> Committer<'a> {
         if let Some(bootstrap) = self.waiting.bootstrap.take() {
             self.base.bootstrap = bootstrap;
         }
-        let record = self.base.next(position, self.waiting.source_time);
+        let record = PositionRecord {
+            sealed: self.waiting.sealed,
+            ..self.base.next(position, self.waiting.source_time)
+        };
         let committed = self.writer.commit(&record);
         self.told(committed)?;
         self.observer.committed(&Committed {
@@ -193,6 +197,7 @@ struct Waiting {
     transactions: u64,
     drained: bool,
     bootstrap: Option<BootstrapState>,
+    sealed: Option<Seal>,
 }
 
 impl Waiting {
@@ -204,6 +209,7 @@ impl Waiting {
         self.transactions += chunk.transactions;
         self.source_time = self.source_time.max(chunk.source_time);
         self.drained = chunk.drained;
+        self.sealed = chunk.sealed;
         self.position = Some(chunk.position);
         self.bootstrap = chunk.bootstrap.or(self.bootstrap.take());
     }

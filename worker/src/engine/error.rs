@@ -48,6 +48,14 @@ pub enum EngineError {
         /// How many tables pass the filter.
         tables: usize,
     },
+    /// The binlog has no border between transactions where the shard was told to end.
+    #[error(
+        "no transaction of the source ends at {place}, where the shard was to wait: it waits for another word"
+    )]
+    PlaceMissed {
+        /// The place.
+        place: String,
+    },
     /// A thread of the pipeline died.
     #[error("a thread of the pipeline ended unexpectedly: {0}")]
     Thread(String),
@@ -98,7 +106,8 @@ impl EngineError {
             | Self::Style(_)
             | Self::Shard(_)
             | Self::EncryptionKey { .. }
-            | Self::TooMuchToCopy { .. } => Disposition::Halt,
+            | Self::TooMuchToCopy { .. }
+            | Self::PlaceMissed { .. } => Disposition::Halt,
             Self::Thread(_) => Disposition::Retry,
         }
     }

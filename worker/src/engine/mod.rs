@@ -25,5 +25,6 @@ mod sources;
 pub mod status;
 pub mod tables;
 pub mod tuning;
+pub mod until;
 pub(crate) mod watcher;
 pub mod window;

@@ -122,6 +122,8 @@ async fn join(
     let pumped = pump.await.map_err(died)?;
     committer.await.map_err(died)??;
     match (pumped, read) {
+        (Err(PumpEnd::Sealed), Ok(Stopped::Lost)) => Ok(Stopped::Lost),
+        (Err(PumpEnd::Sealed), _) => Ok(Stopped::Sealed),
         (Err(PumpEnd::Failed(error)), _) | (_, Err(Some(error))) => Err(error),
         (_, Ok(stopped)) => Ok(stopped),
         (_, Err(None)) => Err(EngineError::Thread("the pipeline closed without a reason".into())),

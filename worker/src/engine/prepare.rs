@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::ShardState;
-use maxwell_protocol::position::Position;
+use maxwell_protocol::position::{Position, PositionRecord};
 use maxwell_protocol::settings::{MySql, Start};
 use mysql_async::Conn;
 use tokio::runtime::Handle;
@@ -23,6 +23,7 @@ use super::pump::PumpParts;
 use super::run::Engine;
 use super::runs::Run;
 use super::tables::Tables;
+use super::until::Until;
 use crate::coordination::ShardContext;
 use crate::shard::Divider;
 use crate::sink::{CatalogEntry, Chunk, SinkError, TakenOver, Writer};
@@ -66,15 +67,28 @@ pub(super) async fn within<T>(
     }
 }
 
+/// Whether `last` ends with a seal that holds.
+async fn still_sealed(run: &Run<'_>, last: Option<&PositionRecord>) -> Result<bool, EngineError> {
+    match last.and_then(|last| last.sealed) {
+        Some(seal) => Ok(run.ownership.is_sealed(seal).await.map_err(SinkError::from)?),
+        None => Ok(false),
+    }
+}
+
 impl Engine {
-    /// Everything before the first row: fence, find the position, open the dump.
-    pub(super) async fn prepare(&self, run: &Run<'_>) -> Result<Prepared, EngineError> {
+    /// Everything before the first row: fence, find the position, open the dump. `None` if nothing may follow that
+    /// position yet.
+    pub(super) async fn prepare(&self, run: &Run<'_>) -> Result<Option<Prepared>, EngineError> {
         let begun = Instant::now();
         let divider = Divider::new(&run.context.layout, run.context.number)?;
         let mut style = self.style.clone();
         style.output.ddl &= divider.tells_of_schema();
         let (mut taken, (mut conn, server)) =
             tokio::try_join!(self.take_over(run), answered(self.inspect_source(run)))?;
+        if still_sealed(run, taken.last.as_ref()).await? {
+            run.progress.send_replace(taken.last);
+            return Ok(None);
+        }
         let taken_over = begun.elapsed();
         let stored = Stored {
             capture: taken.last.as_ref().and_then(|last| last.catalog),
@@ -146,8 +160,9 @@ impl Engine {
             observer: Arc::clone(&run.observer),
             closing: CancellationToken::new(),
             desk,
+            until: Until::of(run.ownership.seal_at(), &server.id)?,
         };
-        Ok(Prepared { dump, parts, writer, base, copies })
+        Ok(Some(Prepared { dump, parts, writer, base, copies }))
     }
 
     pub(super) async fn inspect_source(&self, run: &Run<'_>) -> Result<(Conn, ServerInfo), EngineError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use maxwell_protocol::gtid::GtidSet;
-use maxwell_protocol::position::Position;
+use maxwell_protocol::position::{Position, Seal};
 use mysql_common::binlog::events::Event;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use super::replay::Named;
 use super::rows::{any_passes, row_offset};
 use super::status::Observer;
 use super::tables::Tables;
+use super::until::{Reached, Until};
 use crate::binlog::BinlogError;
 use crate::binlog::event::Operation;
 use crate::binlog::partial::{PARTIAL_UPDATE, full_update};
@@ -62,6 +63,8 @@ pub struct PumpParts {
     pub closing: CancellationToken,
     /// Copies of tables.
     pub desk: Desk,
+    /// How far to go.
+    pub until: Until,
 }
 
 /// See the module.
@@ -75,6 +78,7 @@ pub struct Pump {
     pub(super) observer: Arc<dyn Observer>,
     pub(super) named: Named,
     pub(super) desk: Desk,
+    until: Until,
     chunk_records: usize,
     chunks: Sender<Chunk>,
     bytes: Vec<u8>,
@@ -102,6 +106,8 @@ pub struct Closed;
 pub enum PumpEnd {
     /// The committer is gone.
     Closed,
+    /// It came to where it was to go, and sent everything up to there.
+    Sealed,
     /// The pump itself failed.
     Failed(EngineError),
 }
@@ -148,6 +154,7 @@ impl Pump {
             desk: parts.desk,
             observer: parts.observer,
             named: Named::default(),
+            until: parts.until,
             chunk_records: chunk_records(parts.max_rows),
             chunks,
             bytes: Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4),
@@ -167,6 +174,7 @@ impl Pump {
 
     /// Takes a batch of events in.
     pub fn push(&mut self, batch: Batch) -> Result<(), PumpEnd> {
+        self.stop_where_told()?;
         for event in batch.events {
             // What was begun under a filter is finished under it, after a restart too.
             if self.assembler.is_between() && self.inside.is_none() {
@@ -178,6 +186,7 @@ impl Pump {
                 self.encode_changes();
             }
             self.copies()?;
+            self.stop_where_told()?;
         }
         self.copies()?;
         self.silent_batches += 1;
@@ -269,15 +278,37 @@ impl Pump {
         index as u32
     }
 
+    /// Ends where the run was told to go. A transaction that begins there was met at the most: nothing of it was shown.
+    fn stop_where_told(&mut self) -> Result<(), PumpEnd> {
+        match self.until.reached(self.assembler.passed_up_to()) {
+            Reached::No => Ok(()),
+            Reached::At(seal) => self.seal(seal),
+            Reached::Missed(place) => Err(EngineError::PlaceMissed { place }.into()),
+        }
+    }
+
+    /// Sends everything that is encoded as the last before `seal`.
+    fn seal(&mut self, seal: Seal) -> Result<(), PumpEnd> {
+        if !self.changes.is_empty() {
+            self.encode_changes();
+        }
+        self.cut(true, Some(seal))?;
+        Err(PumpEnd::Sealed)
+    }
+
     /// Sends the chunk, or the bare position if that moved.
     pub(super) fn flush(&mut self, drained: bool) -> Result<(), Closed> {
+        self.cut(drained, None)
+    }
+
+    fn cut(&mut self, drained: bool, sealed: Option<Seal>) -> Result<(), Closed> {
         self.silent_batches = 0;
         let mut position = self.inside.clone().unwrap_or_else(|| self.assembler.position());
         if let Some(inside) = &mut position.inside {
             inside.filter = Some(self.tables.filter());
         }
         let news = position != self.sent || self.desk.is_changed() || (drained && !self.sent_drained);
-        if self.records.is_empty() && !news {
+        if self.records.is_empty() && !news && sealed.is_none() {
             return Ok(());
         }
         let transactions = self.assembler.transactions();
@@ -293,6 +324,7 @@ impl Pump {
             drained,
             copied: false,
             bootstrap: self.desk.take_change(),
+            sealed,
         };
         self.sent = position;
         self.sent_drained = drained;
@@ -319,6 +351,7 @@ impl Pump {
             drained: self.sent_drained,
             copied: true,
             bootstrap: self.desk.take_change(),
+            sealed: None,
         };
         self.send(chunk)
     }

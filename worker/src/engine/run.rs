@@ -116,6 +116,9 @@ impl Streamer for Engine {
             prepared = self.prepare(run) => prepared?,
             () = run.ownership.lost() => return Ok(Stopped::Lost),
         };
-        self.pipeline(run, prepared).await
+        match prepared {
+            Some(prepared) => self.pipeline(run, prepared).await,
+            None => Ok(Stopped::Sealed),
+        }
     }
 }

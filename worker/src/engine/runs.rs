@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use maxwell_protocol::id::Epoch;
-use maxwell_protocol::member::ShardState;
+use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::{PositionMirror, PositionRecord};
 use maxwell_protocol::settings::MySql;
 use tokio::sync::{mpsc, watch};
@@ -38,6 +38,8 @@ pub(crate) enum Stopped {
     Drained,
     /// The shard's lock is gone.
     Lost,
+    /// The last committed record is sealed: nothing may follow it yet.
+    Sealed,
 }
 
 /// What a run's parts share.
@@ -76,6 +78,14 @@ impl<'a> Run<'a> {
 
     pub(crate) fn report(&self, state: ShardState, epoch: Epoch, error: &str) {
         self.ownership.report(self.retained.report(state, epoch, 0, error));
+    }
+
+    /// Tells that the last record is sealed.
+    fn sealed(&self) -> ShardEnd {
+        let record = self.progress.borrow().clone().expect("what ends sealed has committed a record");
+        let report = self.retained.report(ShardState::Sealed, record.epoch, 0, "");
+        self.ownership.report(ShardReport { sealed: record.sealed, ..report });
+        ShardEnd::Sealed(Box::new(record))
     }
 
     fn sequence(&self) -> u64 {
@@ -132,6 +142,7 @@ impl Reactions {
             match ended {
                 Ok(Stopped::Drained) => return ShardEnd::Drained,
                 Ok(Stopped::Lost) => return lost(),
+                Ok(Stopped::Sealed) => return run.sealed(),
                 Err(error) => {
                     attempt = if run.sequence() > before { 0 } else { attempt + 1 };
                     if let Some(end) = self.settle(run, &error, attempt).await {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::catalog::CatalogRecord;
-use maxwell_protocol::position::{Position, PositionRecord};
+use maxwell_protocol::position::{Position, PositionRecord, Seal};
 use thiserror::Error;
 
 use crate::coordination::{Ownership, ProofError, ShardContext};
@@ -89,6 +89,8 @@ pub struct Chunk {
     pub copied: bool,
     /// The copies of tables, if they changed.
     pub bootstrap: Option<BootstrapState>,
+    /// Nothing follows this chunk until that has happened.
+    pub sealed: Option<Seal>,
 }
 
 /// A followed table, or a database, whose table is empty.

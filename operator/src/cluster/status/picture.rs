@@ -132,6 +132,7 @@ fn draw_shard(snapshot: &ClusterSnapshot, shard: &ShardId, before: Option<&Shard
             member::ShardState::Paused => ShardState::Paused,
             member::ShardState::Retrying => ShardState::Retrying,
             member::ShardState::Halted => ShardState::Halted,
+            member::ShardState::Sealed => ShardState::Sealed,
         },
         // Until the epoch is taken the predecessor's stands.
         epoch: if report.epoch.0 > 0 { Some(signed(report.epoch.0)) } else { epoch },
