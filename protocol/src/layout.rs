@@ -179,6 +179,8 @@ impl Layout {
                 generation <= self.generation
                     || self.change.as_ref().is_some_and(|change| change.to.generation == generation)
             }
+            // The records of the others tell when.
+            Seal::Window { .. } => false,
         }
     }
 

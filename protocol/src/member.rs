@@ -110,6 +110,18 @@ pub struct ShardReport {
     pub sealed: Option<Seal>,
 }
 
+impl ShardReport {
+    /// Whether the owner is ready and waits for its turn, under strategy Time: nothing is wrong with it, and nothing late.
+    pub fn waits_for_turn(&self) -> bool {
+        self.state == ShardState::Sealed && !matches!(self.sealed, Some(Seal::Layout { .. }))
+    }
+
+    /// Whether it does all that there is to do.
+    pub fn gets_on(&self) -> bool {
+        self.state == ShardState::Streaming || self.waits_for_turn()
+    }
+}
+
 /// How long a source keeps what follows a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -139,7 +151,7 @@ pub enum ShardState {
     Retrying,
     /// The owner stopped at something that it cannot heal by itself.
     Halted,
-    /// The owner has committed everything up to an agreed place, and waits there.
+    /// The owner has committed everything up to an agreed place, and waits there: for another layout, or for its turn.
     Sealed,
 }
 

@@ -137,6 +137,11 @@ pub enum Seal {
         /// Its generation.
         generation: u64,
     },
+    /// Strategy Time: another shard's turn comes first.
+    Window {
+        /// The window that the transaction behind this place is in.
+        next: u64,
+    },
 }
 
 /// `cluster/position/<shard>`: what the CLI, the operator and the console read.

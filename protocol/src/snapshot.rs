@@ -56,11 +56,9 @@ impl ClusterSnapshot {
         self.layout.shards().map(|(shard, _)| shard)
     }
 
-    /// How many shards have an owner that streams.
+    /// How many shards have an owner that streams, or would if it were its turn.
     pub fn streaming(&self) -> usize {
-        let streams = |shard: &ShardId| {
-            self.owner(shard).is_some_and(|(_, report)| report.state == ShardState::Streaming)
-        };
+        let streams = |shard: &ShardId| self.owner(shard).is_some_and(|(_, report)| report.gets_on());
         self.shards().filter(streams).count()
     }
 

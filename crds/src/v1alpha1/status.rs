@@ -290,7 +290,7 @@ pub enum ShardState {
     Retrying,
     /// The owner stopped at something that it cannot heal by itself.
     Halted,
-    /// The owner has committed everything up to an agreed place, and waits there.
+    /// The owner has committed everything up to an agreed place, and waits there: for another layout, or for its turn.
     Sealed,
 }
 

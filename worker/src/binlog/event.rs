@@ -99,6 +99,15 @@ const LOAD_QUERY_HEADER: usize = 26;
 const MARIADB_GTID: u8 = 162;
 const MARIADB_STANDALONE: u8 = 1;
 
+/// Whether `event` begins a transaction; one that may stand inside of it begins it where none is open.
+pub fn begins(event: &Event, is_open: bool) -> bool {
+    match event.header().event_type_raw() {
+        33 | 34 | 42 | MARIADB_GTID => true,
+        2 | EXECUTE_LOAD_QUERY | 19 | 23..=25 | 29..=32 | 160 | PARTIAL_UPDATE => !is_open,
+        _ => false,
+    }
+}
+
 /// Says what `event` is.
 pub fn classify(event: &Event) -> Result<Kind, BinlogError> {
     let header = event.header();

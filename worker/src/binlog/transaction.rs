@@ -18,7 +18,7 @@ use maxwell_protocol::position::{Inside, Position, Prepared};
 use mysql_common::binlog::events::Event;
 
 use super::BinlogError;
-use super::event::{Kind, Operation, Statement, classify, rows_query, statement};
+use super::event::{Kind, Operation, Statement, begins, classify, rows_query, statement};
 use super::place::Place;
 
 mod gtid;
@@ -201,6 +201,12 @@ impl<T> Assembler<T> {
     /// Whether no transaction is open.
     pub fn is_between(&self) -> bool {
         self.open.is_none()
+    }
+
+    /// Whether `event`, which is not pushed yet, begins a transaction.
+    pub fn would_begin(&self, event: &Event) -> bool {
+        // What follows a compressed transaction shows whether that was whole.
+        !self.payload && begins(event, self.open.is_some())
     }
 
     /// Commit time of the last finished transaction, milliseconds since the epoch; 0 before the first.

@@ -215,6 +215,9 @@ impl Ownership for HeldShard {
         if report.state == ShardState::Streaming {
             self.steps.send_if_modified(Steps::streams);
         }
+        if report.waits_for_turn() {
+            self.steps.send_if_modified(Steps::waits);
+        }
         self.membership.report(&self.shard, report);
     }
 
@@ -261,6 +264,16 @@ impl Ownership for HeldShard {
 
     async fn is_sealed(&self, seal: Seal) -> Result<bool, ProofError> {
         self.in_time(self.holds(seal)).await
+    }
+
+    async fn sealed_elsewhere(&self, counts: &(dyn Fn(Seal) -> bool + Send + Sync)) {
+        let counts = |observed: &Arc<Observed>| {
+            let mut reports = observed.members.values().flat_map(|member| member.shards.values());
+            reports.any(|report| report.sealed.is_some_and(counts))
+        };
+        if self.observation.clone().wait_for(counts).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn begin(&self, found: Position) -> Result<Position, ProofError> {

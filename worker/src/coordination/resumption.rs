@@ -29,6 +29,12 @@ impl Steps {
         news
     }
 
+    /// Takes in that the shard waits for its turn, which is all that it can do; whether that is news.
+    pub(super) fn waits(&mut self) -> bool {
+        self.streams();
+        self.committed(Resumption { before: None, rows: false })
+    }
+
     /// Takes the first commit in; whether that is news.
     pub(super) fn committed(&mut self, resumption: Resumption) -> bool {
         let news = self.committed.is_none();

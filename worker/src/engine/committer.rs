@@ -160,6 +160,7 @@ impl<'a> Committer<'a> {
         if let Some(bootstrap) = self.waiting.bootstrap.take() {
             self.base.bootstrap = bootstrap;
         }
+        self.base.window = self.waiting.window.or(self.base.window);
         let record = PositionRecord {
             sealed: self.waiting.sealed,
             ..self.base.next(position, self.waiting.source_time)
@@ -198,6 +199,7 @@ struct Waiting {
     drained: bool,
     bootstrap: Option<BootstrapState>,
     sealed: Option<Seal>,
+    window: Option<u64>,
 }
 
 impl Waiting {
@@ -210,6 +212,7 @@ impl Waiting {
         self.source_time = self.source_time.max(chunk.source_time);
         self.drained = chunk.drained;
         self.sealed = chunk.sealed;
+        self.window = chunk.window;
         self.position = Some(chunk.position);
         self.bootstrap = chunk.bootstrap.or(self.bootstrap.take());
     }

@@ -10,7 +10,7 @@ use maxwell_protocol::position::Position;
 use super::error::EngineError;
 use crate::filter::TableFilter;
 use crate::schema::ddl::{Applied, Catalog, Change, Event, Flavour, Meaning, TableDef, TableName, parse};
-use crate::sink::CatalogEntry;
+use crate::sink::{CatalogEntry, TakenOver};
 use crate::source::connect::connect;
 use crate::source::scan::SideDump;
 use crate::source::{SourceError, definitions};
@@ -38,6 +38,8 @@ pub struct Stored {
     pub capture: Option<u64>,
     /// Databases and tables at the position.
     pub entries: Vec<CatalogEntry>,
+    /// Whether they are another shard's, and become this one's.
+    pub is_anothers: bool,
 }
 
 /// What a statement did, and what only the server can tell.
@@ -70,6 +72,14 @@ pub enum Told {
     Created,
     /// It changed.
     Changed,
+}
+
+impl Stored {
+    /// What a take-over found of the shard's own.
+    pub fn own(taken: &mut TakenOver) -> Self {
+        let capture = taken.last.as_ref().and_then(|last| last.catalog);
+        Self { capture, entries: std::mem::take(&mut taken.catalog), is_anothers: false }
+    }
 }
 
 impl Follower {
@@ -121,8 +131,10 @@ impl Follower {
                 self.catalog.put(table);
             }
         }
-        self.catalog.take_changed();
-        self.capture = capture;
+        if !stored.is_anothers {
+            self.catalog.take_changed();
+            self.capture = capture;
+        }
         tracing::info!(
             tables = self.catalog.tables().count(),
             "the tables are known as they are at the position"

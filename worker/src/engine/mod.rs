@@ -25,6 +25,7 @@ mod sources;
 pub mod status;
 pub mod tables;
 pub mod tuning;
+mod turns;
 pub mod until;
 pub(crate) mod watcher;
 pub mod window;

@@ -91,6 +91,10 @@ impl Engine {
         }
         let ended = join(read, pump, committer).await;
         mirror.abort();
+        // Whoever follows waits for it.
+        if let Ok(Stopped::Sealed) = ended {
+            run.tell_sealed();
+        }
         run.farewell().await;
         ended
     }

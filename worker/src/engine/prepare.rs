@@ -23,9 +23,11 @@ use super::pump::PumpParts;
 use super::run::Engine;
 use super::runs::Run;
 use super::tables::Tables;
+use super::turns::{Handed, Way, windows};
 use super::until::Until;
 use crate::coordination::ShardContext;
 use crate::shard::Divider;
+use crate::shard::windows::Course;
 use crate::sink::{CatalogEntry, Chunk, SinkError, TakenOver, Writer};
 use crate::source::SourceError;
 use crate::source::connect::connect;
@@ -68,7 +70,7 @@ pub(super) async fn within<T>(
 }
 
 /// Whether `last` ends with a seal that holds.
-async fn still_sealed(run: &Run<'_>, last: Option<&PositionRecord>) -> Result<bool, EngineError> {
+pub(super) async fn still_sealed(run: &Run<'_>, last: Option<&PositionRecord>) -> Result<bool, EngineError> {
     match last.and_then(|last| last.sealed) {
         Some(seal) => Ok(run.ownership.is_sealed(seal).await.map_err(SinkError::from)?),
         None => Ok(false),
@@ -85,17 +87,22 @@ impl Engine {
         style.output.ddl &= divider.tells_of_schema();
         let (mut taken, (mut conn, server)) =
             tokio::try_join!(self.take_over(run), answered(self.inspect_source(run)))?;
-        if still_sealed(run, taken.last.as_ref()).await? {
-            run.progress.send_replace(taken.last);
-            return Ok(None);
-        }
+        let mut handed = match self.way(run, &taken).await? {
+            Way::Own => None,
+            Way::Handed(handed) => Some(handed),
+            Way::Wait => {
+                run.progress.send_replace(taken.last);
+                return Ok(None);
+            }
+        };
         let taken_over = begun.elapsed();
-        let stored = Stored {
-            capture: taken.last.as_ref().and_then(|last| last.catalog),
-            entries: std::mem::take(&mut taken.catalog),
+        let stored = match &mut handed {
+            Some(handed) => std::mem::take(&mut handed.stored),
+            None => Stored::own(&mut taken),
         };
         let captured = stored.capture;
-        let (position, mut base, first) = self.resume(run, &mut taken, &mut conn, &server).await?;
+        let (position, mut base, first) =
+            self.resume(run, (&mut taken, handed), &mut conn, &server).await?;
         let by = answered(async { Ok(check_position(&mut conn, &server, &position).await?) }).await?;
         let checked = begun.elapsed();
         let inside = position.inside.is_some();
@@ -116,6 +123,8 @@ impl Engine {
         } else {
             taken.writer
         };
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("after-begin");
         // What follows ends the dump of whoever has it.
         run.ownership.prove().await.map_err(SinkError::from)?;
         let dump = answered(self.open(run, conn, &server, &position, by)).await?;
@@ -148,6 +157,10 @@ impl Engine {
         )
         .inside(position.inside.as_ref().and_then(|inside| inside.filter.as_deref()))?;
         let (copies, desk) = Copies::new(base.bootstrap.clone(), &self.settings.bootstrap, divider.clone());
+        let until = match windows(run) {
+            Some(windows) => Until::Turn(Course::new(windows, base.window)),
+            None => Until::of(run.ownership.seal_at(), &server.id)?,
+        };
         let gtids = server.gtid.then(|| stored_set(&position.gtid_set)).transpose()?;
         let parts = PumpParts {
             position,
@@ -160,7 +173,7 @@ impl Engine {
             observer: Arc::clone(&run.observer),
             closing: CancellationToken::new(),
             desk,
-            until: Until::of(run.ownership.seal_at(), &server.id)?,
+            until,
         };
         Ok(Some(Prepared { dump, parts, writer, base, copies }))
     }
@@ -213,15 +226,23 @@ impl Engine {
     async fn resume(
         &self,
         run: &Run<'_>,
-        taken: &mut TakenOver,
+        (taken, handed): (&mut TakenOver, Option<Box<Handed>>),
         conn: &mut Conn,
         server: &ServerInfo,
     ) -> Result<(Position, RecordBase, bool), EngineError> {
         run.before.store(taken.last_at.unwrap_or_default(), Ordering::Relaxed);
         let mut base = RecordBase::following(taken.last.as_ref(), run.context.layout.generation);
         let over = run.start_over.swap(false, Ordering::Relaxed);
-        if let Some(last) = taken.last.take().filter(|_| !over) {
-            return Ok((last.position, base, false));
+        if let Some(Handed { record, window, .. }) = handed.as_deref() {
+            // What it had committed before was before another's turn.
+            run.before.store(0, Ordering::Relaxed);
+            base.source_time = base.source_time.max(record.source_time);
+            base.window = Some(*window);
+        }
+        let first = handed.is_some();
+        let last = handed.map(|handed| handed.record).or_else(|| taken.last.take());
+        if let Some(last) = last.filter(|_| !over) {
+            return Ok((last.position, base, first));
         }
         let mut settings = self.reactions.sources.current().clone();
         if over {

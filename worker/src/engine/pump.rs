@@ -176,6 +176,7 @@ impl Pump {
     pub fn push(&mut self, batch: Batch) -> Result<(), PumpEnd> {
         self.stop_where_told()?;
         for event in batch.events {
+            self.stop_before(&event)?;
             // What was begun under a filter is finished under it, after a restart too.
             if self.assembler.is_between() && self.inside.is_none() {
                 self.tables.refresh();
@@ -287,8 +288,21 @@ impl Pump {
         }
     }
 
+    /// Ends before a transaction that is for another shard. One that was begun before a restart was for this one.
+    fn stop_before(&mut self, event: &Event) -> Result<(), PumpEnd> {
+        if self.inside.is_some() || !self.assembler.would_begin(event) {
+            return Ok(());
+        }
+        match self.until.meet(event.header().timestamp()) {
+            Some(seal) => self.seal(seal),
+            None => Ok(()),
+        }
+    }
+
     /// Sends everything that is encoded as the last before `seal`.
     fn seal(&mut self, seal: Seal) -> Result<(), PumpEnd> {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("before-seal");
         if !self.changes.is_empty() {
             self.encode_changes();
         }
@@ -325,6 +339,7 @@ impl Pump {
             copied: false,
             bootstrap: self.desk.take_change(),
             sealed,
+            window: self.until.window(),
         };
         self.sent = position;
         self.sent_drained = drained;
@@ -352,6 +367,7 @@ impl Pump {
             copied: true,
             bootstrap: self.desk.take_change(),
             sealed: None,
+            window: self.until.window(),
         };
         self.send(chunk)
     }

@@ -60,6 +60,14 @@ impl Retained {
         observer.retention(seconds);
     }
 
+    /// The shard waits for its turn, and goes on from another's position then: nothing that it needs is purged.
+    pub(super) fn rests(&self, observer: &dyn Observer) {
+        if let Some(asking) = lock(&self.asking).take() {
+            asking.abort();
+        }
+        self.told(f64::INFINITY, observer);
+    }
+
     /// The source was found to have purged it.
     pub(super) fn lost(&self, observer: &dyn Observer) {
         self.told(0.0, observer);

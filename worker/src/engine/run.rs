@@ -13,6 +13,7 @@ use super::error::EngineError;
 use super::runs::{Reactions, Run, Stopped, Streamer};
 use super::status::Observers;
 use super::tuning::Tunables;
+use super::turns::windows;
 use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
 use crate::encode::style::Style;
 use crate::sink::Sink;
@@ -92,6 +93,18 @@ impl ShardHost for Engine {
 }
 
 impl Engine {
+    /// Streams as far as the shard may.
+    async fn stream_on(&self, run: &Run<'_>) -> Result<Stopped, EngineError> {
+        let prepared = tokio::select! {
+            prepared = self.prepare(run) => prepared?,
+            () = run.ownership.lost() => return Ok(Stopped::Lost),
+        };
+        match prepared {
+            Some(prepared) => self.pipeline(run, prepared).await,
+            None => Ok(Stopped::Sealed),
+        }
+    }
+
     async fn run_in_span(
         &self,
         context: ShardContext,
@@ -112,13 +125,15 @@ impl Streamer for Engine {
                 () = run.ownership.lost() => Ok(Stopped::Lost),
             };
         }
-        let prepared = tokio::select! {
-            prepared = self.prepare(run) => prepared?,
-            () = run.ownership.lost() => return Ok(Stopped::Lost),
-        };
-        match prepared {
-            Some(prepared) => self.pipeline(run, prepared).await,
-            None => Ok(Stopped::Sealed),
+        loop {
+            let stopped = self.stream_on(run).await?;
+            match windows(run).filter(|_| stopped == Stopped::Sealed) {
+                Some(windows) => match self.wait_for_turn(run, windows).await {
+                    Some(stopped) => return Ok(stopped),
+                    None => continue,
+                },
+                None => return Ok(stopped),
+            }
         }
     }
 }

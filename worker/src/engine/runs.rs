@@ -81,11 +81,13 @@ impl<'a> Run<'a> {
     }
 
     /// Tells that the last record is sealed.
-    fn sealed(&self) -> ShardEnd {
+    pub(super) fn tell_sealed(&self) -> PositionRecord {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("before-told");
         let record = self.progress.borrow().clone().expect("what ends sealed has committed a record");
         let report = self.retained.report(ShardState::Sealed, record.epoch, 0, "");
         self.ownership.report(ShardReport { sealed: record.sealed, ..report });
-        ShardEnd::Sealed(Box::new(record))
+        record
     }
 
     fn sequence(&self) -> u64 {
@@ -142,7 +144,7 @@ impl Reactions {
             match ended {
                 Ok(Stopped::Drained) => return ShardEnd::Drained,
                 Ok(Stopped::Lost) => return lost(),
-                Ok(Stopped::Sealed) => return run.sealed(),
+                Ok(Stopped::Sealed) => return ShardEnd::Sealed(Box::new(run.tell_sealed())),
                 Err(error) => {
                     attempt = if run.sequence() > before { 0 } else { attempt + 1 };
                     if let Some(end) = self.settle(run, &error, attempt).await {

@@ -40,6 +40,8 @@ pub trait Observer: Send + Sync + 'static {
     /// A run began under `epoch` behind the source time `source_time` (milliseconds since the epoch, 0 if unknown);
     /// `inside` if its position is in the middle of a MySQL transaction.
     fn resumed(&self, epoch: Epoch, source_time: i64, inside: bool);
+    /// A run under `epoch` waits for the shard's turn: it reads nothing, and nothing is late.
+    fn waits(&self, epoch: Epoch);
     /// Rows that were produced but not committed were dropped: their Kafka transaction gets aborted.
     fn aborted(&self);
     /// A statement changed rows that the binlog does not show.

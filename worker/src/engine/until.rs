@@ -5,6 +5,7 @@ use maxwell_protocol::position::Seal;
 
 use super::error::EngineError;
 use crate::binlog::place::Place;
+use crate::shard::windows::Course;
 
 /// Where a run ends by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Until {
         /// What the last record says.
         seal: Seal,
     },
+    /// Before the first transaction of another shard's window.
+    Turn(Course),
 }
 
 /// How far a run has come on that way.
@@ -42,6 +45,20 @@ impl Until {
                 Ok(Self::Place { place: Place { file, offset }, seal })
             }
             None => Ok(Self::Never),
+        }
+    }
+
+    /// Asked before a transaction of this time, in seconds since the epoch, is begun: the seal, if it is to wait.
+    pub fn meet(&mut self, seconds: u32) -> Option<Seal> {
+        let Self::Turn(course) = self else { return None };
+        course.meet(seconds).map(|next| Seal::Window { next })
+    }
+
+    /// The latest window met.
+    pub fn window(&self) -> Option<u64> {
+        match self {
+            Self::Turn(course) => course.latest(),
+            Self::Never | Self::Place { .. } => None,
         }
     }
 

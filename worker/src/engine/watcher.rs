@@ -53,6 +53,10 @@ impl Observer for Watcher {
         self.observer.resumed(epoch, source_time, inside);
     }
 
+    fn waits(&self, epoch: Epoch) {
+        self.observer.waits(epoch);
+    }
+
     fn aborted(&self) {
         self.observer.aborted();
     }

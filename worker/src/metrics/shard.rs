@@ -83,6 +83,13 @@ impl Observer for ShardMeter {
         figures.delay.resumed(source_time);
     }
 
+    fn waits(&self, epoch: Epoch) {
+        let mut figures = self.figures();
+        figures.epoch = epoch.0;
+        figures.unsent = 0;
+        figures.delay = Delay::default();
+    }
+
     fn aborted(&self) {
         self.metrics.aborts.inc();
     }

@@ -290,6 +290,7 @@ impl Observer for Nobody {
     fn queued(&self, _: u64) {}
     fn committed(&self, _: &Committed) {}
     fn resumed(&self, _: Epoch, _: i64, _: bool) {}
+    fn waits(&self, _: Epoch) {}
     fn aborted(&self) {}
     fn row_less(&self) {}
     fn fenced(&self) {}

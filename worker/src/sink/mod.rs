@@ -12,6 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::catalog::CatalogRecord;
+use maxwell_protocol::id::ShardId;
 use maxwell_protocol::position::{Position, PositionRecord, Seal};
 use thiserror::Error;
 
@@ -91,6 +92,8 @@ pub struct Chunk {
     pub bootstrap: Option<BootstrapState>,
     /// Nothing follows this chunk until that has happened.
     pub sealed: Option<Seal>,
+    /// Strategy `Time`: the latest window met.
+    pub window: Option<u64>,
 }
 
 /// A followed table, or a database, whose table is empty.
@@ -203,6 +206,26 @@ pub trait Sink: Send + Sync + 'static {
         context: &ShardContext,
         ownership: &dyn Ownership,
     ) -> Result<TakenOver, SinkError>;
+
+    /// The last committed records of other shards of the layout, by name and number; what is committed meanwhile may be
+    /// missing. Strategy `Time` goes by them.
+    async fn last_records(
+        &self,
+        _context: &ShardContext,
+        _of: &[(ShardId, u32)],
+    ) -> Result<Vec<(u32, PositionRecord)>, SinkError> {
+        Ok(Vec::new())
+    }
+
+    /// Followed tables as another shard's records have them, which began with `capture`.
+    async fn followed_by(
+        &self,
+        _context: &ShardContext,
+        _other: (ShardId, u32),
+        _capture: u64,
+    ) -> Result<Vec<CatalogEntry>, SinkError> {
+        Ok(Vec::new())
+    }
 
     /// Opens the connections that [`Sink::take_over`] will need. Fences nobody.
     async fn warm(&self, context: &ShardContext) -> Result<(), SinkError>;

@@ -146,11 +146,10 @@ fn draw_shard(snapshot: &ClusterSnapshot, shard: &ShardId, before: Option<&Shard
     }
 }
 
-/// How many live members say that they stream the shard, or would if they were not paused.
+/// How many live members say that they stream the shard, or would if they were not paused or it were its turn.
 fn streamers(snapshot: &ClusterSnapshot, shard: &ShardId) -> usize {
     let reports = snapshot.members.values().filter_map(|member| member.shards.get(shard));
-    let owns = |state| matches!(state, member::ShardState::Streaming | member::ShardState::Paused);
-    reports.filter(|report| owns(report.state)).count()
+    reports.filter(|report| report.gets_on() || report.state == member::ShardState::Paused).count()
 }
 
 fn place(mirror: &PositionMirror) -> ShardPosition {

@@ -44,7 +44,7 @@ impl Table<'_> {
             let holder = observed.shard_locks.get(shard).and_then(|line| line.holder());
             let report = observed.members.get(&now.member).and_then(|one| one.shards.get(shard));
             let rests = holder.is_some_and(|holder| holder.id == now.member)
-                && report.is_some_and(|it| matches!(it.state, ShardState::Streaming | ShardState::Halted));
+                && report.is_some_and(|it| it.gets_on() || it.state == ShardState::Halted);
             match rests {
                 true => {}
                 false if now.reason == AssignmentReason::Rebalanced => moving += 1,

@@ -107,7 +107,7 @@ fn fails(facts: &Facts<'_>, plan: &Plan, late: bool) -> Option<String> {
 fn has_arrived(facts: &Facts<'_>, shard: &ShardId, to: &MemberId) -> bool {
     let owns = facts.observed.owner(shard).is_some_and(|lock| lock.id == *to);
     let report = facts.observed.members.get(to).and_then(|member| member.shards.get(shard));
-    owns && report.is_some_and(|report| matches!(report.state, ShardState::Streaming | ShardState::Paused))
+    owns && report.is_some_and(|report| report.gets_on() || report.state == ShardState::Paused)
 }
 
 /// What is not yet where it should be goes back, if whoever had it is still there.

@@ -20,6 +20,8 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long an open transaction may hide the end of the log.
 const HIDDEN: Duration = Duration::from_secs(5);
+/// How long an owner's transaction is waited for.
+const CLOSING: Duration = Duration::from_secs(1);
 /// Between two looks at a log whose end is hidden.
 const LOOK: Duration = Duration::from_millis(1);
 /// How far back the first look goes: a few seconds of records.
@@ -145,19 +147,48 @@ async fn last_record<B: Brokers>(brokers: &B) -> Result<Found, SinkError> {
     if high <= low {
         return Ok(Found::Nothing);
     }
-    let deadline = Instant::now() + HIDDEN;
-    while brokers.ends(End::Stable).await?.1 < high {
-        if Instant::now() > deadline {
-            return Err(SinkError::Failed {
-                doing: "read the position",
-                reason: format!(
-                    "an open transaction hides the end of {}; kafka-transactions.sh find-hanging shows it",
-                    brokers.place()
-                ),
-            });
+    if stable_by(brokers, high, HIDDEN).await? < high {
+        return Err(SinkError::Failed {
+            doing: "read the position",
+            reason: format!(
+                "an open transaction hides the end of {}; kafka-transactions.sh find-hanging shows it",
+                brokers.place()
+            ),
+        });
+    }
+    last_before(brokers, low, high).await
+}
+
+/// The last committed record of a shard that may have an owner, who writes meanwhile: what a transaction that stays open
+/// hides is left out.
+pub(crate) async fn latest_record<B: Brokers>(brokers: &B) -> Result<Option<PositionRecord>, SinkError> {
+    let (low, high) = brokers.ends(End::High).await?;
+    if high <= low {
+        return Ok(None);
+    }
+    let stable = stable_by(brokers, high, CLOSING).await?.min(high);
+    if stable <= low {
+        return Ok(None);
+    }
+    match last_before(brokers, low, stable).await? {
+        Found::Record(record, _) => Ok(Some(*record)),
+        Found::Nothing | Found::Foreign(_) => Ok(None),
+    }
+}
+
+/// The last stable offset, once that is `high` or it was waited for.
+async fn stable_by<B: Brokers>(brokers: &B, high: i64, patience: Duration) -> Result<i64, SinkError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let stable = brokers.ends(End::Stable).await?.1;
+        if stable >= high || Instant::now() > deadline {
+            return Ok(stable);
         }
         sleep(LOOK).await;
     }
+}
+
+async fn last_before<B: Brokers>(brokers: &B, low: i64, high: i64) -> Result<Found, SinkError> {
     let first = (high - FIRST_LOOK).max(low);
     match brokers.scan(first, high).await? {
         Found::Nothing | Found::Foreign(_) if first > low => brokers.scan(low, high).await,

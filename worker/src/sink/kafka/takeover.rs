@@ -5,20 +5,21 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use maxwell_protocol::id::ClusterId;
-use maxwell_protocol::position::PositionKey;
-use maxwell_protocol::settings::{Delivery, Kafka};
+use futures::future::try_join_all;
+use maxwell_protocol::id::{ClusterId, ShardId};
+use maxwell_protocol::position::{PositionKey, PositionRecord};
+use maxwell_protocol::settings::{Delivery, Kafka, Strategy};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 
-use super::super::{Sink, SinkError, TakenOver};
+use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
 use super::catalog::Followed;
 use super::forget::forget;
 use super::limits::{Bounds, Limits};
 use super::positions::{Readers, ensure_topic};
 use super::refusal::explained;
-use super::steps::{Brokers, End, Found, Refused, Succession, succeed};
+use super::steps::{Brokers, End, Found, Refused, Succession, latest_record, succeed};
 use super::topics::Topics;
 use super::writer::{Deliveries, KafkaWriter};
 use super::{classify, config};
@@ -150,6 +151,22 @@ impl Shard<'_> {
 }
 
 impl KafkaSink {
+    fn shard(
+        &self,
+        context: &ShardContext,
+        (shard, number): (&ShardId, u32),
+        bounds: Bounds,
+    ) -> Result<Shard<'_>, SinkError> {
+        Ok(Shard {
+            sink: self,
+            readers: self.readers()?,
+            transactional_id: context.cluster.transactional_id(shard),
+            bounds,
+            partition: number as i32,
+            key: PositionKey { cluster: context.cluster, shard: shard.clone() },
+        })
+    }
+
     /// Reads the followed tables of the shard whose position has `key` on, and hands them to `then`.
     async fn followed<T: Send + 'static>(
         &self,
@@ -256,14 +273,7 @@ impl Sink for KafkaSink {
         ownership: &dyn Ownership,
     ) -> Result<TakenOver, SinkError> {
         let ((), bounds) = tokio::try_join!(self.prepare(context.layout.shards), self.bounds())?;
-        let shard = Shard {
-            sink: self,
-            readers: self.readers()?,
-            transactional_id: context.cluster.transactional_id(&context.shard),
-            bounds,
-            partition: context.number as i32,
-            key: PositionKey { cluster: context.cluster, shard: context.shard.clone() },
-        };
+        let shard = self.shard(context, (&context.shard, context.number), bounds)?;
         let Succession { producer, last, last_at } = succeed(&shard, ownership).await?;
         let rows = match self.settings.delivery {
             Delivery::ExactlyOnce => None,
@@ -292,6 +302,28 @@ impl Sink for KafkaSink {
         Ok(TakenOver { writer: Box::new(writer), last, last_at, catalog })
     }
 
+    async fn last_records(
+        &self,
+        context: &ShardContext,
+        of: &[(ShardId, u32)],
+    ) -> Result<Vec<(u32, PositionRecord)>, SinkError> {
+        let latest = of.iter().map(|(shard, number)| async move {
+            let other = self.shard(context, (shard, *number), self.limits.bounds())?;
+            Ok::<_, SinkError>(latest_record(&other).await?.map(|record| (*number, record)))
+        });
+        Ok(try_join_all(latest).await?.into_iter().flatten().collect())
+    }
+
+    async fn followed_by(
+        &self,
+        context: &ShardContext,
+        (shard, number): (ShardId, u32),
+        capture: u64,
+    ) -> Result<Vec<CatalogEntry>, SinkError> {
+        let key = PositionKey { cluster: context.cluster, shard };
+        self.followed((number as i32, key), End::High, move |found| found.of(capture)).await
+    }
+
     async fn warm(&self, context: &ShardContext) -> Result<(), SinkError> {
         self.prepare(context.layout.shards).await?;
         let id = context.cluster.transactional_id(&context.shard);
@@ -315,7 +347,19 @@ impl Sink for KafkaSink {
         })?;
         let producer = connected.map_err(|error| classify("connect the producer", &error))?;
         lock(&self.warm).insert(id, (bounds, producer, Instant::now()));
-        let key = PositionKey { cluster: context.cluster, shard: context.shard.clone() };
-        self.followed((context.number as i32, key), End::Stable, |_| ()).await
+        for (shard, number) in read_from(context) {
+            let key = PositionKey { cluster: context.cluster, shard };
+            self.followed((number as i32, key), End::Stable, |_| ()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The shards whose records a take-over of this one may read.
+fn read_from(context: &ShardContext) -> Vec<(ShardId, u32)> {
+    let takes_turns = context.layout.strategy == Strategy::Time && context.number < context.layout.hashed();
+    match takes_turns {
+        true => context.layout.shards().take(context.layout.hashed() as usize).collect(),
+        false => vec![(context.shard.clone(), context.number)],
     }
 }
