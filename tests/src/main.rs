@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use maxwell_protocol::settings::{Mode, Strategy};
+use maxwell_protocol::settings::{Delivery, Mode, Strategy};
 use maxwell_tests::bootstrap::load::Keys;
 use maxwell_tests::bootstrap::{Plan, bootstrap};
 use maxwell_tests::chaos::report::{Minimums, summary};
@@ -246,6 +246,21 @@ struct Sharded {
     /// Members that are killed.
     #[arg(long, default_value_t = 4)]
     kills: usize,
+    /// Strategy Time: members that end at failpoints of a hand-over.
+    #[arg(long, default_value_t = 5)]
+    points: usize,
+    /// Strategy Time: seconds of a window.
+    #[arg(long, default_value_t = 1)]
+    window: u32,
+    /// Strategy Time: seconds of each round at the least.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Strategy Time: turns that end in each round at the least.
+    #[arg(long, default_value_t = 20)]
+    least_turns: u64,
+    /// Rows may come twice; none may be missing.
+    #[arg(long)]
+    at_least_once: bool,
     /// Keeps one member free.
     #[arg(long)]
     hybrid: bool,
@@ -418,13 +433,22 @@ async fn sharded(asked: &Sharded) -> anyhow::Result<()> {
                 shards: asked.shards,
                 members: asked.members,
                 strategy: serde_json::from_value(strategy.as_str().into())?,
+                window_seconds: asked.window,
                 mode: if asked.hybrid { Mode::Hybrid } else { Mode::Sharded },
+                delivery: if asked.at_least_once { Delivery::AtLeastOnce } else { Delivery::ExactlyOnce },
                 kills: asked.kills,
+                points: asked.points,
+                seconds: asked.seconds,
                 seed: asked.seed,
             };
             let outcome = maxwell_tests::sharded::sharded(server, &plan).await?;
             line(&outcome)?;
-            anyhow::ensure!(outcome.is_clean(), "changes are missing, repeated, out of order or torn");
+            anyhow::ensure!(
+                outcome.is_clean(plan.delivery),
+                "changes are missing, repeated, out of order or torn"
+            );
+            let least = if plan.strategy == Strategy::Time { asked.least_turns } else { 0 };
+            anyhow::ensure!(outcome.turns >= least, "only {} turns ended", outcome.turns);
             let enough = plan.strategy != Strategy::PrimaryKey || outcome.split >= asked.least;
             anyhow::ensure!(enough, "only {} updates took a row to another shard", outcome.split);
         }

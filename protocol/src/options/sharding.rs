@@ -18,13 +18,13 @@ pub(super) const OPTIONS: &[Entry] = &[
         };
         Ok(())
     }),
-    option("maxwell.shard.strategy", "WHAT", "database, table or primary_key (table)", |d, v| {
+    option("maxwell.shard.strategy", "WHAT", "database, table, primary_key or time (table)", |d, v| {
         d.sharding.strategy = match v.to_lowercase().replace('_', "").as_str() {
             "database" => Strategy::Database,
             "table" => Strategy::Table,
             "primarykey" => Strategy::PrimaryKey,
             "time" => Strategy::Time,
-            _ => return Err("is none of database, table, primary_key".into()),
+            _ => return Err("is none of database, table, primary_key, time".into()),
         };
         Ok(())
     }),
@@ -34,6 +34,12 @@ pub(super) const OPTIONS: &[Entry] = &[
     }),
     option("maxwell.shard.count", "NUMBER", "shards (those with names and one more)", |d, v| {
         number(&mut d.sharding.shards, v)
+    }),
+    option("maxwell.shard.time_window_seconds", "SECONDS", "length of a window, for time", |d, v| {
+        let mut seconds = 0;
+        number(&mut seconds, v)?;
+        d.sharding.time_window_seconds = Some(seconds);
+        Ok(())
     }),
     option("maxwell.shard.standbys", "NUMBER", "members that are kept free of shards (0)", |d, v| {
         number(&mut d.settings.standbys, v)?;

@@ -53,6 +53,28 @@ impl Members {
         Ok(())
     }
 
+    /// Waits until a member has ended at a failpoint, and starts whoever did again; when that was.
+    pub(super) async fn fail(&mut self, point: &str, after: u64) -> anyhow::Result<Instant> {
+        for worker in self.workers.iter().flatten() {
+            worker.arm(point, after).await?;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while !self.workers.iter_mut().flatten().any(Worker::has_ended) {
+            anyhow::ensure!(Instant::now() < deadline, "nobody has come by {point}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let ended = Instant::now();
+        for worker in self.workers.iter().flatten() {
+            worker.disarm(point).await?;
+        }
+        for at in 0..self.workers.len() {
+            if self.workers[at].as_mut().is_some_and(Worker::has_ended) {
+                self.start(at)?;
+            }
+        }
+        Ok(ended)
+    }
+
     /// How many run.
     pub(super) fn running(&self) -> usize {
         self.workers.iter().flatten().count()
@@ -85,13 +107,20 @@ impl Members {
 /// The settings file; options on the command line go over it.
 fn settings(name: &str, plan: &Plan) -> anyhow::Result<String> {
     let path = std::env::temp_dir().join(format!("maxwell-tests-{name}.yaml"));
-    let Plan { shards, strategy, mode, .. } = plan;
+    let Plan { shards, strategy, mode, delivery, .. } = plan;
+    let turns = match plan.takes_turns() {
+        true => format!(
+            ", timeWindowSeconds: {}, pins: [{{shard: pinned, tables: [{name}.h3]}}]",
+            plan.window_seconds
+        ),
+        false => String::new(),
+    };
     let text = format!(
         "mysql: {{host: localhost}}\n\
-         kafka: {{brokers: [none], commit: {{maxRows: 300}}}}\n\
+         kafka: {{brokers: [none], delivery: {delivery:?}, commit: {{maxRows: 300}}}}\n\
          failover: {{sessionTimeoutMilliseconds: 4000, heartbeatIntervalMilliseconds: 1000}}\n\
          mode: {mode:?}\n\
-         sharding: {{shards: {shards}, strategy: {strategy:?}}}\n"
+         sharding: {{shards: {shards}, strategy: {strategy:?}{turns}}}\n"
     );
     std::fs::write(&path, text)?;
     Ok(path.display().to_string())

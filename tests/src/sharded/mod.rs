@@ -2,12 +2,13 @@
 //! meanwhile, and the history check at the end.
 
 mod members;
+mod turns;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use maxwell_protocol::settings::{Mode, Strategy};
+use maxwell_protocol::settings::{Delivery, Mode, Strategy};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
@@ -21,6 +22,9 @@ use crate::lab::{Server, unique};
 use crate::writer::{Writer, shard_of};
 use members::Members;
 
+/// Strategy `Time`: between two transactions, and transactions between two changes of a table's definition.
+const PAUSE: Duration = Duration::from_millis(4);
+const BETWEEN_DEFINITIONS: u64 = 150;
 /// How long the cluster may take to stream everything again.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A silence counts for a fault that lies this long before its end at the most.
@@ -31,18 +35,45 @@ const REACH: Duration = Duration::from_secs(8);
 pub struct Plan {
     /// Row changes at least.
     pub changes: u64,
-    /// Shards.
+    /// Shards; with strategy `Time` one of them holds what is pinned to it.
     pub shards: u32,
     /// Members; the last of them joins when the others stream.
     pub members: usize,
     /// What decides about a row's shard.
     pub strategy: Strategy,
+    /// Strategy `Time`: length of a window.
+    pub window_seconds: u32,
     /// `Sharded` or `Hybrid`.
     pub mode: Mode,
+    /// With `AtLeastOnce` only losses count.
+    pub delivery: Delivery,
     /// Members that are killed, one after the other.
     pub kills: usize,
+    /// Strategy `Time`: members that end at failpoints of a hand-over beside.
+    pub points: usize,
+    /// Strategy `Time`: how long there is a load.
+    pub seconds: u64,
     /// Seed of everything random.
     pub seed: u64,
+}
+
+impl Plan {
+    fn takes_turns(&self) -> bool {
+        self.strategy == Strategy::Time
+    }
+
+    /// What is done beside the load, in this order.
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = vec![Step::Kill; self.kills];
+        if self.takes_turns() {
+            let points = turns::POINTS.iter().cycle().take(self.points);
+            steps.extend(points.map(|(point, after)| Step::Fail { point, after: *after }));
+            steps.extend(vec![Step::End; 2]);
+        }
+        steps.insert(0, Step::Join);
+        steps.push(Step::End);
+        steps
+    }
 }
 
 /// What came of it.
@@ -68,14 +99,19 @@ pub struct Outcome {
     pub gap_of_kills: serde_json::Value,
     /// The same after a member joined, and after one ended by itself.
     pub gap_of_moves: serde_json::Value,
+    /// Strategy `Time`: turns that ended.
+    pub turns: u64,
+    /// Strategy `Time`: milliseconds of the longest silence at a turn's end.
+    pub gap_of_turns: serde_json::Value,
     /// The first findings in words.
     pub examples: Vec<String>,
 }
 
 impl Outcome {
-    /// Whether every change was seen once, in its place.
-    pub fn is_clean(&self) -> bool {
-        (self.lost, self.repeated, self.out_of_order, self.torn) == (0, 0, 0, 0)
+    /// Whether every change was seen as promised: once and in its place, or at least once.
+    pub fn is_clean(&self, delivery: Delivery) -> bool {
+        let others = (self.repeated, self.out_of_order, self.torn);
+        self.lost == 0 && (delivery == Delivery::AtLeastOnce || others == (0, 0, 0))
     }
 }
 
@@ -83,7 +119,14 @@ impl Outcome {
 enum Step {
     Join,
     Kill,
+    Fail { point: &'static str, after: u64 },
     End,
+}
+
+impl Step {
+    fn is_kill(self) -> bool {
+        matches!(self, Self::Kill | Self::Fail { .. })
+    }
 }
 
 /// One cluster on one server.
@@ -113,14 +156,16 @@ pub async fn sharded(server: Server, plan: &Plan) -> anyhow::Result<Outcome> {
     let came = ids.len() as u64;
     ids.sort_unstable();
     ids.dedup();
+    let sealed = if plan.takes_turns() { turns::sealed(&format!("{name}.positions"))? } else { Vec::new() };
+    let faults: Vec<Instant> = done.iter().map(|(_, at)| *at).collect();
     let gaps = |of: &dyn Fn(Step) -> bool| {
         let gaps = done.iter().filter(|(step, _)| of(*step)).map(|(_, at)| gap(&seen, *at, plan));
         median_p95_worst(gaps.collect())
     };
     Ok(Outcome {
         round: format!(
-            "{} x {} {:?} {} {:?}",
-            server.name, plan.members, plan.mode, plan.shards, plan.strategy
+            "{} x {} {:?} {} {:?} {:?}",
+            server.name, plan.members, plan.mode, plan.shards, plan.strategy, plan.delivery
         ),
         changes: writer.expected.rows + beaten,
         split: writer.split,
@@ -129,8 +174,10 @@ pub async fn sharded(server: Server, plan: &Plan) -> anyhow::Result<Outcome> {
         out_of_order: verdict.out_of_order,
         torn: verdict.torn,
         owned,
-        gap_of_kills: gaps(&|step| step == Step::Kill),
-        gap_of_moves: gaps(&|step| step != Step::Kill),
+        gap_of_kills: gaps(&Step::is_kill),
+        gap_of_moves: gaps(&|step| !step.is_kill()),
+        turns: sealed.len() as u64,
+        gap_of_turns: median_p95_worst(turns::silences(&seen, &sealed, &faults)),
         examples: verdict.examples,
     })
 }
@@ -142,13 +189,23 @@ async fn take_steps(
     plan: &Plan,
 ) -> anyhow::Result<Vec<(Step, Instant)>> {
     let mut random = StdRng::seed_from_u64(plan.seed);
-    let mut steps = vec![Step::Kill; plan.kills];
-    steps.insert(0, Step::Join);
-    steps.push(Step::End);
+    let steps = plan.steps();
     let mut done = Vec::new();
-    let share = plan.changes / (steps.len() as u64 + 1);
-    while writer.expected.rows < plan.changes || done.len() < steps.len() {
-        let due = done.len() < steps.len() && writer.expected.rows > share * done.len() as u64;
+    let parts = steps.len() as u64 + 1;
+    let least = Duration::from_secs(if plan.takes_turns() { plan.seconds } else { 0 });
+    let (begun, mut transactions) = (Instant::now(), 0_u64);
+    while writer.expected.rows < plan.changes || done.len() < steps.len() || begun.elapsed() < least {
+        let passed = done.len() as u32;
+        let due = done.len() < steps.len()
+            && writer.expected.rows > plan.changes / parts * u64::from(passed)
+            && begun.elapsed() >= least / parts as u32 * passed;
+        if plan.takes_turns() {
+            transactions += 1;
+            if transactions.is_multiple_of(BETWEEN_DEFINITIONS) {
+                writer.alter(transactions / BETWEEN_DEFINITIONS - 1).await?;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
         // The step shall find the shards inside a transaction.
         let rows = if due { random.random_range(2_000..4_000) } else { random.random_range(1..15) };
         writer.transaction(rows).await?;
@@ -166,6 +223,7 @@ async fn take(step: Step, at: usize, members: &mut Members, plan: &Plan) -> anyh
     let begun = Instant::now();
     match step {
         Step::Join => members.start(plan.members - 1)?,
+        Step::Fail { point, after } => return members.fail(point, after).await,
         Step::Kill | Step::End => {
             members.end(at, if step == Step::Kill { "KILL" } else { "TERM" }).await?;
             members.start(at)?;

@@ -176,7 +176,13 @@ impl HeldShard {
         let mut changes = vec![held, change];
         let is_oldest = {
             let observed = self.observation.borrow();
-            let mut others = observed.positions.iter().filter(|(shard, _)| **shard != self.shard);
+            // Who waits for its turn goes on from where another one is.
+            let waits = |shard: &ShardId| {
+                let mut reports = observed.members.values().filter_map(|member| member.shards.get(shard));
+                reports.any(ShardReport::waits_for_turn)
+            };
+            let mut others =
+                observed.positions.iter().filter(|(shard, _)| **shard != self.shard && !waits(shard));
             others.all(|(_, other)| mirror.timestamp <= other.timestamp)
         };
         if is_oldest {

@@ -127,12 +127,11 @@ impl Streamer for Engine {
         }
         loop {
             let stopped = self.stream_on(run).await?;
-            match windows(run).filter(|_| stopped == Stopped::Sealed) {
-                Some(windows) => match self.wait_for_turn(run, windows).await {
-                    Some(stopped) => return Ok(stopped),
-                    None => continue,
-                },
-                None => return Ok(stopped),
+            let Some(windows) = windows(run).filter(|_| stopped == Stopped::Sealed) else {
+                return Ok(stopped);
+            };
+            if let Some(stopped) = self.wait_for_turn(run, windows).await {
+                return Ok(stopped);
             }
         }
     }
