@@ -87,7 +87,7 @@ impl Engine {
         style.output.ddl &= divider.tells_of_schema();
         let (mut taken, (mut conn, server)) =
             tokio::try_join!(self.take_over(run), answered(self.inspect_source(run)))?;
-        let mut handed = match self.way(run, &taken).await? {
+        let mut handed = match self.way(run, taken.last.as_ref()).await? {
             Way::Own => None,
             Way::Handed(handed) => Some(handed),
             Way::Wait => {

@@ -14,7 +14,6 @@ use super::run::Engine;
 use super::runs::{Run, Stopped};
 use crate::shard::turn::{Turn, turn};
 use crate::shard::windows::Windows;
-use crate::sink::TakenOver;
 
 /// Before a look at what others report: a record may be told of a moment before it can be read.
 const LOOK: Duration = Duration::from_millis(20);
@@ -42,14 +41,14 @@ pub(super) struct Handed {
 }
 
 impl Engine {
-    /// Whether, and from where, the shard that was taken over streams.
-    pub(super) async fn way(&self, run: &Run<'_>, taken: &TakenOver) -> Result<Way, EngineError> {
+    /// Whether, and from where, the shard that was taken over streams; `last` is its own last record.
+    pub(super) async fn way(&self, run: &Run<'_>, last: Option<&PositionRecord>) -> Result<Way, EngineError> {
         let Some(windows) = windows(run) else {
-            let sealed = still_sealed(run, taken.last.as_ref()).await?;
+            let sealed = still_sealed(run, last).await?;
             return Ok(if sealed { Way::Wait } else { Way::Own });
         };
         // Who has an open record has the turn, whatever the others' say.
-        if taken.last.as_ref().is_some_and(|own| own.sealed.is_none()) {
+        if last.is_some_and(|own| own.sealed.is_none()) {
             return Ok(Way::Own);
         }
         let (context, me) = (run.context, run.context.number);
@@ -57,7 +56,7 @@ impl Engine {
         let shards: Vec<_> =
             context.layout.shards().filter(|(_, number)| *number < hashed && *number != me).collect();
         let others = self.sink.last_records(context, &shards).await?;
-        let (from, record, window) = match turn(windows, taken.last.as_ref(), &others) {
+        let (from, record, window) = match turn(windows, last, &others) {
             Turn::Own | Turn::First => return Ok(Way::Own),
             Turn::Wait => return Ok(Way::Wait),
             Turn::Handed { from, record, window } => (from, record.clone(), window),

@@ -27,7 +27,7 @@ pub(super) fn validate(settings: &Settings, found: &mut Vec<Invalid>) {
             validate_strategy(sharding, found);
             validate_names(sharding, found);
             validate_pinned(sharding, found);
-            validate_turns(settings, sharding, found);
+            validate_turns(sharding, found);
         }
     }
     if mode != Mode::ActiveStandby && settings.zookeeper.is_none() {
@@ -38,6 +38,7 @@ pub(super) fn validate(settings: &Settings, found: &mut Vec<Invalid>) {
             "name zookeeper.hosts, or set mode to ActiveStandby",
         ));
     }
+    validate_copies(settings, found);
     validate_rebalancing(&settings.rebalancing, found);
     if mode == Mode::Hybrid && settings.standbys == 0 {
         found.push(invalid(
@@ -106,9 +107,8 @@ fn validate_strategy(sharding: &Sharding, found: &mut Vec<Invalid>) {
     found.push(invalid("sharding.timeWindowSeconds", seconds, &problem.0, problem.1));
 }
 
-/// What strategy Time excludes: shards without a name hold windows and nothing else, and no copies of tables, whose rows
-/// have no commit time.
-fn validate_turns(settings: &Settings, sharding: &Sharding, found: &mut Vec<Invalid>) {
+/// Under strategy Time shards without a name hold windows and nothing else.
+fn validate_turns(sharding: &Sharding, found: &mut Vec<Invalid>) {
     if sharding.strategy != Strategy::Time {
         return;
     }
@@ -120,6 +120,13 @@ fn validate_turns(settings: &Settings, sharding: &Sharding, found: &mut Vec<Inva
             "takes turns with others under strategy Time, and streams what is pinned to it only meanwhile",
             "pin it to a shard with a name, which streams all the time",
         ));
+    }
+}
+
+/// Under strategy Time no table is copied: its rows have no commit time.
+fn validate_copies(settings: &Settings, found: &mut Vec<Invalid>) {
+    if settings.sharding.as_ref().is_none_or(|sharding| sharding.strategy != Strategy::Time) {
+        return;
     }
     if !settings.bootstrap.tables.is_empty() {
         found.push(invalid(

@@ -1,7 +1,8 @@
 use maxwell_protocol::assignment::{Assignment, AssignmentReason};
 use maxwell_protocol::live::LiveSettings;
 use maxwell_protocol::member::{LockRecord, MemberRecord, MemberState, ShardReport, ShardState};
-use maxwell_protocol::settings::{Mode, Start, StartFrom};
+use maxwell_protocol::layout::Layout;
+use maxwell_protocol::settings::{Mode, Start, StartFrom, Strategy};
 use maxwell_protocol::tree::Node;
 
 use super::*;
@@ -266,6 +267,26 @@ fn a_rewind_is_left_to_the_owner_and_holds_nothing_up() {
     assert_eq!(current(&cluster.0).unwrap().0, "2");
     cluster.leave("a", 1);
     assert_eq!(cluster.refusal(rewind(to(StartFrom::Earliest))), "nobody owns shard 0");
+}
+
+#[test]
+fn who_waits_for_its_turn_is_well_and_goes_nowhere_back() {
+    let mut cluster = Cluster::new();
+    let (time_window_seconds, strategy) = (Some(60), Strategy::Time);
+    cluster.0.layout = Some(Layout { strategy, time_window_seconds, ..Layout::default() });
+    let rewind = Ask::Rewind {
+        shard: "0".into(),
+        to: Start { from: StartFrom::Earliest, ..Start::default() },
+        server: None,
+    };
+    assert!(cluster.refusal(rewind).contains("one alone cannot go back"));
+    let (request, _) = cluster.accepted(switchover(None, Some("c")));
+    cluster.assign("c");
+    cluster.leave("a", 1);
+    cluster.line_up("c", 2);
+    assert_eq!(cluster.look("c", &request, Duration::ZERO), Step::Wait);
+    cluster.reports("c", ShardState::Sealed);
+    assert_eq!(settled(cluster.look("c", &request, Duration::ZERO)).0, Progress::Done);
 }
 
 #[test]

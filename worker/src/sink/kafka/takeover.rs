@@ -167,6 +167,16 @@ impl KafkaSink {
         })
     }
 
+    /// The last committed record of a shard of others, with its number.
+    async fn latest(
+        &self,
+        context: &ShardContext,
+        (shard, number): (&ShardId, u32),
+    ) -> Result<Option<(u32, PositionRecord)>, SinkError> {
+        let other = self.shard(context, (shard, number), self.limits.bounds())?;
+        Ok(latest_record(&other).await?.map(|record| (number, record)))
+    }
+
     /// Reads the followed tables of the shard whose position has `key` on, and hands them to `then`.
     async fn followed<T: Send + 'static>(
         &self,
@@ -307,10 +317,7 @@ impl Sink for KafkaSink {
         context: &ShardContext,
         of: &[(ShardId, u32)],
     ) -> Result<Vec<(u32, PositionRecord)>, SinkError> {
-        let latest = of.iter().map(|(shard, number)| async move {
-            let other = self.shard(context, (shard, *number), self.limits.bounds())?;
-            Ok::<_, SinkError>(latest_record(&other).await?.map(|record| (*number, record)))
-        });
+        let latest = of.iter().map(|(shard, number)| self.latest(context, (shard, *number)));
         Ok(try_join_all(latest).await?.into_iter().flatten().collect())
     }
 
