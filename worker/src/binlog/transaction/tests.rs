@@ -107,6 +107,24 @@ fn rows_leave_with_their_end() {
 }
 
 #[test]
+fn what_begins_a_transaction_is_known_before_it_does() {
+    let mut driver = Driver::fresh();
+    let begin = |driver: &Driver, kinds: &[u8]| {
+        kinds.iter().map(|&kind| driver.assembler.would_begin(&event(kind, &[]))).collect::<Vec<_>>()
+    };
+    assert_eq!(begin(&driver, &[33, 2, 19, 4, 27]), [true, true, true, false, false]);
+    driver.gtid(1).unwrap();
+    driver.query("BEGIN");
+    assert_eq!(begin(&driver, &[34, 2, 19, 30]), [true, false, false, false]);
+    driver.rows(1).unwrap();
+    driver.xid();
+    assert_eq!(begin(&driver, &[2]), [true]);
+    driver.gtid(2).unwrap();
+    driver.push(40, &[]).unwrap();
+    assert_eq!(begin(&driver, &[33]), [false], "the payload was not whole, which is an error");
+}
+
+#[test]
 fn what_a_savepoint_undoes_is_not_shown() {
     let mut driver = Driver::fresh();
     driver.gtid(1).unwrap();
