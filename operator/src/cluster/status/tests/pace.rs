@@ -53,6 +53,19 @@ fn a_position_that_is_purged_soon_is_at_risk() {
 }
 
 #[test]
+fn who_waits_for_its_turn_is_well() {
+    let mut owner = streaming_member("orders-0");
+    let report = owner.shards.get_mut(&"0".into()).unwrap();
+    (report.state, report.retention) = (member::ShardState::Sealed, member::Retention::Forever);
+    let case = Case::new(snapshot([owner, standby_member("orders-1")]));
+    let status = case.at(1_000);
+    assert_eq!((status.phase, status.owned.as_deref()), (Phase::Running, Some("1/1")));
+    assert_eq!(said(&status, ConditionType::Ready), "True/Streaming");
+    assert_eq!(said(&status, ConditionType::Degraded), "False/AsWished");
+    assert_eq!(said(&status, ConditionType::PositionSafe), "True/Kept");
+}
+
+#[test]
 fn a_pause_that_was_asked_for() {
     let mut owner = streaming_member("orders-0");
     let mut case = Case::new(snapshot([owner.clone(), standby_member("orders-1")]));
