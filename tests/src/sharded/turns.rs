@@ -39,10 +39,10 @@ pub(super) fn sealed(topic: &str) -> anyhow::Result<Vec<i64>> {
 /// milliseconds.
 pub(super) fn silences(seen: &Seen, sealed: &[i64], faults: &[Instant]) -> Vec<u64> {
     let (now, clock) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
-    let instant = |at: &i64| now.checked_sub(clock.checked_sub(Duration::from_millis((*at).try_into().ok()?))?);
-    let undisturbed = |at: &Instant| {
-        faults.iter().all(|fault| *at + BEFORE_FAULT < *fault || *at > *fault + BEHIND_FAULT)
-    };
+    let instant =
+        |at: &i64| now.checked_sub(clock.checked_sub(Duration::from_millis((*at).try_into().ok()?))?);
+    let undisturbed =
+        |at: &Instant| faults.iter().all(|fault| *at + BEFORE_FAULT < *fault || *at > *fault + BEHIND_FAULT);
     let silence = |at: Instant| {
         let near = seen.beats.windows(2).filter(|pair| pair[1].0 > at && pair[0].0 < at + BEGINS);
         near.map(|pair| (pair[1].0 - pair[0].0).as_millis() as u64).max()

@@ -101,8 +101,7 @@ impl Engine {
             None => Stored::own(&mut taken),
         };
         let captured = stored.capture;
-        let (position, mut base, first) =
-            self.resume(run, (&mut taken, handed), &mut conn, &server).await?;
+        let (position, mut base, first) = self.resume(run, (&mut taken, handed), &mut conn, &server).await?;
         let by = answered(async { Ok(check_position(&mut conn, &server, &position).await?) }).await?;
         let checked = begun.elapsed();
         let inside = position.inside.is_some();

@@ -234,8 +234,7 @@ mod tests {
     #[test]
     fn who_takes_turns_holds_everything_that_is_not_pinned() {
         let pins = json!([{"shard": "hot", "tables": ["shop.orders"]}]);
-        let layout =
-            layout(json!({"shards": 4, "strategy": "Time", "timeWindowSeconds": 60, "pins": pins}));
+        let layout = layout(json!({"shards": 4, "strategy": "Time", "timeWindowSeconds": 60, "pins": pins}));
         assert_eq!(holders(&layout, "shop", "orders"), [3]);
         assert_eq!(holders(&layout, "shop", "items"), [0, 1, 2]);
         let tell: Vec<bool> = dividers(&layout).iter().map(Divider::tells_of_schema).collect();

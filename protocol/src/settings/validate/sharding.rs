@@ -361,8 +361,14 @@ mod tests {
         }))
         .unwrap();
         let found: Vec<String> = settings.validate().iter().map(ToString::to_string).collect();
-        assert!(found.iter().any(|line| line.contains("bootstrap.tables: 'a.b' cannot be copied")), "{found:?}");
-        assert!(found.iter().any(|line| line.contains("mysql.onPositionLost: 'Bootstrap' copies")), "{found:?}");
+        assert!(
+            found.iter().any(|line| line.contains("bootstrap.tables: 'a.b' cannot be copied")),
+            "{found:?}"
+        );
+        assert!(
+            found.iter().any(|line| line.contains("mysql.onPositionLost: 'Bootstrap' copies")),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use maxwell_protocol::assignment::{Assignment, AssignmentReason};
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::live::LiveSettings;
 use maxwell_protocol::member::{LockRecord, MemberRecord, MemberState, ShardReport, ShardState};
-use maxwell_protocol::layout::Layout;
 use maxwell_protocol::settings::{Mode, Start, StartFrom, Strategy};
 use maxwell_protocol::tree::Node;
 

@@ -254,7 +254,10 @@ impl Desk {
         if let Asked::Copy { id, .. } = &asked
             && !self.divider.copies()
         {
-            return tracing::error!(id, "no table is copied under sharding.strategy Time: the request is left alone");
+            return tracing::error!(
+                id,
+                "no table is copied under sharding.strategy Time: the request is left alone"
+            );
         }
         if let Asked::Copy { id, request: BootstrapRequest { database, table, .. } } = &asked
             && self.divider.table(database, table) != Held::Whole

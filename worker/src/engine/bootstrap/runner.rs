@@ -41,7 +41,8 @@ const LEAST_CAREFUL: u32 = 8;
 const MOST_CAREFUL: u32 = 1024;
 
 /// Why copies that are asked for are refused.
-const NO_COPIES: &str = "no table is copied under sharding.strategy Time: a copy takes longer than a shard's turn may";
+const NO_COPIES: &str =
+    "no table is copied under sharding.strategy Time: a copy takes longer than a shard's turn may";
 
 /// What every copier needs.
 pub struct Shop {
