@@ -95,11 +95,13 @@ use super::{
         "sharding.timeWindowSeconds: strategy Time needs it, for example 3600, and no other strategy takes it"
     ),
     validation = Rule::new(
-        "!has(self.sharding) || !has(oldSelf.sharding) || !has(self.sharding.timeWindowSeconds) || \
-         !has(oldSelf.sharding.timeWindowSeconds) || \
-         self.sharding.timeWindowSeconds == oldSelf.sharding.timeWindowSeconds"
+        "!has(self.sharding) || !has(oldSelf.sharding) || \
+         (self.sharding.strategy != 'Time' && oldSelf.sharding.strategy != 'Time') || \
+         (self.sharding.strategy == oldSelf.sharding.strategy && self.sharding.shards == oldSelf.sharding.shards && \
+         self.sharding.timeWindowSeconds == oldSelf.sharding.timeWindowSeconds)"
     ).message(
-        "sharding.timeWindowSeconds is immutable: make a new MaxwellCluster with another topic instead"
+        "sharding: rows are not divided anew into or out of strategy Time, nor is its window changed: make a new \
+         MaxwellCluster with another topic instead"
     ),
     validation = Rule::new(
         "!self.output.ddl || has(self.kafka.ddlTopic) || !self.kafka.topic.contains('%{')"

@@ -17,6 +17,7 @@ use super::prepare::Prepared;
 use super::pump::{self, Pump, PumpEnd, PumpParts};
 use super::run::Engine;
 use super::runs::{FAREWELL, Feed, Run, Stopped, read};
+use super::turns::windows;
 use super::watcher::{Watcher, lock, mirror};
 use crate::sink::SinkError;
 use crate::source::SourceError;
@@ -91,8 +92,8 @@ impl Engine {
         }
         let ended = join(read, pump, committer).await;
         mirror.abort();
-        // Whoever follows waits for it.
-        if let Ok(Stopped::Sealed) = ended {
+        // Whoever has the next turn waits for it.
+        if matches!(ended, Ok(Stopped::Sealed)) && windows(run).is_some() {
             run.tell_sealed();
         }
         run.farewell().await;

@@ -55,7 +55,8 @@ impl Engine {
         let hashed = context.layout.hashed();
         let shards: Vec<_> =
             context.layout.shards().filter(|(_, number)| *number < hashed && *number != me).collect();
-        let others = self.sink.last_records(context, &shards).await?;
+        let mut others = self.sink.last_records(context, &shards).await?;
+        others.retain(|(_, record)| record.generation == context.layout.generation);
         let (from, record, window) = match turn(windows, last, &others) {
             Turn::Own | Turn::First => return Ok(Way::Own),
             Turn::Wait => return Ok(Way::Wait),
