@@ -7,9 +7,11 @@ mod assign;
 pub(crate) mod client;
 mod config;
 mod departure;
+mod division;
 mod election;
 pub mod embedded;
 mod error;
+mod held;
 mod identity;
 mod lead;
 mod life;
@@ -214,6 +216,9 @@ pub trait ShardHost: Send + Sync + 'static {
 
     /// Gets ready to run a shard whose lock another member may hold: opens connections, changes nothing. Best effort.
     async fn warm(&self, context: &ShardContext);
+
+    /// The end of the source's binlog.
+    async fn head(&self) -> Result<Barrier, String>;
 }
 
 /// What the rest of the process sees of the cluster.

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
+use super::beginning::{Heritage, first_of, heritage};
 use super::bootstrap::again::again;
 use super::bootstrap::runner::Copies;
 use super::committer::RecordBase;
@@ -85,17 +86,20 @@ impl Engine {
         style.output.ddl &= divider.tells_of_schema();
         let (mut taken, (mut conn, server)) =
             tokio::try_join!(self.take_over(run), answered(self.inspect_source(run)))?;
-        if still_sealed(run, taken.last.as_ref()).await? {
+        let heritage = heritage(taken.last.as_ref(), run.context.layout.generation)?;
+        if heritage == Heritage::Own && still_sealed(run, taken.last.as_ref()).await? {
             run.progress.send_replace(taken.last);
             return Ok(None);
         }
         let taken_over = begun.elapsed();
         let stored = Stored {
-            capture: taken.last.as_ref().and_then(|last| last.catalog),
+            // What is known of tables holds at the place of the record that says so.
+            capture: taken.last.as_ref().filter(|_| heritage != Heritage::Past).and_then(|last| last.catalog),
             entries: std::mem::take(&mut taken.catalog),
         };
         let captured = stored.capture;
-        let (position, mut base, first) = self.resume(run, &mut taken, &mut conn, &server).await?;
+        let (position, mut base, first) =
+            self.resume(run, (&mut taken, heritage), (&mut conn, &server)).await?;
         let by = answered(async { Ok(check_position(&mut conn, &server, &position).await?) }).await?;
         let checked = begun.elapsed();
         let inside = position.inside.is_some();
@@ -213,15 +217,21 @@ impl Engine {
     async fn resume(
         &self,
         run: &Run<'_>,
-        taken: &mut TakenOver,
-        conn: &mut Conn,
-        server: &ServerInfo,
+        (taken, heritage): (&mut TakenOver, Heritage),
+        (conn, server): (&mut Conn, &ServerInfo),
     ) -> Result<(Position, RecordBase, bool), EngineError> {
-        run.before.store(taken.last_at.unwrap_or_default(), Ordering::Relaxed);
-        let mut base = RecordBase::following(taken.last.as_ref(), run.context.layout.generation);
+        let layout = &run.context.layout;
+        let mut base = RecordBase::following(taken.last.as_ref(), layout.generation);
+        let last_at = if heritage == Heritage::Past { None } else { taken.last_at };
+        run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
         let over = run.start_over.swap(false, Ordering::Relaxed);
-        if let Some(last) = taken.last.take().filter(|_| !over) {
-            return Ok((last.position, base, false));
+        match taken.last.take().filter(|_| !over) {
+            Some(last) if heritage == Heritage::Own => return Ok((last.position, base, false)),
+            _ if layout.origin.is_some() && !over => {
+                let settings = &self.settings.bootstrap;
+                return Ok((first_of(layout, &mut base, (heritage, settings))?, base, true));
+            }
+            _ => {}
         }
         let mut settings = self.reactions.sources.current().clone();
         if over {

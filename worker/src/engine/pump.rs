@@ -289,6 +289,9 @@ impl Pump {
 
     /// Sends everything that is encoded as the last before `seal`.
     fn seal(&mut self, seal: Seal) -> Result<(), PumpEnd> {
+        if self.desk.has_tasks() {
+            return Err(EngineError::CopyUnderWay.into());
+        }
         if !self.changes.is_empty() {
             self.encode_changes();
         }

@@ -82,6 +82,8 @@ impl<'a> Run<'a> {
 
     /// Tells that the last record is sealed.
     fn sealed(&self) -> ShardEnd {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("division-sealed");
         let record = self.progress.borrow().clone().expect("what ends sealed has committed a record");
         let report = self.retained.report(ShardState::Sealed, record.epoch, 0, "");
         self.ownership.report(ShardReport { sealed: record.sealed, ..report });

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use maxwell_protocol::id::Epoch;
+use maxwell_protocol::layout::Barrier;
 use maxwell_protocol::live::Tuning;
 use maxwell_protocol::member::{Connection, ShardState};
 use maxwell_protocol::settings::{Commit, MySql};
@@ -243,6 +244,10 @@ impl ShardHost for Host {
 
     fn tuning(&self) -> Tuning {
         Tuning::default()
+    }
+
+    async fn head(&self) -> Result<Barrier, String> {
+        Err("layouts do not change here".into())
     }
 
     async fn warm(&self, context: &ShardContext) {

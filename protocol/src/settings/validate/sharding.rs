@@ -22,12 +22,7 @@ pub(super) fn validate(settings: &Settings, found: &mut Vec<Invalid>) {
         (None, _) => {
             found.push(invalid("sharding", "", "is missing", "say how many: sharding: {shards: 4}"));
         }
-        (Some(sharding), _) => {
-            validate_count(sharding, found);
-            validate_strategy(sharding, found);
-            validate_names(sharding, found);
-            validate_pinned(sharding, found);
-        }
+        (Some(sharding), _) => found.extend(sharding.problems()),
     }
     if mode != Mode::ActiveStandby && settings.zookeeper.is_none() {
         found.push(invalid(
@@ -45,6 +40,18 @@ pub(super) fn validate(settings: &Settings, found: &mut Vec<Invalid>) {
             "leaves no member free",
             "set it to 1 or more, or mode to Sharded",
         ));
+    }
+}
+
+impl Sharding {
+    /// What is wrong with it.
+    pub fn problems(&self) -> Vec<Invalid> {
+        let mut found = Vec::new();
+        validate_count(self, &mut found);
+        validate_strategy(self, &mut found);
+        validate_names(self, &mut found);
+        validate_pinned(self, &mut found);
+        found
     }
 }
 
