@@ -14,7 +14,7 @@ use maxwell_protocol::layout::{Change, Layout, Origin, Phase};
 use maxwell_protocol::member::ShardState;
 use maxwell_protocol::position::{PositionMirror, Seal};
 use maxwell_protocol::request::{Ask, Request};
-use maxwell_protocol::settings::{Mode, Sharding};
+use maxwell_protocol::settings::{Mode, Sharding, Strategy};
 
 use super::observed::Observed;
 
@@ -57,6 +57,11 @@ pub(super) fn begin(
         return Err(format!("a change to generation {} is being carried out", change.to.generation));
     }
     let wanted = Layout::of(sharding);
+    if [layout.strategy, wanted.strategy].contains(&Strategy::Time) {
+        return Err(
+            "a division by Time begins with its cluster, and ends with it: make another cluster".into()
+        );
+    }
     if wanted.divides_like(layout) {
         return Err("rows are divided like that already".into());
     }

@@ -3,7 +3,6 @@ use maxwell_protocol::layout::Barrier;
 use maxwell_protocol::live::LiveSettings;
 use maxwell_protocol::member::{LockRecord, ShardReport};
 use maxwell_protocol::position::Position;
-use maxwell_protocol::settings::Strategy;
 use maxwell_protocol::tree::Node;
 
 use super::*;
