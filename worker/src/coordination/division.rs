@@ -68,6 +68,9 @@ pub(super) fn begin(
     if observed.paused() {
         return Err("the cluster is paused: resume it first".into());
     }
+    if let Some((one, other)) = other_versions(observed) {
+        return Err(format!("members run versions {one} and {other}: ask again when all run the same"));
+    }
     let copies = observed.requests.values().any(|(request, _)| is_open_copy(request));
     if copies || observed.positions.values().any(copies_under_way) {
         return Err("tables are being copied: ask again when that is done".into());
@@ -77,6 +80,13 @@ pub(super) fn begin(
     }
     let server = common_server(observed, layout)?;
     Ok(layout.changing(&wanted, now, server))
+}
+
+/// What one of them does not know of, it would not heed.
+fn other_versions(observed: &Observed) -> Option<(&str, &str)> {
+    let mut versions = observed.members.values().map(|member| member.version.as_str());
+    let first = versions.next()?;
+    versions.find(|other| *other != first).map(|other| (first, other))
 }
 
 fn is_open_copy(request: &Request) -> bool {

@@ -138,6 +138,12 @@ pub trait Ownership: Send + Sync + 'static {
         Ok(false)
     }
 
+    /// A record of the shard is of a layout of this generation: the tree's is no older one, or was made anew for positions
+    /// that were there before it, and takes that number.
+    async fn know_of(&self, _generation: u64) -> Result<(), ProofError> {
+        Ok(())
+    }
+
     /// Agrees on where the shards of this layout begin: `found` for the first one that asks, and for all others too.
     async fn begin(&self, found: Position) -> Result<Position, ProofError> {
         Ok(found)

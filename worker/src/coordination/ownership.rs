@@ -239,6 +239,10 @@ impl Ownership for HeldShard {
         self.in_time(self.holds(seal)).await
     }
 
+    async fn know_of(&self, generation: u64) -> Result<(), ProofError> {
+        self.in_time(self.catch_up_with(generation)).await
+    }
+
     async fn begin(&self, found: Position) -> Result<Position, ProofError> {
         self.in_time(self.agree_on_begin(found)).await
     }

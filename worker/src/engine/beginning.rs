@@ -1,6 +1,6 @@
 //! What a shard of a layout inherits from the last record under its name, which may be of another layout. Pure.
 
-use maxwell_protocol::bootstrap::OF_SETTINGS;
+use maxwell_protocol::bootstrap::{BootstrapState, OF_SETTINGS};
 use maxwell_protocol::layout::Layout;
 use maxwell_protocol::position::{Position, PositionRecord, Seal};
 use maxwell_protocol::settings::Bootstrap;
@@ -34,28 +34,30 @@ pub(super) fn heritage(last: Option<&PositionRecord>, generation: u64) -> Result
     }
 }
 
-/// Where a shard of `layout` begins, of which it has no record yet. The tables that the settings name were copied by the
-/// layout before.
+/// Where a shard of `layout` begins that has no record of it yet, only `last` of another one, or none.
 pub(super) fn first_of(
     layout: &Layout,
+    (last, heritage): (Option<&PositionRecord>, Heritage),
     base: &mut RecordBase,
-    (heritage, settings): (Heritage, &Bootstrap),
 ) -> Result<Position, EngineError> {
-    let generation = layout.generation;
-    let begins = layout.begins.clone().ok_or(EngineError::NoBeginning { generation })?;
-    if heritage != Heritage::Sealed {
+    let sealed = last.filter(|_| heritage == Heritage::Sealed);
+    if sealed.is_none() {
         base.source_time = 0;
     }
-    base.bootstrap.tasks.clear();
-    if settings.enabled {
-        for table in &settings.tables {
-            let id = format!("{OF_SETTINGS}{table}");
-            if !base.bootstrap.done.contains(&id) {
-                base.bootstrap.done.push(id);
-            }
+    // Every shard is sealed at the same place.
+    let begins = layout.begins.as_ref().or(sealed.map(|last| &last.position));
+    begins.cloned().ok_or(EngineError::NoBeginning { generation: layout.generation })
+}
+
+/// What the shards of the layout before have copied is not copied again: the tables that the settings name.
+pub(super) fn take_for_copied(copies: &mut BootstrapState, settings: &Bootstrap) {
+    copies.tasks.clear();
+    for table in settings.tables.iter().filter(|_| settings.enabled) {
+        let id = format!("{OF_SETTINGS}{table}");
+        if !copies.done.contains(&id) {
+            copies.done.push(id);
         }
     }
-    Ok(begins)
 }
 
 #[cfg(test)]
@@ -85,15 +87,30 @@ mod tests {
 
     #[test]
     fn a_shard_begins_where_its_layout_does_and_counts_on() {
-        let begins = Position { file: "binlog.000009".into(), offset: 500, ..Position::default() };
-        let layout = Layout { generation: 3, begins: Some(begins.clone()), ..Layout::default() };
-        let mut base = RecordBase::following(Some(&record(2, None)), 3);
-        let settings = Bootstrap { tables: vec!["shop.items".into()], ..Bootstrap::default() };
-        assert_eq!(first_of(&layout, &mut base, (Heritage::Past, &settings)).unwrap(), begins);
+        let at = |offset| Position { file: "binlog.000009".into(), offset, ..Position::default() };
+        let layout = Layout { generation: 3, begins: Some(at(500)), ..Layout::default() };
+        let last = PositionRecord { position: at(500), ..record(2, Some(Seal::Layout { generation: 3 })) };
+        let mut base = RecordBase::following(Some(&last), 3);
+        let first = first_of(&layout, (Some(&last), Heritage::Past), &mut base).unwrap();
+        assert_eq!((first, base.source_time), (at(500), 0));
         assert_eq!((base.epoch, base.sequence, base.generation), (Epoch(2), 42, 3));
-        assert_eq!((base.bootstrap.done, base.source_time), (vec!["settings/shop.items".to_owned()], 0));
         let without = Layout { begins: None, ..layout };
-        let mut base = RecordBase::following(None, 3);
-        assert!(first_of(&without, &mut base, (Heritage::Own, &settings)).is_err());
+        let mut base = RecordBase::following(Some(&last), 3);
+        let first = first_of(&without, (Some(&last), Heritage::Sealed), &mut base).unwrap();
+        assert_eq!((first, base.source_time), (at(500), 7));
+        assert!(first_of(&without, (Some(&last), Heritage::Past), &mut base).is_err());
+        assert!(first_of(&without, (None, Heritage::Own), &mut base).is_err());
+    }
+
+    #[test]
+    fn tables_of_the_settings_are_not_copied_again() {
+        let settings = Bootstrap { tables: vec!["shop.items".into()], ..Bootstrap::default() };
+        let mut copies = BootstrapState::default();
+        take_for_copied(&mut copies, &settings);
+        take_for_copied(&mut copies, &settings);
+        assert_eq!(copies.done, ["settings/shop.items"]);
+        let mut copies = BootstrapState::default();
+        take_for_copied(&mut copies, &Bootstrap { enabled: false, ..settings });
+        assert!(copies.is_empty());
     }
 }

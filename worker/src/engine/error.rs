@@ -70,7 +70,10 @@ pub enum EngineError {
         theirs: u64,
     },
     /// A layout that came of another one has no beginning.
-    #[error("cluster/layout does not say where layout {generation} begins: restore it from a backup")]
+    #[error(
+        "cluster/layout does not say where layout {generation} begins, and the shard's last record is of another one: a \
+         cluster that goes on from positions has to divide rows as they were divided"
+    )]
     NoBeginning {
         /// The layout.
         generation: u64,

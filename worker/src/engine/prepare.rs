@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::beginning::{Heritage, first_of, heritage};
+use super::beginning::{Heritage, first_of, heritage, take_for_copied};
 use super::bootstrap::again::again;
 use super::bootstrap::runner::Copies;
 use super::committer::RecordBase;
@@ -86,7 +86,7 @@ impl Engine {
         style.output.ddl &= divider.tells_of_schema();
         let (mut taken, (mut conn, server)) =
             tokio::try_join!(self.take_over(run), answered(self.inspect_source(run)))?;
-        let heritage = heritage(taken.last.as_ref(), run.context.layout.generation)?;
+        let heritage = self.heritage(run, taken.last.as_ref()).await?;
         if heritage == Heritage::Own && still_sealed(run, taken.last.as_ref()).await? {
             run.progress.send_replace(taken.last);
             return Ok(None);
@@ -169,6 +169,14 @@ impl Engine {
         Ok(Some(Prepared { dump, parts, writer, base, copies }))
     }
 
+    async fn heritage(&self, run: &Run<'_>, last: Option<&PositionRecord>) -> Result<Heritage, EngineError> {
+        let found = heritage(last, run.context.layout.generation);
+        if let Err(EngineError::StaleLayout { theirs, .. }) = found {
+            run.ownership.know_of(theirs).await.map_err(SinkError::from)?;
+        }
+        found
+    }
+
     pub(super) async fn inspect_source(&self, run: &Run<'_>) -> Result<(Conn, ServerInfo), EngineError> {
         let opened = async {
             let mut conn = connect(self.reactions.sources.current()).await?;
@@ -225,13 +233,14 @@ impl Engine {
         let last_at = if heritage == Heritage::Past { None } else { taken.last_at };
         run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
         let over = run.start_over.swap(false, Ordering::Relaxed);
-        match taken.last.take().filter(|_| !over) {
-            Some(last) if heritage == Heritage::Own => return Ok((last.position, base, false)),
-            _ if layout.origin.is_some() && !over => {
-                let settings = &self.settings.bootstrap;
-                return Ok((first_of(layout, &mut base, (heritage, settings))?, base, true));
-            }
-            _ => {}
+        let last = taken.last.take().filter(|_| !over);
+        if let Some(last) = last.as_ref().filter(|_| heritage == Heritage::Own) {
+            return Ok((last.position.clone(), base, false));
+        }
+        if !over && (last.is_some() || layout.origin.is_some()) {
+            let first = first_of(layout, (last.as_ref(), heritage), &mut base)?;
+            take_for_copied(&mut base.bootstrap, &self.settings.bootstrap);
+            return Ok((first, base, true));
         }
         let mut settings = self.reactions.sources.current().clone();
         if over {

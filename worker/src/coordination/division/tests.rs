@@ -1,7 +1,7 @@
 use maxwell_protocol::bootstrap::CopyProgress;
 use maxwell_protocol::layout::Barrier;
 use maxwell_protocol::live::LiveSettings;
-use maxwell_protocol::member::{LockRecord, ShardReport};
+use maxwell_protocol::member::{LockRecord, MemberRecord, ShardReport};
 use maxwell_protocol::position::Position;
 use maxwell_protocol::tree::Node;
 
@@ -158,6 +158,9 @@ fn a_change_is_refused_with_a_reason() {
     assert!(is_at(&mut cluster, &|it| it.copies = vec![copy.clone()]).contains("being copied"));
     cluster.0.positions.insert("1".into(), mirror());
 
+    cluster.0.members.insert("b".into(), MemberRecord { version: "0.0.1".into(), ..member("b", 0, 0) });
+    assert!(cluster.refusal().contains("versions  and 0.0.1"));
+    cluster.0.members.remove(&"b".into());
     cluster.0.live = Some((LiveSettings { paused: true, ..LiveSettings::default() }, 0));
     assert!(cluster.refusal().contains("paused"));
     cluster.0.live = None;

@@ -19,10 +19,14 @@ pub(super) const LOOK: Duration = Duration::from_millis(250);
 impl Term<'_> {
     /// Takes the next step of a change that is being carried out. What was written meanwhile is looked at again.
     pub(super) async fn divide(&mut self, observed: &Observed) -> Result<(), Failure> {
-        let Some(layout) = observed.layout.as_ref().filter(|it| it.generation == self.layout.generation)
+        let Some(layout) = observed.layout.as_ref().filter(|it| it.generation >= self.layout.generation)
         else {
             return Ok(());
         };
+        if layout.generation > self.layout.generation {
+            // An owner has found that positions are of a later one.
+            self.go_by(layout.clone());
+        }
         let Some(change) = &layout.change else { return Ok(()) };
         let version = observed.layout_version;
         let written = match next(observed, layout, change, milliseconds()) {

@@ -32,6 +32,15 @@ impl HeldShard {
         Ok(agreed.await?.and_then(|layout| layout.begins).unwrap_or(found))
     }
 
+    /// Gives a layout that is older than a record of its shards the number of that record's: the tree was made anew.
+    pub(super) async fn catch_up_with(&self, generation: u64) -> Result<(), Failure> {
+        let agreed = self.agree(|layout| {
+            let tried = layout.tried.max(generation);
+            (layout.generation < generation).then(|| Layout { generation, tried, ..layout.clone() })
+        });
+        agreed.await.map(drop)
+    }
+
     /// Writes where the shards of this layout end for the one of `generation`, unless that is known.
     pub(in crate::coordination) async fn agree_on_barrier(
         &self,

@@ -5,7 +5,6 @@ mod degraded;
 mod pace;
 
 use maxwell_crds::v1alpha1::{ConditionType, MemberState, ShardState, ShardStatus, State};
-
 use maxwell_protocol::request::{Ask, Progress};
 use maxwell_protocol::snapshot::ClusterSnapshot;
 
