@@ -13,7 +13,8 @@ use crate::coordination::store::{Change, encode};
 impl HeldShard {
     /// Where a change of the layout lets the shard end.
     pub(in crate::coordination) fn seal_in(&self, observed: &Observed) -> Option<(Barrier, Seal)> {
-        let change = observed.change().filter(|change| change.phase == Phase::CatchingUp)?;
+        let layout = observed.layout.as_ref().filter(|layout| layout.generation == self.generation)?;
+        let change = layout.change.as_ref().filter(|change| change.phase == Phase::CatchingUp)?;
         Some((change.barrier.clone()?, Seal::Layout { generation: change.to.generation }))
     }
 
