@@ -136,7 +136,7 @@ async fn stand(
     tokio::select! {
         () = stop.cancelled() => ShardEnd::Drained,
         () = ownership.lost() => ShardEnd::Relinquished { reason: "the shard's lock is gone".into() },
-        found = observation.wait_for(changes) => match found {
+        found = observation.wait_for(|observed| changes(observed)) => match found {
             Ok(_) => ShardEnd::Drained,
             Err(_) => gone(),
         },

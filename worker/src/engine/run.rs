@@ -90,7 +90,7 @@ impl ShardHost for Engine {
             let mut conn = connect(mysql).await?;
             let server = inspect(&mut conn, mysql).await?;
             let head = head(&mut conn, &server).await?;
-            Ok(Barrier { server: server.id, file: head.file, offset: head.offset })
+            Ok::<_, EngineError>(Barrier { server: server.id, file: head.file, offset: head.offset })
         };
         answered(asked).await.map_err(|error| error.to_string())
     }
