@@ -1,4 +1,5 @@
-//! What a shard of a layout inherits from the last record under its name, which may be of another layout. Pure.
+//! What a shard of a layout inherits from the last record under its name, which may be of another layout. All but the first
+//! question is pure.
 
 use maxwell_protocol::bootstrap::{BootstrapState, OF_SETTINGS};
 use maxwell_protocol::layout::Layout;
@@ -7,10 +8,12 @@ use maxwell_protocol::settings::Bootstrap;
 
 use super::committer::RecordBase;
 use super::error::EngineError;
+use super::runs::Run;
+use crate::sink::SinkError;
 
 /// How the last record relates to the layout that its shard is part of now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heritage {
+pub(crate) enum Heritage {
     /// It is of this layout, or there is none and nothing to go by: the shard goes on as ever.
     Own,
     /// It is the one that ended the layout before this one: what it tells holds where this layout begins.
@@ -19,9 +22,42 @@ pub(super) enum Heritage {
     Past,
 }
 
+/// What `last` is to the run's shard; `None` if nothing may follow it yet.
+pub(crate) async fn inherited(
+    run: &Run<'_>,
+    last: Option<&PositionRecord>,
+) -> Result<Option<Heritage>, EngineError> {
+    let found = heritage(last, run.context.layout.generation);
+    if let Err(EngineError::StaleLayout { theirs, .. }) = found {
+        run.ownership.know_of(theirs).await.map_err(SinkError::from)?;
+    }
+    let found = found?;
+    let seal = last.filter(|_| found == Heritage::Own).and_then(|last| last.sealed);
+    let holds = match seal {
+        Some(seal) => run.ownership.is_sealed(seal).await.map_err(SinkError::from)?,
+        None => false,
+    };
+    Ok((!holds).then_some(found))
+}
+
+/// Where the shard goes on, and whether no record has said so yet; `None` if the source is to be asked for a first place.
+pub(crate) fn goes_on_at(
+    layout: &Layout,
+    (last, heritage): (Option<&PositionRecord>, Heritage),
+    base: &mut RecordBase,
+) -> Result<Option<(Position, bool)>, EngineError> {
+    match last {
+        Some(last) if heritage == Heritage::Own => Ok(Some((last.position.clone(), false))),
+        last if last.is_some() || layout.origin.is_some() => {
+            first_of(layout, (last, heritage), base).map(|first| Some((first, true)))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// What `last` is to a shard of the layout of `generation`. A record of a newer one shows that this member's view of the
 /// layout is an old one.
-pub(super) fn heritage(last: Option<&PositionRecord>, generation: u64) -> Result<Heritage, EngineError> {
+fn heritage(last: Option<&PositionRecord>, generation: u64) -> Result<Heritage, EngineError> {
     match last {
         Some(last) if last.generation > generation => {
             Err(EngineError::StaleLayout { ours: generation, theirs: last.generation })
@@ -35,7 +71,7 @@ pub(super) fn heritage(last: Option<&PositionRecord>, generation: u64) -> Result
 }
 
 /// Where a shard of `layout` begins that has no record of it yet, only `last` of another one, or none.
-pub(super) fn first_of(
+fn first_of(
     layout: &Layout,
     (last, heritage): (Option<&PositionRecord>, Heritage),
     base: &mut RecordBase,

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::ShardState;
-use maxwell_protocol::position::{Position, PositionRecord};
+use maxwell_protocol::position::Position;
 use maxwell_protocol::settings::{MySql, Start};
 use mysql_async::Conn;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::beginning::{Heritage, first_of, heritage, take_for_copied};
+use super::beginning::{Heritage, goes_on_at, inherited, take_for_copied};
 use super::bootstrap::again::again;
 use super::bootstrap::runner::Copies;
 use super::committer::RecordBase;
@@ -68,14 +68,6 @@ pub(super) async fn within<T>(
     }
 }
 
-/// Whether `last` ends with a seal that holds.
-async fn still_sealed(run: &Run<'_>, last: Option<&PositionRecord>) -> Result<bool, EngineError> {
-    match last.and_then(|last| last.sealed) {
-        Some(seal) => Ok(run.ownership.is_sealed(seal).await.map_err(SinkError::from)?),
-        None => Ok(false),
-    }
-}
-
 impl Engine {
     /// Everything before the first row: fence, find the position, open the dump. `None` if nothing may follow that
     /// position yet.
@@ -86,11 +78,10 @@ impl Engine {
         style.output.ddl &= divider.tells_of_schema();
         let (mut taken, (mut conn, server)) =
             tokio::try_join!(self.take_over(run), answered(self.inspect_source(run)))?;
-        let heritage = self.heritage(run, taken.last.as_ref()).await?;
-        if heritage == Heritage::Own && still_sealed(run, taken.last.as_ref()).await? {
+        let Some(heritage) = inherited(run, taken.last.as_ref()).await? else {
             run.progress.send_replace(taken.last);
             return Ok(None);
-        }
+        };
         let taken_over = begun.elapsed();
         let stored = Stored {
             // What is known of tables holds at the place of the record that says so.
@@ -169,14 +160,6 @@ impl Engine {
         Ok(Some(Prepared { dump, parts, writer, base, copies }))
     }
 
-    async fn heritage(&self, run: &Run<'_>, last: Option<&PositionRecord>) -> Result<Heritage, EngineError> {
-        let found = heritage(last, run.context.layout.generation);
-        if let Err(EngineError::StaleLayout { theirs, .. }) = found {
-            run.ownership.know_of(theirs).await.map_err(SinkError::from)?;
-        }
-        found
-    }
-
     pub(super) async fn inspect_source(&self, run: &Run<'_>) -> Result<(Conn, ServerInfo), EngineError> {
         let opened = async {
             let mut conn = connect(self.reactions.sources.current()).await?;
@@ -234,13 +217,11 @@ impl Engine {
         run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
         let over = run.start_over.swap(false, Ordering::Relaxed);
         let last = taken.last.take().filter(|_| !over);
-        if let Some(last) = last.as_ref().filter(|_| heritage == Heritage::Own) {
-            return Ok((last.position.clone(), base, false));
-        }
-        if !over && (last.is_some() || layout.origin.is_some()) {
-            let first = first_of(layout, (last.as_ref(), heritage), &mut base)?;
-            take_for_copied(&mut base.bootstrap, &self.settings.bootstrap);
-            return Ok((first, base, true));
+        if !over && let Some((at, first)) = goes_on_at(layout, (last.as_ref(), heritage), &mut base)? {
+            if first {
+                take_for_copied(&mut base.bootstrap, &self.settings.bootstrap);
+            }
+            return Ok((at, base, first));
         }
         let mut settings = self.reactions.sources.current().clone();
         if over {

@@ -358,6 +358,15 @@ impl Zoo {
         }
     }
 
+    /// Puts a request into the tree, once there is one.
+    pub(super) fn put_request(&self, name: &str, data: Vec<u8>) {
+        let create = Change::Create(self.tree.request(name), data, CreateMode::Persistent);
+        let mut state = lock(&self.state);
+        if let Ok(events) = state.znodes.commit(0, &[create]) {
+            state.tell(&events);
+        }
+    }
+
     /// The process that holds a shard's lock.
     pub(super) fn holder(&self, shard: &ShardId) -> Option<u64> {
         let state = lock(&self.state);
