@@ -46,6 +46,7 @@ pub(in crate::cluster) fn streaming_member(id: &str) -> MemberRecord {
         retention: Retention::Seconds(259_200),
         started_over: false,
         last_error: String::new(),
+        ..ShardReport::default()
     };
     MemberRecord { shards: BTreeMap::from([("0".into(), report)]), ..standby_member(id) }
 }
