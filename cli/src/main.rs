@@ -52,6 +52,8 @@ enum Command {
     Failover(operate::Failover),
     /// A shard goes to another member; of an ActiveStandby cluster the lead goes with it.
     Move(operate::Move),
+    /// Rows are divided into shards in another way from one place in the binlog on, while the cluster runs.
+    Divide(operate::Divide),
     /// Owners keep their shards and read nothing.
     Pause(operate::Where),
     /// Owners read again.
@@ -87,6 +89,7 @@ async fn main() -> anyhow::Result<()> {
         Command::History(look) => status::history(&look).await,
         Command::Failover(asked) => operate::failover(asked).await,
         Command::Move(asked) => operate::move_shard(asked).await,
+        Command::Divide(asked) => operate::divide(asked).await,
         Command::Pause(at) => at.ask(Ask::Pause).await,
         Command::Resume(at) => at.ask(Ask::Resume).await,
         Command::Restart(asked) => operate::restart(asked).await,

@@ -99,6 +99,8 @@ pub enum Trigger {
     Stalled,
     /// The owner stayed, and went back to an earlier position, as somebody asked for.
     Rewound,
+    /// The shard is one of another layout than before, as somebody asked for.
+    Divided,
 }
 
 impl Trigger {

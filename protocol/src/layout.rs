@@ -39,6 +39,24 @@ pub struct Layout {
     /// The highest generation that a change was begun with: one that was undone is never used again. 0 before the first.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tried: u64,
+    /// The change that this layout came of; none for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// What a layout came of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// Who asked for the change.
+    #[serde(default)]
+    pub by: String,
+    /// When, milliseconds since the epoch.
+    pub asked_at: i64,
+    /// When it was begun: from then on nothing was read but what leads to the place where this layout begins.
+    pub begun_at: i64,
+    /// When this layout came into force.
+    pub in_force_at: i64,
 }
 
 /// What is pinned to one shard.
@@ -61,10 +79,10 @@ pub struct Share {
 pub struct Change {
     /// What the layout becomes. Its beginning is written by the owner that came there first.
     pub to: Box<Layout>,
-    /// The request that it was asked with.
-    pub request: String,
     /// When it was begun, milliseconds since the epoch.
     pub at: i64,
+    /// The server that every shard read then.
+    pub server: String,
     /// How far it is.
     pub phase: Phase,
     /// Where every shard ends. Written by the owner that asked the source first.
@@ -113,6 +131,7 @@ impl Default for Layout {
             begins: None,
             change: None,
             tried: 0,
+            origin: None,
         }
     }
 }
@@ -126,7 +145,8 @@ impl Layout {
         }
     }
 
-    fn of(sharding: &Sharding) -> Self {
+    /// The division that they ask for, as a first layout.
+    pub fn of(sharding: &Sharding) -> Self {
         let own = |database: &String| Share {
             shard: ShardId(database.clone()),
             databases: vec![database.clone()],
@@ -171,6 +191,21 @@ impl Layout {
         hashed.chain(self.named().cloned()).zip(0..)
     }
 
+    /// This layout with a change to the division of `wanted` begun at `at`, while every shard reads `server`.
+    pub fn changing(&self, wanted: &Self, at: i64, server: String) -> Self {
+        let generation = self.generation.max(self.tried) + 1;
+        let to = Self {
+            generation,
+            begins: None,
+            change: None,
+            tried: generation,
+            origin: None,
+            ..wanted.clone()
+        };
+        let change = Change { to: Box::new(to), at, server, phase: Phase::Stopping, barrier: None };
+        Self { change: Some(change), tried: generation, ..self.clone() }
+    }
+
     /// Whether what ends with `seal` must not be followed by anything of this layout.
     pub fn keeps_sealed(&self, seal: Seal) -> bool {
         match seal {
@@ -182,6 +217,11 @@ impl Layout {
             // The records of the others tell when.
             Seal::Window { .. } => false,
         }
+    }
+
+    /// Whether it has a shard of that name.
+    pub fn has(&self, shard: &ShardId) -> bool {
+        self.shards().any(|(known, _)| known == *shard)
     }
 
     /// Whether rows are divided alike.
@@ -225,11 +265,13 @@ mod tests {
     #[test]
     fn a_seal_is_void_once_its_change_is_undone() {
         let seal = Seal::Layout { generation: 3 };
-        let to = Box::new(Layout { generation: 3, ..Layout::default() });
-        let change = Change { to, request: String::new(), at: 0, phase: Phase::CatchingUp, barrier: None };
-        let before = Layout { generation: 1, tried: 2, ..Layout::default() };
+        let undone = Layout { generation: 1, tried: 2, ..Layout::default() };
+        let before = Layout { tried: 3, ..undone.clone() };
+        let changing = undone.changing(&Layout { shards: 4, ..Layout::default() }, 0, String::new());
+        assert_eq!((changing.generation, changing.tried, changing.shards), (1, 3, 1));
         assert!(!before.keeps_sealed(seal));
-        assert!(Layout { change: Some(change), ..before.clone() }.keeps_sealed(seal));
+        assert!(changing.keeps_sealed(seal));
+        assert!(!changing.keeps_sealed(Seal::Layout { generation: 2 }));
         assert!(Layout { generation: 3, ..before.clone() }.keeps_sealed(seal));
         assert!(Layout { generation: 4, ..before }.keeps_sealed(seal));
     }

@@ -13,7 +13,7 @@
 //! │   ├── position/<shard>   persistent  the shard's owner   PositionMirror, fenced by epoch
 //! │   ├── requests/<id>      persistent  operator or CLI     Request
 //! │   ├── history            persistent  the leader          History
-//! │   └── layout             persistent  the leader          Layout
+//! │   └── layout             persistent  the leader, owners  Layout
 //! ├── shards/<shard>         persistent  the leader          Assignment
 //! └── locks
 //!     ├── leader-election/*  sequential, ephemeral           LockRecord

@@ -105,6 +105,9 @@ pub struct ShardReport {
     /// The error that keeps it from streaming, in words that name the mend; empty when there is none.
     #[serde(default)]
     pub last_error: String,
+    /// The generation of the layout to come that it has stopped for, with everything committed that it had read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_for: Option<u64>,
     /// What it waits for behind its last record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Seal>,

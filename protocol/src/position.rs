@@ -162,9 +162,18 @@ pub struct PositionMirror {
     pub epoch: Epoch,
     /// The record's sequence number.
     pub sequence: u64,
+    /// The layout that the shard is part of: the numbers above are counted anew where another one gave it another
+    /// partition.
+    #[serde(default = "first")]
+    pub generation: u64,
     /// Copies of tables; of many the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<CopyProgress>,
+}
+
+/// The generation that mirrors of before there were others belong to.
+fn first() -> u64 {
+    1
 }
 
 impl From<&PositionRecord> for PositionMirror {
@@ -177,12 +186,18 @@ impl From<&PositionRecord> for PositionMirror {
             timestamp: record.source_time,
             epoch: record.epoch,
             sequence: record.sequence,
+            generation: record.generation,
             copies: record.bootstrap.progress(),
         }
     }
 }
 
 impl PositionMirror {
+    /// Whether it may not be replaced by `other`, which an owner from before has written.
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        (self.generation, self.epoch) > (other.generation, other.epoch)
+    }
+
     /// The place that it tells of, as far as it does.
     pub fn place(&self) -> Position {
         Position {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::bootstrap::BootstrapRequest;
 use crate::id::{Incarnation, MemberId, ShardId};
 use crate::live::Tuning;
-use crate::settings::{Start, StartFrom};
+use crate::settings::{Sharding, Start, StartFrom};
 
 /// How many requests with an outcome are kept.
 pub const KEPT: usize = 32;
@@ -96,6 +96,11 @@ pub enum Ask {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         server: Option<String>,
     },
+    /// Rows are divided into shards in another way, from one place in the binlog on.
+    Divide {
+        /// In which: what it says of members is not heeded.
+        sharding: Box<Sharding>,
+    },
     /// Owners keep their shards and read nothing.
     Pause,
     /// Owners read again.
@@ -145,6 +150,9 @@ impl fmt::Display for Ask {
                     StartFrom::Timestamp => f.write_str(&text(&to.time)),
                     from => write!(f, "{from:?}"),
                 }
+            }
+            Self::Divide { sharding } => {
+                write!(f, "divide into {} shards by {:?}", sharding.count(), sharding.strategy)
             }
             Self::Pause => f.write_str("pause"),
             Self::Resume => f.write_str("resume"),
@@ -210,6 +218,9 @@ pub struct Plan {
     /// Of a change of settings: the version of `cluster/config` that has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+    /// Of a change of the layout: the generation that it leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
 }
 
 impl Plan {

@@ -254,6 +254,17 @@ impl Running {
         }
     }
 
+    /// Waits until nothing has come for so long.
+    pub async fn until_quiet(&self, silence: Duration) {
+        let (mut known, mut since) = (self.count(), Instant::now());
+        while since.elapsed() < silence {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if self.count() > known {
+                (known, since) = (self.count(), Instant::now());
+            }
+        }
+    }
+
     /// Ends when the topic is read to its end, and gives what was seen.
     pub fn finish(self) -> anyhow::Result<Seen> {
         self.state.stop.store(true, Ordering::Release);

@@ -264,6 +264,10 @@ struct Sharded {
     /// Keeps one member free.
     #[arg(long)]
     hybrid: bool,
+    /// How often rows are divided in another way instead of what else is done; with every second one a member is ended at
+    /// one of the steps.
+    #[arg(long, default_value_t = 0)]
+    divisions: usize,
     /// Updates that take a row to another shard, of each round by key, at the least.
     #[arg(long, default_value_t = 100)]
     least: u64,
@@ -441,6 +445,13 @@ async fn sharded(asked: &Sharded) -> anyhow::Result<()> {
                 seconds: asked.seconds,
                 seed: asked.seed,
             };
+            if asked.divisions > 0 {
+                let outcome =
+                    maxwell_tests::sharded::divisions::divisions(server, &plan, asked.divisions).await?;
+                line(&outcome)?;
+                outcome.check(asked.divisions)?;
+                continue;
+            }
             let outcome = maxwell_tests::sharded::sharded(server, &plan).await?;
             line(&outcome)?;
             anyhow::ensure!(

@@ -34,6 +34,8 @@ pub struct Writer {
     pub divided: Option<u64>,
     /// How many such updates were committed.
     pub split: u64,
+    /// Whether it changes meanwhile how keys are divided.
+    pub redivided: bool,
 }
 
 /// The shard of a row with this key, as `docs/sharding.md` has it.
@@ -72,6 +74,7 @@ impl Writer {
             expected: Expected::default(),
             divided: None,
             split: 0,
+            redivided: false,
         })
     }
 
@@ -142,6 +145,10 @@ impl Writer {
     fn expect(&mut self, step: Step) {
         let table = TABLES[step.table];
         let mut kind = step.kind;
+        if let (true, Some((old, was))) = (self.redivided, step.before) {
+            self.expected.push_move(((table.into(), old), was), ((table.into(), step.id), step.value));
+            return;
+        }
         if let (Some(shards), Some((old, was))) = (self.divided, step.before)
             && shard_of(old, shards) != shard_of(step.id, shards)
         {

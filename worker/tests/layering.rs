@@ -41,7 +41,7 @@ const USES: &[(&str, &[&str])] = &[
             "source",
         ],
     ),
-    ("simulation", &["coordination", "engine", "mistake", "sink", "source"]),
+    ("simulation", &["clock", "coordination", "engine", "mistake", "sink", "source"]),
     ("metrics", &["clock", "engine"]),
     ("http", &["failpoint", "filter", "metrics"]),
     // Wiring.

@@ -176,6 +176,7 @@ mod tests {
             timestamp: 5,
             epoch: Epoch(2),
             sequence: 9,
+            generation: 1,
             copies: Vec::new(),
         };
         ClusterSnapshot {

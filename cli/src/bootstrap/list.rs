@@ -106,6 +106,7 @@ mod tests {
             timestamp: 0,
             epoch: Epoch(1),
             sequence: 1,
+            generation: 1,
             copies: vec![
                 copy("request/2", CopyState::Copying, 10),
                 copy("settings/shop.item", CopyState::Complete, 0),

@@ -1,6 +1,7 @@
 //! What is asked of a running cluster: the request is put into its tree, the leader carries it out, and its outcome is
 //! printed. Refused or taken back ends with an error.
 
+mod divide;
 mod rewind;
 mod settings;
 
@@ -19,6 +20,7 @@ use crate::cluster::ClusterArguments;
 use crate::print;
 use crate::status::{self, Look};
 
+pub(crate) use divide::{Divide, divide};
 pub(crate) use rewind::{Rewind, rewind};
 pub(crate) use settings::{Settings, settings};
 

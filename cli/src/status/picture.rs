@@ -1,6 +1,7 @@
 //! A cluster as `status` shows it. Pure.
 
 use maxwell_protocol::id::{Epoch, MemberId, ShardId};
+use maxwell_protocol::layout::Phase;
 use maxwell_protocol::live::InForce;
 use maxwell_protocol::member::{Connection, MemberState, ShardState};
 use maxwell_protocol::position::PositionMirror;
@@ -19,6 +20,10 @@ pub(super) struct Picture {
     pub(super) lag_milliseconds: Option<u64>,
     pub(super) failovers: u64,
     pub(super) settings_version: u64,
+    /// The generation of the layout that is in force.
+    pub(super) layout: u64,
+    /// How far a change of it is.
+    pub(super) dividing: Option<Phase>,
     pub(super) members: Vec<Member>,
     pub(super) shards: Vec<Shard>,
 }
@@ -69,6 +74,8 @@ impl Picture {
             lag_milliseconds: snapshot.lag_milliseconds(),
             failovers: snapshot.history.failovers,
             settings_version: snapshot.live.version,
+            layout: snapshot.layout.generation,
+            dividing: snapshot.layout.change.as_ref().map(|change| change.phase),
             members: names.into_iter().map(|name| member(snapshot, name)).collect(),
             shards: snapshot.shards().map(|name| shard(snapshot, name)).collect(),
         }

@@ -35,11 +35,18 @@ fn seconds(milliseconds: Option<u64>) -> String {
 
 /// Everything that `status` says.
 pub(super) fn status(picture: &Picture) -> String {
-    let mut head = table(&["CLUSTER", "LEADER", "STATE", "SHARDS", "LAG (s)", "FAILOVERS", "SETTINGS"]);
+    let mut head =
+        table(&["CLUSTER", "LEADER", "STATE", "LAYOUT", "SHARDS", "LAG (s)", "FAILOVERS", "SETTINGS"]);
+    let state = match (picture.dividing, picture.paused) {
+        (Some(phase), _) => format!("Dividing, {phase:?}"),
+        (None, true) => "Paused".to_owned(),
+        (None, false) => "Running".to_owned(),
+    };
     head.add_row([
         picture.root.clone(),
         or_dash(picture.leader.as_ref()),
-        if picture.paused { "Paused" } else { "Running" }.to_owned(),
+        state,
+        picture.layout.to_string(),
         format!("{}/{}", picture.streaming, picture.shards.len()),
         seconds(picture.lag_milliseconds),
         picture.failovers.to_string(),

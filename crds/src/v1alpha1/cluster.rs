@@ -82,12 +82,9 @@ use super::{
     validation = Rule::new("self.mode != 'Hybrid' || self.standbys < self.replicas").message(
         "standbys: as many as replicas leave no member to stream; ask for fewer, or for more replicas"
     ).field_path(".standbys"),
-    validation = Rule::new(
-        "has(self.sharding) == has(oldSelf.sharding) && (!has(self.sharding) || \
-         (self.sharding.strategy == oldSelf.sharding.strategy && self.sharding.shards == oldSelf.sharding.shards))"
-    ).message(
-        "sharding.strategy and sharding.shards are immutable, and a cluster with one shard keeps it: make a new \
-         MaxwellCluster with another topic instead"
+    validation = Rule::new("has(self.sharding) == has(oldSelf.sharding)").message(
+        "sharding is immutable in that it is there: a cluster in mode ActiveStandby keeps its one shard, one in another \
+         mode can have others; make a new MaxwellCluster with another topic instead"
     ),
     validation = Rule::new(
         "!has(self.sharding) || (self.sharding.strategy == 'Time') == has(self.sharding.timeWindowSeconds)"

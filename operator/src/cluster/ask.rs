@@ -1,5 +1,5 @@
 //! What the operator asks of a cluster's leader: to pause and to go on, as `spec.state` says, to change settings that need
-//! no restart, and to hand over, as an annotation says. [`wanted`] and [`switchover`] are pure; the rest writes.
+//! no restart, to divide rows in another way, and to hand over, as an annotation says. [`wanted`] and [`switchover`] are pure; the rest writes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,10 +9,12 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use maxwell_crds::names::SWITCHOVER_ANNOTATION;
 use maxwell_crds::v1alpha1::{MaxwellCluster, MaxwellClusterSpec, State};
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::live::Tuning;
 use maxwell_protocol::member::MemberRecord;
 use maxwell_protocol::reader::{ReadError, TreeReader};
-use maxwell_protocol::request::{Ask, Request};
+use maxwell_protocol::request::{Ask, Progress, Request};
+use maxwell_protocol::settings::Sharding;
 use maxwell_protocol::snapshot::ClusterSnapshot;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -25,6 +27,8 @@ pub(super) const BY: &str = "maxwell-operator";
 
 /// What was refused is not asked again for this long.
 const REST_MILLISECONDS: i64 = 60_000;
+/// A division that was undone has held the stream up, and would again.
+const REST_OF_UNDONE_MILLISECONDS: i64 = 3_600_000;
 
 /// How long ZooKeeper may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -59,14 +63,34 @@ pub(super) fn wanted(cluster: &MaxwellCluster, snapshot: &ClusterSnapshot, now: 
     let ask = match (cluster.spec.state, snapshot.live.paused) {
         (State::Paused, false) => Ask::Pause,
         (State::Running, true) => Ask::Resume,
-        _ => settings(&cluster.spec, snapshot)?,
+        _ => settings(&cluster.spec, snapshot).or_else(|| division(&cluster.spec, snapshot))?,
     };
     let rests = |request: &Request| {
         let settled = request.outcome.as_ref().filter(|_| request.is_settled());
-        settled.is_none_or(|outcome| now.as_millisecond() - outcome.at < REST_MILLISECONDS)
+        settled.is_none_or(|outcome| {
+            let undone = outcome.state == Progress::Undone && matches!(request.ask, Ask::Divide { .. });
+            let rest = if undone { REST_OF_UNDONE_MILLISECONDS } else { REST_MILLISECONDS };
+            now.as_millisecond() - outcome.at < rest
+        })
     };
     let asked = snapshot.requests.values().any(|request| request.ask == ask && rests(request));
     (snapshot.leader.is_some() && !asked).then_some(ask)
+}
+
+/// Whether rows are divided in another way than the resource says, and by which it should be.
+pub(super) fn other_division<'a>(
+    spec: &'a MaxwellClusterSpec,
+    snapshot: &ClusterSnapshot,
+) -> Option<&'a Sharding> {
+    spec.sharding.as_ref().filter(|sharding| !Layout::of(sharding).divides_like(&snapshot.layout))
+}
+
+/// Another division, once every shard of this one streams.
+fn division(spec: &MaxwellClusterSpec, snapshot: &ClusterSnapshot) -> Option<Ask> {
+    let sharding = other_division(spec, snapshot)?;
+    let streams = snapshot.streaming() == snapshot.layout.shards as usize;
+    let may = streams && snapshot.layout.change.is_none() && sharding.problems().is_empty();
+    may.then(|| Ask::Divide { sharding: Box::new(sharding.clone()) })
 }
 
 /// The settings that need no restart, where a member runs with others than the resource has.
@@ -125,7 +149,7 @@ pub(super) async fn ask(target: &Target, ask: Ask, now: Timestamp) -> Result<(),
 
 #[cfg(test)]
 mod tests {
-    use maxwell_protocol::request::{Outcome, Plan, Progress};
+    use maxwell_protocol::request::{Outcome, Plan};
 
     use super::*;
     use crate::cluster::fixtures;
@@ -170,6 +194,29 @@ mod tests {
         assert_eq!(wanted(&cluster, &tree, at(100)), Some(Ask::Configure { set, unset: Vec::new() }));
         cluster.spec.filter = "exclude shop".into();
         assert_eq!(wanted(&cluster, &tree, at(100)), None, "what is wrong is not asked for");
+    }
+
+    #[test]
+    fn another_division_is_asked_for_once_everything_streams() {
+        let mut cluster = fixtures::cluster();
+        let mut tree = snapshot([streaming_member("orders-0")]);
+        tree.members.get_mut(&"orders-0".into()).unwrap().settings.settings = tuning(&cluster.spec);
+        let sharding = Sharding { shards: 3, ..Sharding::default() };
+        cluster.spec.sharding = Some(sharding.clone());
+        let ask = Ask::Divide { sharding: Box::new(sharding.clone()) };
+        assert_eq!(wanted(&cluster, &tree, at(100)), Some(ask.clone()));
+        let mut request = Request::new(ask, BY, 100_000);
+        let (state, plan) = (Progress::Undone, Plan::default());
+        request.outcome = Some(Outcome { state, detail: String::new(), at: 100_000, plan });
+        tree.requests.insert("1".into(), request);
+        assert_eq!(wanted(&cluster, &tree, at(1_000)), None, "it has held the stream up once");
+        tree.requests.clear();
+        tree.layout.change = tree.layout.changing(&Layout::of(&sharding), 0, String::new()).change;
+        assert_eq!(wanted(&cluster, &tree, at(100)), None, "one is under way");
+        tree.layout = Layout::of(&sharding);
+        assert_eq!(wanted(&cluster, &tree, at(100)), None, "it is so");
+        cluster.spec.sharding = Some(Sharding { shards: 4, ..sharding });
+        assert_eq!(wanted(&cluster, &tree, at(100)), None, "not every shard streams");
     }
 
     #[test]

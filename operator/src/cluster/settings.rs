@@ -4,8 +4,8 @@ use maxwell_crds::v1alpha1::MaxwellClusterSpec;
 use maxwell_protocol::id::ClusterId;
 use maxwell_protocol::live::Tuning;
 use maxwell_protocol::settings::{
-    Bootstrap, Encryption, Kafka, KafkaSasl, KafkaTls, LogLevel, MovePolicy, MySql, MySqlTls, Output,
-    Producer, Secret, Settings, ZooKeeper,
+    Bootstrap, Encryption, Kafka, KafkaSasl, KafkaTls, LogLevel, MovePolicy, MySql, MySqlTls, Output, Pin,
+    Producer, Secret, Settings, Sharding, ZooKeeper,
 };
 use maxwell_protocol::tree::Tree;
 
@@ -62,7 +62,15 @@ pub(super) fn fixed(mut settings: Settings) -> Settings {
         commit_interval_milliseconds: Some(1),
     };
     neutral.put_into(&mut settings);
+    settings.sharding = settings.sharding.map(undivided);
     settings
+}
+
+/// Without what divides rows, which the leader is asked for: where shards run is left.
+fn undivided(sharding: Sharding) -> Sharding {
+    let at_member = |pin: Pin| Pin { databases: Vec::new(), tables: Vec::new(), ..pin };
+    let pins = sharding.pins.into_iter().filter(|pin| pin.member.is_some()).map(at_member).collect();
+    Sharding { balance: sharding.balance, pins, ..Sharding::default() }
 }
 
 /// What the workers of `name` run with.

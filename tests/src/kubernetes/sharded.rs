@@ -1,8 +1,8 @@
-//! A cluster of several shards under load: what its resource shows, members that die, leave and join, and the history
-//! check at the end.
+//! A cluster of several shards under load: what its resource shows, members that die, leave and join, another division
+//! by the resource, and the history check at the end.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -20,25 +20,30 @@ use crate::writer::Writer;
 
 const NAME: &str = "shards";
 const SHARDS: u32 = 4;
+/// Shards at the end.
+const MORE: u32 = 6;
+/// After this long without a record everything has come.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// One cluster from its start to its deletion.
 pub(super) async fn sharded(namespace: &str, server: Server) -> anyhow::Result<()> {
     let topic = unique(server.name);
     let mut writer = Writer::new(server, &topic, 1).await?;
-    writer.divided = Some(u64::from(SHARDS));
+    writer.redivided = true;
     let more =
         json!({"mode": "Sharded", "replicas": 3, "sharding": {"shards": SHARDS, "strategy": "PrimaryKey"}});
     apply(&setup::manifest(namespace, NAME, server, &topic, &more))?;
-    all_there(namespace, 3).await?;
+    all_there(namespace, (3, SHARDS)).await?;
     writer.transaction(1).await?;
     let consumer = consumer::start(&topic, Isolation::Committed)?;
     let load = Load::start(server, writer, &topic, 1);
     let ended = exercise(namespace, &load, &consumer).await;
-    let (expected, beaten) = load.finish().await?;
+    let (mut expected, beaten) = load.finish().await?;
     consumer.until_beat(beaten).await;
-    consumer.until_count(expected.rows + beaten).await;
+    consumer.until_quiet(SILENCE).await;
     let seen = tokio::task::spawn_blocking(move || consumer.finish()).await??;
-    let verdict = check_divided(&expected, &seen.messages, u64::from(SHARDS));
+    expected.settle(&seen.messages);
+    let verdict = check_divided(&expected, &seen.messages, u64::from(MORE));
     let mut beats: Vec<i64> = seen.beats.iter().map(|(_, id)| *id).collect();
     let came = beats.len() as u64;
     beats.sort_unstable();
@@ -46,7 +51,7 @@ pub(super) async fn sharded(namespace: &str, server: Server) -> anyhow::Result<(
     let distinct = beats.len() as u64;
     let (lost, repeated) = (verdict.lost + (beaten - distinct), verdict.repeated + (came - distinct));
     report(&json!({
-        "shards": SHARDS, "changes": expected.rows + beaten, "lost": lost, "repeated": repeated,
+        "shards": MORE, "changes": expected.rows + beaten, "lost": lost, "repeated": repeated,
         "out_of_order": verdict.out_of_order, "torn": verdict.torn,
     }));
     ended?;
@@ -57,16 +62,16 @@ pub(super) async fn sharded(namespace: &str, server: Server) -> anyhow::Result<(
 
 async fn exercise(namespace: &str, load: &Load, consumer: &Running) -> anyhow::Result<()> {
     let there = async |members: u32| {
-        all_there(namespace, members).await?;
+        all_there(namespace, (members, SHARDS)).await?;
         recovery(load, consumer, Instant::now()).await.context("nothing comes any more").map(drop)
     };
     let table = kubectl(&["-n", namespace, "get", "mxc", NAME])?;
     for word in ["Sharded", "4/4", "3/3", "Running"] {
         anyhow::ensure!(table.contains(word), "no {word} in\n{table}");
     }
-    shown(namespace, false).await?;
-    let refused = patch(namespace, NAME, &json!({"sharding": {"shards": 8}})).err();
-    let refused = refused.context("another number of shards was accepted")?.to_string();
+    shown(namespace, SHARDS, false).await?;
+    let refused = patch(namespace, NAME, &json!({"mode": "ActiveStandby", "sharding": null})).err();
+    let refused = refused.context("one shard was accepted instead of many")?.to_string();
     anyhow::ensure!(refused.contains("immutable"), "{refused}");
     let status = status(namespace, NAME)?;
     let leader = status["leader"].as_str().context("nobody leads")?.to_owned();
@@ -81,20 +86,33 @@ async fn exercise(namespace: &str, load: &Load, consumer: &Running) -> anyhow::R
         kubectl(&["-n", namespace, "scale", "mxc", NAME, &format!("--replicas={members}")])?;
         there(members).await.with_context(|| format!("scaled to {members}"))?;
     }
-    shown(namespace, true).await
+    shown(namespace, SHARDS, true).await?;
+    let before = pods(namespace)?;
+    patch(namespace, NAME, &json!({"sharding": {"shards": MORE}}))?;
+    shown(namespace, MORE, false).await.context("divided in another way")?;
+    all_there(namespace, (3, MORE)).await?;
+    recovery(load, consumer, Instant::now()).await.context("nothing comes behind the division")?;
+    anyhow::ensure!(pods(namespace)? == before, "pods were replaced for another division");
+    Ok(())
 }
 
-async fn all_there(namespace: &str, members: u32) -> anyhow::Result<String> {
-    let what = format!("{members} members, {SHARDS} shards");
-    until(&what, PATIENCE, || setup::all_ready(namespace, NAME, (members, SHARDS))).await
+/// The cluster's pods, each life of them.
+fn pods(namespace: &str) -> anyhow::Result<String> {
+    let ids = "jsonpath={.items[*].metadata.uid}";
+    kubectl(&["-n", namespace, "get", "pods", "-l", &format!("app.kubernetes.io/instance={NAME}"), "-o", ids])
+}
+
+async fn all_there(namespace: &str, (members, shards): (u32, u32)) -> anyhow::Result<String> {
+    let what = format!("{members} members, {shards} shards");
+    until(&what, PATIENCE, || setup::all_ready(namespace, NAME, (members, shards))).await
 }
 
 /// Waits until the status shows every shard as it must, with its place too if that is asked for: places are figures, which
 /// come up to 15 seconds late.
-async fn shown(namespace: &str, places: bool) -> anyhow::Result<()> {
+async fn shown(namespace: &str, count: u32, places: bool) -> anyhow::Result<()> {
     let mut wrong = None;
     let found = until("every shard is shown", PATIENCE, || {
-        wrong = shows_every_shard(&status(namespace, NAME)?, places).err();
+        wrong = shows_every_shard(&status(namespace, NAME)?, count, places).err();
         Ok(wrong.is_none().then_some(()))
     })
     .await;
@@ -102,7 +120,7 @@ async fn shown(namespace: &str, places: bool) -> anyhow::Result<()> {
 }
 
 /// Each shard with its owner, and nobody has more of them than are due.
-fn shows_every_shard(status: &Value, places: bool) -> anyhow::Result<()> {
+fn shows_every_shard(status: &Value, count: u32, places: bool) -> anyhow::Result<()> {
     let shards = status["shards"].as_array().cloned().unwrap_or_default();
     let mut owned: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (number, shard) in shards.iter().enumerate() {
@@ -115,7 +133,7 @@ fn shows_every_shard(status: &Value, places: bool) -> anyhow::Result<()> {
         let owner = owner.with_context(|| format!("shard {number} is shown as {shard}"))?;
         owned.entry(owner.to_owned()).or_default().push(number);
     }
-    anyhow::ensure!(shards.len() == SHARDS as usize, "{} shards are shown", shards.len());
+    anyhow::ensure!(shards.len() == count as usize, "{} shards are shown", shards.len());
     for member in status["members"].as_array().into_iter().flatten() {
         let of = owned.remove(member["name"].as_str().unwrap_or_default()).unwrap_or_default();
         let shown = if of.is_empty() { Value::Null } else { json!(of) };

@@ -41,6 +41,16 @@ impl Members {
         Ok(())
     }
 
+    /// Where the member of this name is.
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
+        self.specs.iter().position(|spec| spec.name == name)
+    }
+
+    /// The worker of a member that runs.
+    pub(super) fn worker(&mut self, at: usize) -> Option<&mut Worker> {
+        self.workers[at].as_mut()
+    }
+
     /// Sends a signal and waits for the end.
     pub(super) async fn end(&mut self, at: usize, signal: &str) -> anyhow::Result<()> {
         let Some(mut worker) = self.workers[at].take() else { return Ok(()) };

@@ -1,6 +1,7 @@
 //! Several shards on several members: a load with keys that change their shard, members that join, end and are killed
 //! meanwhile, and the history check at the end.
 
+pub mod divisions;
 mod members;
 mod turns;
 

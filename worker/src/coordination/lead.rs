@@ -1,5 +1,7 @@
 //! The lead: standing for it, what the leader writes, giving it up.
 
+mod division;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -149,11 +151,17 @@ impl<'a> Term<'a> {
         let mut observation = self.life.observation.clone();
         loop {
             let observed = Arc::clone(&observation.borrow_and_update());
-            if let Err(failure) = self.assign_again(&observed).await {
+            let written = async {
+                self.divide(&observed).await?;
+                self.assign_again(&observed).await
+            };
+            if let Err(failure) = written.await {
                 return failure;
             }
-            if observation.changed().await.is_err() {
-                return Failure::Expired;
+            let look = if observed.change().is_some() { division::LOOK } else { Duration::MAX };
+            tokio::select! {
+                changed = observation.changed() => if changed.is_err() { return Failure::Expired },
+                () = tokio::time::sleep(look) => {}
             }
         }
     }
@@ -178,7 +186,9 @@ impl<'a> Term<'a> {
     /// Takes in what this leader assigned because somebody asked for it.
     fn adopt_requested(&mut self, observed: &Observed) {
         for (shard, assignment) in &observed.assignments {
-            if assignment.leader_epoch == self.epoch && assignment.reason == AssignmentReason::Requested {
+            // One of a shard that is gone may be seen for a moment still.
+            let is_asked_for = assignment.reason == AssignmentReason::Requested;
+            if assignment.leader_epoch == self.epoch && is_asked_for && self.current.contains_key(shard) {
                 self.current.insert(shard.clone(), assignment.clone());
             }
         }
@@ -231,12 +241,12 @@ async fn layout(life: &Life, changes: &mut Vec<Change>) -> Result<Layout, Failur
         return Ok(wanted.clone());
     };
     if !stored.divides_like(wanted) {
-        tracing::error!(
+        tracing::warn!(
             generation = stored.generation,
             shards = stored.shards,
             wanted = wanted.shards,
-            "the settings ask for another division into shards than the one that this cluster streams by: the old one \
-             holds; a cluster under another zookeeper.root can have the new one"
+            "the settings ask for another division into shards than the one that this cluster streams by: that one \
+             holds until `maxwell-cli divide` asks for another, which needs no restart"
         );
     }
     Ok(stored)

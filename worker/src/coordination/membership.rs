@@ -71,8 +71,8 @@ impl Membership {
     /// Takes a shard's report in.
     pub(super) fn report(&self, shard: &ShardId, report: ShardReport) {
         let before = self.lock().shards.insert(shard.clone(), report.clone());
-        let told = before.map(|before| (before.state, before.epoch, before.sealed, before.last_error));
-        if told != Some((report.state, report.epoch, report.sealed, report.last_error)) {
+        let told = |it: ShardReport| (it.state, it.epoch, it.stopped_for, it.sealed, it.last_error);
+        if before.map(told) != Some(told(report)) {
             self.urgent.notify_one();
         }
     }

@@ -7,9 +7,11 @@ mod assign;
 pub(crate) mod client;
 mod config;
 mod departure;
+mod division;
 mod election;
 pub mod embedded;
 mod error;
+mod held;
 mod identity;
 mod lead;
 mod life;
@@ -142,6 +144,12 @@ pub trait Ownership: Send + Sync + 'static {
         std::future::pending().await
     }
 
+    /// A record of the shard is of a layout of this generation: the tree's is no older one, or was made anew for positions
+    /// that were there before it, and takes that number.
+    async fn know_of(&self, _generation: u64) -> Result<(), ProofError> {
+        Ok(())
+    }
+
     /// Agrees on where the shards of this layout begin: `found` for the first one that asks, and for all others too.
     async fn begin(&self, found: Position) -> Result<Position, ProofError> {
         Ok(found)
@@ -220,6 +228,9 @@ pub trait ShardHost: Send + Sync + 'static {
 
     /// Gets ready to run a shard whose lock another member may hold: opens connections, changes nothing. Best effort.
     async fn warm(&self, context: &ShardContext);
+
+    /// The end of the source's binlog.
+    async fn head(&self) -> Result<Barrier, String>;
 }
 
 /// What the rest of the process sees of the cluster.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use maxwell_protocol::assignment::Assignment;
 use maxwell_protocol::history::History;
 use maxwell_protocol::id::{Incarnation, MemberId, ShardId};
-use maxwell_protocol::layout::Layout;
+use maxwell_protocol::layout::{Change as LayoutChange, Layout};
 use maxwell_protocol::live::LiveSettings;
-use maxwell_protocol::member::{LeaderRecord, LockRecord, MemberRecord, RosterRecord};
+use maxwell_protocol::member::{LeaderRecord, LockRecord, MemberRecord, RosterRecord, ShardReport};
 use maxwell_protocol::position::PositionMirror;
 use maxwell_protocol::request::{Plan, Request};
 use maxwell_protocol::tree::{Node, Tree};
@@ -69,6 +69,8 @@ pub(super) struct Observed {
     pub(super) leader: Option<LeaderRecord>,
     /// The layout, once a leader wrote it.
     pub(super) layout: Option<Layout>,
+    /// Its node's version.
+    pub(super) layout_version: i32,
     /// The history and its node's version.
     pub(super) history: Option<(History, i32)>,
     /// What holds for the whole cluster, and its node's version.
@@ -91,7 +93,10 @@ impl Observed {
         let data = found.map(|(data, _)| data);
         match node {
             Node::Leader => self.leader = data.and_then(|data| decode(path, data)),
-            Node::Layout => self.layout = data.and_then(|data| decode(path, data)),
+            Node::Layout => {
+                self.layout = data.and_then(|data| decode(path, data));
+                self.layout_version = found.map_or(0, |(_, version)| version);
+            }
             Node::History => {
                 self.history = found.and_then(|(data, version)| Some((decode(path, data)?, version)));
             }
@@ -118,6 +123,18 @@ impl Observed {
     /// Whether owners shall read nothing.
     pub(super) fn paused(&self) -> bool {
         self.live.as_ref().is_some_and(|(live, _)| live.paused)
+    }
+
+    /// The change of the layout that is being carried out.
+    pub(super) fn change(&self) -> Option<&LayoutChange> {
+        self.layout.as_ref()?.change.as_ref()
+    }
+
+    /// What the holder of the shard's lock says of it.
+    pub(super) fn report(&self, shard: &ShardId) -> Option<(&MemberId, &ShardReport)> {
+        let holder = self.owner(shard)?;
+        let member = self.members.get(&holder.id).filter(|it| it.incarnation == holder.incarnation)?;
+        Some((&member.id, member.shards.get(shard)?))
     }
 
     /// Who holds the shard's lock.

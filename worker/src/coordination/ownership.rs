@@ -1,12 +1,14 @@
 //! A held shard lock, as the engine is given it.
 
+mod agreed;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use maxwell_protocol::bootstrap::BootstrapRequest;
 use maxwell_protocol::id::ShardId;
-use maxwell_protocol::layout::{Barrier, Layout, Phase};
+use maxwell_protocol::layout::Barrier;
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::{Position, PositionMirror, Seal};
 use maxwell_protocol::request::{Ask, Outcome, Plan, Progress, Request};
@@ -42,6 +44,8 @@ pub(super) struct HeldShard {
     pub(super) silent_since: Mutex<Option<Instant>>,
     /// Whether others take over without being asked.
     pub(super) failover: bool,
+    /// The layout that it is held for.
+    pub(super) generation: u64,
     /// Going back to earlier positions.
     pub(super) rewinds: Rewinds,
     /// Told when the shard streams, and commits, for the first time under this lock.
@@ -82,7 +86,11 @@ impl HeldShard {
     }
 
     /// The copies that are asked for.
-    async fn requests(&self) -> Result<Vec<(String, BootstrapRequest)>, Failure> {
+    async fn requests(&self) -> Result<Option<Vec<(String, BootstrapRequest)>>, Failure> {
+        if self.observation.borrow().change().is_some() {
+            // None begins while shards are about to end.
+            return Ok(None);
+        }
         let tree = self.store.tree();
         let mut found = Vec::new();
         for id in self.store.children(&tree.requests()).await? {
@@ -94,7 +102,7 @@ impl HeldShard {
             }
         }
         found.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// Writes that this shard's part of a copy is done, and once all `parts` are that the copy is; or why it was refused.
@@ -131,44 +139,12 @@ impl HeldShard {
         self.rewinds.of(&self.shard, observed)
     }
 
-    /// Where a change of the layout lets the shard end.
-    pub(super) fn seal_in(&self, observed: &Observed) -> Option<(Barrier, Seal)> {
-        let change = observed.layout.as_ref()?.change.as_ref().filter(|it| it.phase == Phase::CatchingUp)?;
-        Some((change.barrier.clone()?, Seal::Layout { generation: change.to.generation }))
-    }
-
-    /// Whether that seal holds, as the quorum says: what was read before may be from before the change.
-    async fn holds(&self, seal: Seal) -> Result<bool, Failure> {
-        self.store.sync().await?;
-        let layout = self.store.read::<Layout>(&self.store.tree().layout()).await?;
-        Ok(layout.is_some_and(|(layout, _)| layout.keeps_sealed(seal)))
-    }
-
-    /// The place where this layout's shards begin: what stands, else what was found here.
-    async fn agree_on_begin(&self, found: Position) -> Result<Position, Failure> {
-        let path = self.store.tree().layout();
-        loop {
-            let Some((layout, version)) = self.store.read::<Layout>(&path).await? else { return Ok(found) };
-            if let Some(begins) = layout.begins {
-                return Ok(begins);
-            }
-            let layout = Layout { begins: Some(found.clone()), ..layout };
-            let held = Change::Check(self.lock.path().to_owned());
-            match self.store.commit(&[held, Change::Set(path.clone(), encode(&layout), Some(version))]).await
-            {
-                Ok(()) => return Ok(found),
-                Err(Failure::Conflict) if self.store.bytes(self.lock.path()).await?.is_some() => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-    }
-
     async fn write_mirror(&self, mirror: &PositionMirror) -> Result<(), Failure> {
         let path = self.store.tree().position(&self.shard);
         let data = encode(mirror);
         let held = Change::Check(self.lock.path().to_owned());
         let change = match self.store.read::<PositionMirror>(&path).await? {
-            Some((newer, _)) if newer.epoch > mirror.epoch => return Ok(()),
+            Some((newer, _)) if newer.is_newer_than(mirror) => return Ok(()),
             Some((_, version)) => Change::Set(path, data.clone(), Some(version)),
             None if self.store.bytes(&path).await?.is_some() => Change::Set(path, data.clone(), None),
             None => Change::Create(path, data.clone(), CreateMode::Persistent),
@@ -238,7 +214,7 @@ impl Ownership for HeldShard {
     }
 
     async fn copies_asked_for(&self) -> Option<Vec<(String, BootstrapRequest)>> {
-        self.in_time(self.requests()).await.ok()
+        self.in_time(self.requests()).await.ok().flatten()
     }
 
     async fn copy_has_ended(&self, request: &str, refused: Option<&str>, parts: u32) {
@@ -282,6 +258,10 @@ impl Ownership for HeldShard {
         }
     }
 
+    async fn know_of(&self, generation: u64) -> Result<(), ProofError> {
+        self.in_time(self.catch_up_with(generation)).await
+    }
+
     async fn begin(&self, found: Position) -> Result<Position, ProofError> {
         self.in_time(self.agree_on_begin(found)).await
     }
@@ -289,6 +269,7 @@ impl Ownership for HeldShard {
     async fn mirrored(&self) -> Result<Option<PositionMirror>, ProofError> {
         let path = self.store.tree().position(&self.shard);
         let found = self.in_time(self.store.read::<PositionMirror>(&path)).await?;
-        Ok(found.map(|(mirror, _)| mirror))
+        // In another layout the shard had another partition, or other rows.
+        Ok(found.map(|(mirror, _)| mirror).filter(|mirror| mirror.generation == self.generation))
     }
 }

@@ -3,6 +3,7 @@
 use maxwell_protocol::assignment::AssignmentReason;
 use maxwell_protocol::history::{Departure, History, Phases, Transition, Trigger};
 use maxwell_protocol::id::{MemberId, ShardId};
+use maxwell_protocol::layout::Origin;
 use tokio::sync::watch;
 
 use super::Resumption;
@@ -54,6 +55,8 @@ pub(super) struct Arrival {
     pub(super) from: Option<MemberId>,
     /// Why it was assigned anew.
     pub(super) reason: Option<AssignmentReason>,
+    /// What the layout came of that it is part of.
+    pub(super) origin: Option<Origin>,
 }
 
 /// A request that moves a shard.
@@ -79,6 +82,7 @@ impl Arrival {
             asked,
             from: assignment.and_then(|assignment| assignment.from.clone()),
             reason: assignment.map(|assignment| assignment.reason),
+            origin: observed.layout.as_ref().and_then(|layout| layout.origin.clone()),
         }
     }
 }
@@ -126,11 +130,15 @@ fn transition(
     steps: Steps,
 ) -> Transition {
     let last = history.entries.iter().rev().find(|entry| entry.shard == *shard);
+    // Of what was before there is nothing that this layout's shards go on from.
+    let first = |origin: &&Origin| last.is_none_or(|last| last.time < origin.in_force_at);
+    let origin = arrival.origin.as_ref().filter(first);
     // Kept, because it may have left other shards too; it tells nothing of an owner that came later.
     let before = last.map(|last| last.to.clone()).or_else(|| arrival.from.clone());
     let explains = |departure: &Departure| {
         before.as_ref().is_none_or(|before| *before == departure.member)
             && last.is_none_or(|last| last.time <= departure.time)
+            && origin.is_none_or(|origin| origin.in_force_at <= departure.time)
     };
     let departure = history.departure.clone().filter(explains);
     let moved = match arrival.reason {
@@ -140,7 +148,10 @@ fn transition(
     };
     // Who takes back what it had was assigned it long ago.
     let moved = moved.filter(|_| before.as_ref() != Some(to));
-    let cause = Cause::of(departure, arrival.asked.clone(), moved, before);
+    let cause = match origin.filter(|_| departure.is_none()) {
+        Some(origin) => Cause::division(origin, before),
+        None => Cause::of(departure, arrival.asked.clone(), moved, before),
+    };
     let entered = arrival.entered;
     let streaming = steps.streaming.unwrap_or(entered);
     let (resumed, last_before) = match steps.committed {
@@ -182,6 +193,17 @@ struct Cause {
 }
 
 impl Cause {
+    fn division(origin: &Origin, from: Option<MemberId>) -> Self {
+        Self {
+            trigger: Trigger::Divided,
+            from,
+            by: origin.by.clone(),
+            last_seen: Some(origin.begun_at),
+            decided: Some(origin.in_force_at),
+            detection_milliseconds: elapsed(origin.asked_at, origin.begun_at),
+        }
+    }
+
     /// An owner that died while it was asked to go counts as dead.
     fn of(
         departure: Option<Departure>,
@@ -297,6 +319,25 @@ mod tests {
         assert_eq!((noted.trigger, noted.from), (Trigger::Rebalanced, Some("b".into())));
         let lost = Arrival { from: Some("b".into()), ..arrived(2_000) };
         let noted = transition(&history, &"1".into(), &"c".into(), &lost, steps(2_100, 2_150, None, true));
+        assert_eq!(noted.trigger, Trigger::SessionExpired);
+    }
+
+    #[test]
+    fn the_first_to_stream_a_shard_of_another_layout_tells_of_the_division() {
+        let origin = Origin { by: "cli".into(), asked_at: 4_900, begun_at: 5_000, in_force_at: 5_400 };
+        let arrival = Arrival { origin: Some(origin), ..arrived(5_450) };
+        let steps = steps(5_600, 5_650, Some(5_350), true);
+        let mut history = departed(1_040, 30);
+        let noted = transition(&history, &"0".into(), &"a".into(), &arrival, steps);
+        assert_eq!((noted.trigger, noted.by.as_str()), (Trigger::Divided, "cli"));
+        assert_eq!((noted.gap_milliseconds, noted.phases.election_milliseconds), (Some(300), 50));
+        history.record(noted);
+        let committed = Some((5_650, Resumption { before: None, rows: true }));
+        let of_new = Steps { committed, ..steps };
+        let noted = transition(&history, &"1".into(), &"a".into(), &arrival, of_new);
+        assert_eq!(noted.gap_milliseconds, Some(650), "a shard that was not there stood still all the time");
+        let later = Arrival { entered: 9_000, ..arrival };
+        let noted = transition(&history, &"0".into(), &"b".into(), &later, steps);
         assert_eq!(noted.trigger, Trigger::SessionExpired);
     }
 

@@ -56,6 +56,28 @@ pub enum EngineError {
         /// The place.
         place: String,
     },
+    /// A copy of a table would have to go on behind a place where the shard ends.
+    #[error("a table is being copied, which the end of the shard would cut off: it waits for another word")]
+    CopyUnderWay,
+    /// Another layout is in force than the one that this member knows.
+    #[error(
+        "layout {theirs} is in force, and this member still goes by {ours}: it waits until it knows of that"
+    )]
+    StaleLayout {
+        /// The one that this member knows.
+        ours: u64,
+        /// The one that the shard's last record is of.
+        theirs: u64,
+    },
+    /// A layout that came of another one has no beginning.
+    #[error(
+        "cluster/layout does not say where layout {generation} begins, and the shard's last record is of another one: a \
+         cluster that goes on from positions has to divide rows as they were divided"
+    )]
+    NoBeginning {
+        /// The layout.
+        generation: u64,
+    },
     /// A thread of the pipeline died.
     #[error("a thread of the pipeline ended unexpectedly: {0}")]
     Thread(String),
@@ -107,8 +129,10 @@ impl EngineError {
             | Self::Shard(_)
             | Self::EncryptionKey { .. }
             | Self::TooMuchToCopy { .. }
-            | Self::PlaceMissed { .. } => Disposition::Halt,
-            Self::Thread(_) => Disposition::Retry,
+            | Self::PlaceMissed { .. }
+            | Self::CopyUnderWay
+            | Self::NoBeginning { .. } => Disposition::Halt,
+            Self::StaleLayout { .. } | Self::Thread(_) => Disposition::Retry,
         }
     }
 }

@@ -7,6 +7,7 @@ use maxwell_protocol::catalog::CatalogRecord;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::position::Position;
 
+use super::beginning::Heritage;
 use super::error::EngineError;
 use crate::filter::TableFilter;
 use crate::schema::ddl::{Applied, Catalog, Change, Event, Flavour, Meaning, TableDef, TableName, parse};
@@ -76,8 +77,10 @@ pub enum Told {
 
 impl Stored {
     /// What a take-over found of the shard's own.
-    pub fn own(taken: &mut TakenOver) -> Self {
-        let capture = taken.last.as_ref().and_then(|last| last.catalog);
+    pub(super) fn own(taken: &mut TakenOver, heritage: Heritage) -> Self {
+        // What is known of tables holds at the place of the record that says so.
+        let capture =
+            taken.last.as_ref().filter(|_| heritage != Heritage::Past).and_then(|last| last.catalog);
         Self { capture, entries: std::mem::take(&mut taken.catalog), is_anothers: false }
     }
 }

@@ -6,6 +6,7 @@
 //! ```
 //! Both queues are bounded: a slow sink stops the reading of the binlog socket, and nothing grows.
 
+pub(crate) mod beginning;
 pub mod bootstrap;
 pub mod changes;
 pub mod committer;

@@ -18,6 +18,7 @@ use super::pump::{self, Pump, PumpEnd, PumpParts};
 use super::run::Engine;
 use super::runs::{FAREWELL, Feed, Run, Stopped, read};
 use super::turns::windows;
+use super::until::Until;
 use super::watcher::{Watcher, lock, mirror};
 use crate::sink::SinkError;
 use crate::source::SourceError;
@@ -51,6 +52,7 @@ impl Engine {
     ) -> Result<Stopped, EngineError> {
         let epoch = base.epoch;
         let closing = parts.closing.clone();
+        let ends = parts.until != Until::Never;
         let retained = Retention::new(parts.side.clone());
         let (batch_tx, batch_rx) = mpsc::channel(QUEUED_BATCHES);
         let (chunk_tx, chunk_rx) = crossbeam_channel::bounded(QUEUED_CHUNKS);
@@ -83,9 +85,12 @@ impl Engine {
             epoch,
         ));
         run.retained.ask(retained, run.progress.subscribe(), Arc::clone(&run.observer));
-        let runner = copies.run(shop, run.progress.subscribe());
+        // Where the shard is about to end no copy begins.
+        let runner = (!ends).then(|| copies.run(shop, run.progress.subscribe()));
         let read = read(&mut dump, batch_tx, run).await;
-        runner.abort();
+        if let Some(runner) = runner {
+            runner.abort();
+        }
         closing.cancel();
         if tokio::time::timeout(FAREWELL, dump.close()).await.is_err() {
             tracing::debug!("the old dump's connection did not close in time");

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use maxwell_protocol::bootstrap::BootstrapState;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::ShardState;
-use maxwell_protocol::position::{Position, PositionRecord};
+use maxwell_protocol::position::Position;
 use maxwell_protocol::settings::{MySql, Start};
 use mysql_async::Conn;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
+use super::beginning::{Heritage, goes_on_at, inherited, take_for_copied};
 use super::bootstrap::again::again;
 use super::bootstrap::runner::Copies;
 use super::committer::RecordBase;
@@ -69,14 +70,6 @@ pub(super) async fn within<T>(
     }
 }
 
-/// Whether `last` ends with a seal that holds.
-pub(super) async fn still_sealed(run: &Run<'_>, last: Option<&PositionRecord>) -> Result<bool, EngineError> {
-    match last.and_then(|last| last.sealed) {
-        Some(seal) => Ok(run.ownership.is_sealed(seal).await.map_err(SinkError::from)?),
-        None => Ok(false),
-    }
-}
-
 impl Engine {
     /// Everything before the first row: fence, find the position, open the dump. `None` if nothing may follow that
     /// position yet.
@@ -87,7 +80,11 @@ impl Engine {
         style.output.ddl &= divider.tells_of_schema();
         let (mut taken, (mut conn, server)) =
             tokio::try_join!(self.take_over(run), answered(self.inspect_source(run)))?;
-        let mut handed = match self.way(run, taken.last.as_ref()).await? {
+        let Some(heritage) = inherited(run, taken.last.as_ref()).await? else {
+            run.progress.send_replace(taken.last);
+            return Ok(None);
+        };
+        let mut handed = match self.way(run, (taken.last.as_ref(), heritage)).await? {
             Way::Own => None,
             Way::Handed(handed) => Some(handed),
             Way::Wait => {
@@ -98,10 +95,11 @@ impl Engine {
         let taken_over = begun.elapsed();
         let stored = match &mut handed {
             Some(handed) => std::mem::take(&mut handed.stored),
-            None => Stored::own(&mut taken),
+            None => Stored::own(&mut taken, heritage),
         };
         let captured = stored.capture;
-        let (position, mut base, first) = self.resume(run, (&mut taken, handed), &mut conn, &server).await?;
+        let (position, mut base, first) =
+            self.resume(run, (&mut taken, heritage, handed), (&mut conn, &server)).await?;
         let by = answered(async { Ok(check_position(&mut conn, &server, &position).await?) }).await?;
         let checked = begun.elapsed();
         let inside = position.inside.is_some();
@@ -225,12 +223,13 @@ impl Engine {
     async fn resume(
         &self,
         run: &Run<'_>,
-        (taken, handed): (&mut TakenOver, Option<Box<Handed>>),
-        conn: &mut Conn,
-        server: &ServerInfo,
+        (taken, heritage, handed): (&mut TakenOver, Heritage, Option<Box<Handed>>),
+        (conn, server): (&mut Conn, &ServerInfo),
     ) -> Result<(Position, RecordBase, bool), EngineError> {
-        run.before.store(taken.last_at.unwrap_or_default(), Ordering::Relaxed);
-        let mut base = RecordBase::following(taken.last.as_ref(), run.context.layout.generation);
+        let layout = &run.context.layout;
+        let mut base = RecordBase::following(taken.last.as_ref(), layout.generation);
+        let last_at = if heritage == Heritage::Past { None } else { taken.last_at };
+        run.before.store(last_at.unwrap_or_default(), Ordering::Relaxed);
         let over = run.start_over.swap(false, Ordering::Relaxed);
         if let Some(Handed { record, window, .. }) = handed.as_deref() {
             // What it had committed before was before another's turn.
@@ -238,10 +237,15 @@ impl Engine {
             base.source_time = base.source_time.max(record.source_time);
             base.window = Some(*window);
         }
-        let first = handed.is_some();
-        let last = handed.map(|handed| handed.record).or_else(|| taken.last.take());
-        if let Some(last) = last.filter(|_| !over) {
-            return Ok((last.position, base, first));
+        if let Some(handed) = handed.filter(|_| !over) {
+            return Ok((handed.record.position, base, true));
+        }
+        let last = taken.last.take().filter(|_| !over);
+        if !over && let Some((at, first)) = goes_on_at(layout, (last.as_ref(), heritage), &mut base)? {
+            if first {
+                take_for_copied(&mut base.bootstrap, &self.settings.bootstrap);
+            }
+            return Ok((at, base, first));
         }
         let mut settings = self.reactions.sources.current().clone();
         if over {

@@ -303,6 +303,9 @@ impl Pump {
     fn seal(&mut self, seal: Seal) -> Result<(), PumpEnd> {
         #[cfg(feature = "failpoints")]
         fail::fail_point!("before-seal");
+        if self.desk.has_tasks() {
+            return Err(EngineError::CopyUnderWay.into());
+        }
         if !self.changes.is_empty() {
             self.encode_changes();
         }

@@ -43,6 +43,7 @@ impl Retained {
             retention: *lock(&self.latest),
             started_over: self.started_over.load(Ordering::Relaxed),
             last_error: error.to_owned(),
+            stopped_for: None,
             sealed: None,
         }
     }

@@ -14,7 +14,8 @@ impl Engine {
     pub(super) async fn rewind(&self, run: &Run<'_>, asked: &Rewind) -> Result<(), EngineError> {
         let (mut taken, (mut conn, server)) =
             tokio::try_join!(self.take_over(run), answered(self.inspect_source(run)))?;
-        let Some(last) = taken.last.take() else {
+        let generation = run.context.layout.generation;
+        let Some(last) = taken.last.take().filter(|last| last.generation == generation) else {
             let reason = "the shard has no position yet to go back from".into();
             run.ownership.rewound(&asked.request, Err(reason));
             return Ok(());
@@ -42,7 +43,7 @@ impl Engine {
             gtid_set = place.gtid_set,
             "going back as was asked for: consumers see again what comes after this place"
         );
-        let mut base = RecordBase::following(Some(&last), run.context.layout.generation);
+        let mut base = RecordBase::following(Some(&last), generation);
         base.source_time = 0;
         base.rewind = Some(asked.request.clone());
         let writer = self.begin(run, taken.writer, &mut base, (place, Vec::new())).await?;

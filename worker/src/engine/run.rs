@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use maxwell_protocol::layout::Barrier;
 use maxwell_protocol::live::Tuning;
 use maxwell_protocol::settings::{Commit, EncryptionMode, Settings};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, field};
 
 use super::error::EngineError;
+use super::prepare::answered;
 use super::runs::{Reactions, Run, Stopped, Streamer};
 use super::status::Observers;
 use super::tuning::Tunables;
@@ -17,6 +19,8 @@ use super::turns::windows;
 use crate::coordination::{Ownership, ShardContext, ShardEnd, ShardHost};
 use crate::encode::style::Style;
 use crate::sink::Sink;
+use crate::source::connect::connect;
+use crate::source::preflight::{head, inspect};
 
 /// Runs shards with these settings.
 pub struct Engine {
@@ -79,6 +83,17 @@ impl ShardHost for Engine {
         if let Err(error) = self.sink.warm(context).await {
             tracing::debug!(%error, "cannot get ready for the shard");
         }
+    }
+
+    async fn head(&self) -> Result<Barrier, String> {
+        let asked = async {
+            let mysql = self.reactions.sources.current();
+            let mut conn = connect(mysql).await?;
+            let server = inspect(&mut conn, mysql).await?;
+            let head = head(&mut conn, &server).await?;
+            Ok::<_, EngineError>(Barrier { server: server.id, file: head.file, offset: head.offset })
+        };
+        answered(asked).await.map_err(|error| error.to_string())
     }
 
     async fn run(

@@ -7,9 +7,9 @@ use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::{PositionRecord, Seal};
 
+use super::beginning::Heritage;
 use super::error::EngineError;
 use super::follow::Stored;
-use super::prepare::still_sealed;
 use super::run::Engine;
 use super::runs::{Run, Stopped};
 use crate::shard::turn::{Turn, turn};
@@ -42,11 +42,13 @@ pub(super) struct Handed {
 
 impl Engine {
     /// Whether, and from where, the shard that was taken over streams; `last` is its own last record.
-    pub(super) async fn way(&self, run: &Run<'_>, last: Option<&PositionRecord>) -> Result<Way, EngineError> {
-        let Some(windows) = windows(run) else {
-            let sealed = still_sealed(run, last).await?;
-            return Ok(if sealed { Way::Wait } else { Way::Own });
-        };
+    pub(super) async fn way(
+        &self,
+        run: &Run<'_>,
+        (last, heritage): (Option<&PositionRecord>, Heritage),
+    ) -> Result<Way, EngineError> {
+        let last = last.filter(|_| heritage == Heritage::Own);
+        let Some(windows) = windows(run) else { return Ok(Way::Own) };
         // Who has an open record has the turn, whatever the others' say.
         if last.is_some_and(|own| own.sealed.is_none()) {
             return Ok(Way::Own);

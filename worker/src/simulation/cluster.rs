@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use maxwell_protocol::id::{MemberId, SINGLE_SHARD};
 use maxwell_protocol::layout::Layout;
-use maxwell_protocol::settings::{Delivery, Failover, ZooKeeper};
+use maxwell_protocol::request::{Ask, Request};
+use maxwell_protocol::settings::{Delivery, Failover, Mode, Sharding, Strategy, ZooKeeper};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -20,6 +21,7 @@ use super::sink::SimulatedSink;
 use super::source::Source;
 use super::wire::{Cable, PORT, Switchboard, name};
 use super::world::{Peer, World, lock};
+use crate::clock::milliseconds;
 use crate::coordination::client::Ensemble;
 use crate::coordination::network::Network;
 use crate::coordination::{
@@ -41,6 +43,7 @@ pub(super) struct Cluster {
     streaming: Arc<Runs>,
     hung: Mutex<Vec<usize>>,
     failover: Failover,
+    mode: Mode,
     flaky: u64,
 }
 
@@ -84,6 +87,7 @@ impl Cluster {
             streaming: Arc::default(),
             hung: Mutex::default(),
             failover,
+            mode: world.one_of(&[Mode::ActiveStandby, Mode::Sharded]),
             flaky: world.one_of(&[0, 0, 5, 30]),
         })
     }
@@ -136,11 +140,21 @@ impl Cluster {
                 credentials_directory: None,
             },
             failover: self.failover.clone(),
-            policy: Policy::default(),
+            policy: Policy { mode: self.mode, failover: true, ..Policy::default() },
             layout: Layout::default(),
             delivery: Delivery::ExactlyOnce,
             probe: ProbeConfig { listen: ([0, 0, 0, 0], PORT).into(), advertise: name(member) },
         }
+    }
+
+    /// Asks for another division, time `number`: the only shard remains the only one, and is that of another layout.
+    pub(super) fn divide(&self, number: u64) {
+        let strategy = if number.is_multiple_of(2) { Strategy::Database } else { Strategy::Table };
+        let sharding = Box::new(Sharding { strategy, ..Sharding::default() });
+        let now = milliseconds();
+        let request = Request::new(Ask::Divide { sharding }, "chance", now);
+        let data = serde_json::to_vec(&request).expect("a request has text keys and no failing serialisers");
+        self.zoo.put_request(&format!("{now:015}-{number}"), data);
     }
 
     /// Starts a member whose process is dead.

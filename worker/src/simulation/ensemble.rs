@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use maxwell_protocol::id::ShardId;
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::member::LeaderRecord;
 use maxwell_protocol::position::PositionMirror;
 use maxwell_protocol::tree::{Node, Tree};
@@ -298,8 +299,23 @@ impl Zoo {
                         mistake::note_leader(leader.epoch);
                     }
                 }
+                Change::Set(path, data, _) if *path == self.tree.layout() => {
+                    if let Ok(layout) = serde_json::from_slice::<Layout>(data) {
+                        self.count(&layout);
+                    }
+                }
                 _ => {}
             }
+        }
+    }
+
+    /// Counts what the leader makes of a change of the layout: in its place is another one, or none.
+    fn count(&self, layout: &Layout) {
+        if layout.change.is_none() && layout.tried > 0 {
+            let counts = &mut *self.world.counts();
+            let counted =
+                if layout.tried == layout.generation { &mut counts.divided } else { &mut counts.undone };
+            *counted += 1;
         }
     }
 
@@ -355,6 +371,15 @@ impl Zoo {
             if let Some(connection) = session.connection.as_ref().filter(|_| away) {
                 connection.break_off(Duration::ZERO);
             }
+        }
+    }
+
+    /// Puts a request into the tree, once there is one.
+    pub(super) fn put_request(&self, name: &str, data: Vec<u8>) {
+        let create = Change::Create(self.tree.request(name), data, CreateMode::Persistent);
+        let mut state = lock(&self.state);
+        if let Ok(events) = state.znodes.commit(0, &[create]) {
+            state.tell(&events);
         }
     }
 

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use maxwell_protocol::id::Epoch;
+use maxwell_protocol::layout::Barrier;
 use maxwell_protocol::live::Tuning;
 use maxwell_protocol::member::{Connection, ShardState};
+use maxwell_protocol::position::Seal;
 use maxwell_protocol::settings::{Commit, MySql};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,14 +18,16 @@ use tokio_util::sync::CancellationToken;
 use super::faults::Point;
 use super::process::{Condition, Process};
 use super::sink::SimulatedSink;
-use super::source::{Dump, Rows, Source, index, position};
+use super::source::{Dump, Rows, SERVER, Source, index, place, position};
 use super::world::{Peer, lock};
 use crate::coordination::{Health, Ownership, ShardContext, ShardEnd, ShardHost, Vitals};
+use crate::engine::beginning::{goes_on_at, inherited};
 use crate::engine::committer::{Committer, RecordBase};
 use crate::engine::delay::Delay;
 use crate::engine::error::EngineError;
 use crate::engine::runs::{Reactions, Run, Stopped, Streamer, read};
 use crate::engine::status::{Committed, Observer};
+use crate::engine::until::{Reached, Until};
 use crate::engine::watcher::{Watcher, mirror};
 use crate::sink::{Chunk, Record, Sink, SinkError, TakenOver, Writer};
 
@@ -45,6 +49,9 @@ struct Prepared {
     dump: Dump,
     writer: Box<dyn Writer>,
     base: RecordBase,
+    until: Until,
+    /// The first row.
+    from: u64,
 }
 
 /// The runs of a schedule that stream, by process.
@@ -89,30 +96,35 @@ impl Host {
         Self { process, sink, source, reactions, observer, streaming: Arc::clone(streaming) }
     }
 
-    /// Everything before the first row.
-    async fn prepare(&self, run: &Run<'_>) -> Result<Prepared, EngineError> {
+    /// Everything before the first row; `None` if nothing may follow the last record yet.
+    async fn prepare(&self, run: &Run<'_>) -> Result<Option<Prepared>, EngineError> {
         let (taken, ()) = tokio::try_join!(
             async { Ok(self.sink.take_over(run.context, run.ownership.as_ref()).await?) },
             async { Ok::<_, EngineError>(self.source.ask(&self.process).await?) },
         )?;
         let TakenOver { mut writer, last, .. } = taken;
-        let mut base = RecordBase::following(last.as_ref(), run.context.layout.generation);
-        let from = match last {
-            Some(last) => index(&last.position),
-            None => {
-                let record = base.next(position(0), 0);
-                run.progress.send_replace(Some(record.clone()));
-                self.reach_kafka(Point::Commit).await?;
-                writer.commit(&record)?;
-                self.process.hear(Peer::Kafka, Point::Committed).await;
-                0
-            }
+        let Some(heritage) = inherited(run, last.as_ref()).await? else {
+            run.progress.send_replace(last);
+            return Ok(None);
         };
+        let layout = &run.context.layout;
+        let mut base = RecordBase::following(last.as_ref(), layout.generation);
+        let known = goes_on_at(layout, (last.as_ref(), heritage), &mut base)?;
+        let (at, first) = known.unwrap_or_else(|| (position(0), true));
+        if first {
+            let record = base.next(at.clone(), 0);
+            run.progress.send_replace(Some(record.clone()));
+            self.reach_kafka(Point::Commit).await?;
+            writer.commit(&record)?;
+            self.process.hear(Peer::Kafka, Point::Committed).await;
+        }
+        let from = index(&at);
         self.source.ask(&self.process).await?;
         run.ownership.prove().await.map_err(SinkError::from)?;
         let dump = self.source.open(&self.process, from).await?;
         run.report(ShardState::Streaming, base.epoch, "");
-        Ok(Prepared { dump, writer, base })
+        let until = Until::of(run.ownership.seal_at(), SERVER)?;
+        Ok(Some(Prepared { dump, writer, base, until, from }))
     }
 
     async fn reach_kafka(&self, point: Point) -> Result<(), SinkError> {
@@ -124,7 +136,7 @@ impl Host {
     }
 
     async fn pipeline(&self, run: &Run<'_>, prepared: Prepared) -> Result<Stopped, EngineError> {
-        let Prepared { mut dump, writer, base } = prepared;
+        let Prepared { mut dump, writer, base, until, from } = prepared;
         let _streaming = Streaming::begin(self);
         let epoch = base.epoch;
         let delay = Arc::new(Mutex::new(Delay::default()));
@@ -148,24 +160,30 @@ impl Host {
         ));
         let clock = || tokio::time::Instant::now().into_std();
         let committer = Committer::new(writer, Commit::default(), base, &watcher, clock);
-        let (read, committed) =
-            tokio::join!(read(&mut dump, batches, run), self.commit_all(committer, read_rows));
+        let committing = self.commit_all(committer, read_rows, (&until, from));
+        let (read, committed) = tokio::join!(read(&mut dump, batches, run), committing);
         mirror.abort();
         run.farewell().await;
-        committed?;
-        match read {
-            Ok(stopped) => Ok(stopped),
-            Err(Some(error)) => Err(error),
-            Err(None) => Err(EngineError::Thread("the pipeline closed without a reason".into())),
+        match (committed?, read) {
+            (true, Ok(Stopped::Lost)) => Ok(Stopped::Lost),
+            (true, _) => Ok(Stopped::Sealed),
+            (false, Ok(stopped)) => Ok(stopped),
+            (false, Err(Some(error))) => Err(error),
+            (false, Err(None)) => Err(EngineError::Thread("the pipeline closed without a reason".into())),
         }
     }
 
-    /// What the committer's thread does.
+    /// What the pump's and the committer's threads do; whether the last record is sealed.
     async fn commit_all(
         &self,
         mut committer: Committer<'_>,
         mut rows: mpsc::Receiver<Rows>,
-    ) -> Result<(), SinkError> {
+        (until, from): (&Until, u64),
+    ) -> Result<bool, EngineError> {
+        if let (none, Some(seal)) = cut(until, Rows { from, to: from, drained: true })? {
+            committer.take(Chunk { sealed: Some(seal), ..chunk(&none) })?;
+            return self.commit(&mut committer).await.map(|()| true);
+        }
         loop {
             let received = match committer.due() {
                 Some(due) => tokio::time::timeout_at(due.into(), rows.recv()).await,
@@ -174,9 +192,13 @@ impl Host {
             match received {
                 Ok(Some(rows)) => {
                     self.reach_kafka(Point::Produce).await?;
-                    committer.take(chunk(&rows))?;
+                    let (rows, sealed) = cut(until, rows)?;
+                    committer.take(Chunk { sealed, ..chunk(&rows) })?;
+                    if sealed.is_some() {
+                        return self.commit(&mut committer).await.map(|()| true);
+                    }
                 }
-                Ok(None) => return self.commit(&mut committer).await,
+                Ok(None) => return self.commit(&mut committer).await.map(|()| false),
                 Err(_) => {}
             }
             if committer.is_due() {
@@ -185,12 +207,24 @@ impl Host {
         }
     }
 
-    async fn commit(&self, committer: &mut Committer<'_>) -> Result<(), SinkError> {
+    async fn commit(&self, committer: &mut Committer<'_>) -> Result<(), EngineError> {
         self.reach_kafka(Point::Commit).await?;
         committer.commit()?;
         self.process.hear(Peer::Kafka, Point::Committed).await;
         Ok(())
     }
+}
+
+/// Rows as far as they are to be shown, and what is said behind them if that is not as far as they go.
+fn cut(until: &Until, rows: Rows) -> Result<(Rows, Option<Seal>), EngineError> {
+    for row in rows.from..=rows.to {
+        match until.reached(Some(place(row))) {
+            Reached::No => {}
+            Reached::At(seal) => return Ok((Rows { to: row, drained: true, ..rows }, Some(seal))),
+            Reached::Missed(place) => return Err(EngineError::PlaceMissed { place }),
+        }
+    }
+    Ok((rows, None))
 }
 
 /// The rows as the pump would hand them on: the value is the row's number.
@@ -221,7 +255,10 @@ impl Streamer for Host {
             prepared = self.prepare(run) => prepared?,
             () = run.ownership.lost() => return Ok(Stopped::Lost),
         };
-        self.pipeline(run, prepared).await
+        match prepared {
+            Some(prepared) => self.pipeline(run, prepared).await,
+            None => Ok(Stopped::Sealed),
+        }
     }
 }
 
@@ -243,6 +280,10 @@ impl ShardHost for Host {
 
     fn tuning(&self) -> Tuning {
         Tuning::default()
+    }
+
+    async fn head(&self) -> Result<Barrier, String> {
+        self.source.head(&self.process).await.map_err(|error| error.to_string())
     }
 
     async fn warm(&self, context: &ShardContext) {

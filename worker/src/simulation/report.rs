@@ -83,8 +83,8 @@ impl Report {
         let Self { schedules, counts, took, .. } = self;
         format!(
             "{schedules} schedules in {:.1} s: {} faults, {} rows, {} producers initialised, {} fenced, {} Kafka \
-             transactions aborted, {} sessions expired, {} locks of the dead deleted, {} answers lost, slowest recovery \
-             {:.1} s",
+             transactions aborted, {} sessions expired, {} locks of the dead deleted, {} answers lost, {} layouts changed, \
+             {} changes of one undone, slowest recovery {:.1} s",
             took.as_secs_f64(),
             counts.faults,
             counts.rows,
@@ -94,6 +94,8 @@ impl Report {
             counts.expired,
             counts.deposed,
             counts.unanswered,
+            counts.divided,
+            counts.undone,
             counts.recovery.as_secs_f64(),
         )
     }

@@ -58,8 +58,10 @@ async fn go(world: &Arc<World>) {
         });
     }
     let growing = tokio::spawn(grow(Arc::clone(&cluster)));
+    let dividing = tokio::spawn(divide(Arc::clone(&cluster)));
     sleep(Duration::from_secs(2)).await;
     let_fail(&cluster, Duration::from_millis(2_000 + world.pick(20_000))).await;
+    dividing.abort();
     let mended = Instant::now();
     while mended.elapsed() < BOUND {
         (0..cluster.members()).for_each(|member| cluster.start_again(member));
@@ -73,6 +75,14 @@ async fn go(world: &Arc<World>) {
         sleep(Duration::from_millis(100)).await;
     }
     world.violated(|| format!("{BOUND:?} after all faults had ended: {}", cluster.state()));
+}
+
+/// Rows are to be divided in another way, again and again.
+async fn divide(cluster: Arc<Cluster>) {
+    for number in 0.. {
+        sleep(cluster.world.time(500, 10_000)).await;
+        cluster.divide(number);
+    }
 }
 
 /// Transactions are committed at the source.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use maxwell_protocol::layout::Barrier;
 use maxwell_protocol::position::Position;
 use tokio::sync::watch;
 
@@ -21,14 +22,19 @@ const BATCH: u64 = 8;
 /// After this long without a word the connection is taken as dead.
 const SILENCE: Duration = Duration::from_secs(6);
 
+/// The server.
+pub(super) const SERVER: &str = "simulated";
+/// Its only binlog.
+const FILE: &str = "binlog.000001";
+
 /// The place before a row.
 pub(super) fn position(row: u64) -> Position {
-    Position {
-        server: "simulated".into(),
-        file: "binlog.000001".into(),
-        offset: BEGIN + row,
-        ..Position::default()
-    }
+    Position { server: SERVER.into(), file: FILE.into(), offset: BEGIN + row, ..Position::default() }
+}
+
+/// The same as what a run looks at.
+pub(super) fn place(row: u64) -> (&'static str, u64) {
+    (FILE, BEGIN + row)
 }
 
 /// The row behind a place.
@@ -66,6 +72,14 @@ impl Source {
     /// Ends the open dump, as a server does that restarts.
     pub(super) fn end_dump(&self) {
         self.dump.send_modify(|(number, superseded)| (*number, *superseded) = (*number + 1, false));
+    }
+
+    /// The end of the binlog, as the server says.
+    pub(super) async fn head(&self, process: &Arc<Process>) -> Result<Barrier, SourceError> {
+        self.ask(process).await?;
+        let Position { server, file, offset, .. } = position(self.rows());
+        process.hear(Peer::MySql, Point::Answered).await;
+        Ok(Barrier { server, file, offset })
     }
 
     /// One question to the server.

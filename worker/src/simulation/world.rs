@@ -38,6 +38,9 @@ pub(super) struct Counts {
     pub(super) deposed: u64,
     /// Requests whose outcome the worker did not hear.
     pub(super) unanswered: u64,
+    /// Layouts that were changed, and changes that were undone.
+    pub(super) divided: u64,
+    pub(super) undone: u64,
     /// From the end of the faults until everything was in Kafka, at worst.
     pub(super) recovery: Duration,
 }
@@ -52,6 +55,8 @@ impl Counts {
         self.expired += other.expired;
         self.deposed += other.deposed;
         self.unanswered += other.unanswered;
+        self.divided += other.divided;
+        self.undone += other.undone;
         self.recovery = self.recovery.max(other.recovery);
     }
 }

@@ -225,6 +225,7 @@ fn trigger_name(trigger: Trigger) -> &'static str {
         Trigger::Unreachable => "Unreachable",
         Trigger::Stalled => "Stalled",
         Trigger::Rewound => "Rewound",
+        Trigger::Divided => "Divided",
     }
 }
 

@@ -68,6 +68,7 @@ pub(in crate::cluster) fn snapshot<const N: usize>(members: [MemberRecord; N]) -
         timestamp: 1,
         epoch: Epoch(3),
         sequence: 1,
+        generation: 1,
         copies: Vec::new(),
     };
     let mut history = History::default();

@@ -22,13 +22,7 @@ pub(super) fn validate(settings: &Settings, found: &mut Vec<Invalid>) {
         (None, _) => {
             found.push(invalid("sharding", "", "is missing", "say how many: sharding: {shards: 4}"));
         }
-        (Some(sharding), _) => {
-            validate_count(sharding, found);
-            validate_strategy(sharding, found);
-            validate_names(sharding, found);
-            validate_pinned(sharding, found);
-            validate_turns(sharding, found);
-        }
+        (Some(sharding), _) => found.extend(sharding.problems()),
     }
     if mode != Mode::ActiveStandby && settings.zookeeper.is_none() {
         found.push(invalid(
@@ -47,6 +41,19 @@ pub(super) fn validate(settings: &Settings, found: &mut Vec<Invalid>) {
             "leaves no member free",
             "set it to 1 or more, or mode to Sharded",
         ));
+    }
+}
+
+impl Sharding {
+    /// What is wrong with it.
+    pub fn problems(&self) -> Vec<Invalid> {
+        let mut found = Vec::new();
+        validate_count(self, &mut found);
+        validate_strategy(self, &mut found);
+        validate_names(self, &mut found);
+        validate_pinned(self, &mut found);
+        validate_turns(self, &mut found);
+        found
     }
 }
 

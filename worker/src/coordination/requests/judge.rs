@@ -4,10 +4,11 @@ use maxwell_protocol::assignment::Assignment;
 use maxwell_protocol::id::{MemberId, ShardId};
 use maxwell_protocol::live::{FIELDS, Tuning};
 use maxwell_protocol::request::{Ask, Hop, Outcome, Plan, Progress};
-use maxwell_protocol::settings::{Start, StartFrom};
+use maxwell_protocol::settings::{Sharding, Start, StartFrom};
 
 use super::fitness::{candidates, fit, known};
 use super::{Facts, Step, Wish};
+use crate::coordination::division;
 
 /// A request that nobody looked at for this long is refused: whoever asked has long done something else.
 const STALE_MILLISECONDS: i64 = 600_000;
@@ -39,6 +40,7 @@ fn accept(facts: &Facts<'_>, ask: &Ask) -> Result<Option<Accepted>, String> {
         }
         Ask::Move { shard, to } => begun(carry(facts, shard, to)?),
         Ask::Rewind { shard, to, .. } => rewind(facts, shard, to)?,
+        Ask::Divide { sharding } => divide(facts, sharding)?,
         Ask::Pause => paused(facts, true)?,
         Ask::Resume => paused(facts, false)?,
         Ask::Configure { set, unset } => configure(facts, set, unset)?,
@@ -132,6 +134,13 @@ fn rewind(facts: &Facts<'_>, shard: &ShardId, to: &Start) -> Result<Accepted, St
         return Err(format!("shard {shard} is being rewound already"));
     }
     Ok((Progress::Accepted, Plan::default(), Vec::new()))
+}
+
+/// The rest is the leader's, see `lead/division.rs`.
+fn divide(facts: &Facts<'_>, sharding: &Sharding) -> Result<Accepted, String> {
+    let changing = division::begin(facts.observed, facts.mode, sharding, facts.now)?;
+    let plan = Plan { generation: Some(changing.tried), ..Plan::default() };
+    Ok((Progress::Accepted, plan, vec![Wish::Divide(Box::new(changing))]))
 }
 
 fn paused(facts: &Facts<'_>, wanted: bool) -> Result<Accepted, String> {

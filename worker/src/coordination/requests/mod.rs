@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use maxwell_protocol::assignment::{Assignment, AssignmentReason};
 use maxwell_protocol::id::{Epoch, Incarnation, MemberId, ShardId};
+use maxwell_protocol::layout::Layout;
 use maxwell_protocol::live::Tuning;
 use maxwell_protocol::member::RosterRecord;
 use maxwell_protocol::request::{Ask, Hop, KEPT, Outcome, Plan, Progress, Request};
@@ -73,6 +74,7 @@ enum Wish {
     Park(MemberId, bool),
     Pause(bool),
     Configure(Tuning),
+    Divide(Box<Layout>),
 }
 
 /// The request that is to be looked at: what has been begun, else the oldest. A rewind that an owner is at holds nothing
@@ -199,6 +201,7 @@ fn changes(life: &Life, observed: &Observed, (lock, epoch): (&Lock, Epoch), wish
                 let (live, version) = observed.live.clone().unwrap_or_default();
                 Change::Set(tree.config(), encode(&live.with(settings.clone())), Some(version))
             }
+            Wish::Divide(layout) => Change::Set(tree.layout(), encode(layout), Some(observed.layout_version)),
         });
     }
     changes

@@ -46,6 +46,11 @@ pub(super) fn carry_on(facts: &Facts<'_>, ask: &Ask, plan: &Plan, accepted_at: i
             settled(Progress::Undone, &why, Vec::new())
         }
         Ask::Rewind { .. } => Step::Wait,
+        Ask::Divide { .. } => match became(facts, plan) {
+            Some(true) => settled(Progress::Done, "", Vec::new()),
+            Some(false) => settled(Progress::Undone, "it was undone", Vec::new()),
+            None => Step::Wait,
+        },
         Ask::Park { member } => settled(Progress::Done, "", vec![Wish::Park(member.clone(), true)]),
         Ask::Restart { member } => match (has_restarted(facts, member, plan), late) {
             (true, _) => settled(Progress::Done, "", Vec::new()),
@@ -119,6 +124,18 @@ fn undo(facts: &Facts<'_>, plan: &Plan) -> Vec<Wish> {
             && observed.assignments.get(*shard).is_some_and(|assignment| assignment.member == hop.to)
     });
     back.map(|(shard, hop)| Wish::Assign(shard.clone(), hop.from.clone())).collect()
+}
+
+/// Whether the layout that was asked for is in force, once that is decided: whoever leads writes that, and settles the
+/// request with it.
+fn became(facts: &Facts<'_>, plan: &Plan) -> Option<bool> {
+    let (layout, generation) = (facts.observed.layout.as_ref()?, plan.generation?);
+    if layout.tried < generation {
+        // What is written together is not observed at once.
+        return None;
+    }
+    let under_way = layout.change.as_ref().is_some_and(|change| change.to.generation == generation);
+    (!under_way).then_some(layout.generation >= generation)
 }
 
 fn has_restarted(facts: &Facts<'_>, member: &MemberId, plan: &Plan) -> bool {

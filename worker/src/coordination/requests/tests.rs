@@ -2,7 +2,7 @@ use maxwell_protocol::assignment::{Assignment, AssignmentReason};
 use maxwell_protocol::layout::Layout;
 use maxwell_protocol::live::LiveSettings;
 use maxwell_protocol::member::{LockRecord, MemberRecord, MemberState, ShardReport, ShardState};
-use maxwell_protocol::settings::{Mode, Start, StartFrom, Strategy};
+use maxwell_protocol::settings::{Mode, Sharding, Start, StartFrom, Strategy};
 use maxwell_protocol::tree::Node;
 
 use super::*;
@@ -312,4 +312,28 @@ fn settings_are_taken_back_if_a_member_refuses_them() {
     let Step::Write(undone, wishes) = cluster.look("a", &request, Duration::ZERO) else { panic!() };
     assert_eq!((undone.state, undone.detail.as_str()), (Progress::Undone, "b refuses: filter: no"));
     assert_eq!(wishes, [Wish::Configure(Tuning::default())]);
+}
+
+#[test]
+fn a_division_is_begun_here_and_decided_elsewhere() {
+    let mut cluster = Cluster::new();
+    cluster.assign("a");
+    let other = cluster.0.assignments[&"0".into()].clone();
+    cluster.0.assignments.insert("1".into(), other);
+    cluster.0.layout = Some(Layout::default());
+    let mirror = r#"{"binlogFile":"binlog.000007","binlogPosition":400,"gtidSet":"","serverId":"s","timestamp":0,
+        "epoch":1,"sequence":9}"#;
+    cluster.0.positions.insert("0".into(), serde_json::from_str(mirror).unwrap());
+    let ask = Ask::Divide { sharding: Box::new(Sharding { shards: 3, ..Sharding::default() }) };
+    let (request, wishes) = cluster.accepted(ask);
+    let [Wish::Divide(changing)] = &wishes[..] else { panic!("{wishes:?}") };
+    assert_eq!(request.plan().unwrap().generation, Some(2));
+    let look = |cluster: &Cluster| cluster.look("a", &request, Duration::ZERO);
+    assert_eq!(look(&cluster), Step::Wait, "the change is not observed yet");
+    cluster.0.layout = Some((**changing).clone());
+    assert_eq!(look(&cluster), Step::Wait);
+    cluster.0.layout = Some(Layout { change: None, ..(**changing).clone() });
+    assert_eq!(settled(look(&cluster)).0, Progress::Undone);
+    cluster.0.layout = changing.change.as_ref().map(|change| (*change.to).clone());
+    assert_eq!(settled(look(&cluster)).0, Progress::Done);
 }

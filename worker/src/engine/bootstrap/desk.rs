@@ -75,6 +75,11 @@ impl Desk {
         !self.orders.is_empty() || !self.waiting.is_empty() || !self.postponed.is_empty()
     }
 
+    /// Whether a copy runs or waits.
+    pub fn has_tasks(&self) -> bool {
+        !self.state.tasks.is_empty()
+    }
+
     /// Whether the state is news to the sink.
     pub fn is_changed(&self) -> bool {
         self.changed

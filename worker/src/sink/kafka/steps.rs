@@ -100,9 +100,7 @@ pub(crate) async fn succeed<B: Brokers>(
     fail::fail_point!("after-read");
     let mirror = ownership.mirrored().await?;
     let (last, last_at) = match found {
-        Found::Record(record, _)
-            if mirror.as_ref().is_some_and(|mirror| mirror.sequence > record.sequence) =>
-        {
+        Found::Record(record, _) if mirror.as_ref().is_some_and(|mirror| is_ahead(mirror, &record)) => {
             return Err(rewound(&brokers.place(), &record));
         }
         Found::Record(record, at) => (Some(*record), at),
@@ -206,6 +204,11 @@ fn foreign(place: &str, other: ClusterId) -> SinkError {
              kafka.positionTopic, or delete that topic"
         ),
     }
+}
+
+/// Of an earlier layout's record, whatever its number, a mirror of this one's knows that another came after it.
+fn is_ahead(mirror: &PositionMirror, record: &PositionRecord) -> bool {
+    (mirror.generation, mirror.sequence) > (record.generation, record.sequence)
 }
 
 /// The mirror is written after the record: one that is ahead shows that Kafka has lost records, and with them the knowledge

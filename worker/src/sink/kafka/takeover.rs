@@ -45,8 +45,9 @@ pub struct KafkaSink {
     limits: Arc<Limits>,
     /// For how many shards the position topic is known to be there and fit.
     topic: tokio::sync::Mutex<u32>,
-    /// The followed tables of every shard that was warmed or taken over, by its partition.
-    followed: Mutex<HashMap<i32, Arc<Mutex<Followed>>>>,
+    /// The followed tables of every shard that was warmed or taken over, by its partition and name: other layouts may
+    /// give a partition to another shard.
+    followed: Mutex<HashMap<(i32, ShardId), Arc<Mutex<Followed>>>>,
 }
 
 impl KafkaSink {
@@ -185,7 +186,7 @@ impl KafkaSink {
         then: impl FnOnce(&Followed) -> T + Send + 'static,
     ) -> Result<T, SinkError> {
         let (readers, topic) = (self.readers()?, self.position_topic.clone());
-        let followed = Arc::clone(lock(&self.followed).entry(partition).or_default());
+        let followed = Arc::clone(lock(&self.followed).entry((partition, key.shard.clone())).or_default());
         let reading = Instant::now();
         let read = tokio::task::spawn_blocking(move || {
             let mut followed = lock(&followed);

@@ -5,8 +5,11 @@ mod degraded;
 mod pace;
 
 use maxwell_crds::v1alpha1::{ConditionType, MemberState, ShardState, ShardStatus, State};
+use maxwell_protocol::request::{Ask, Progress};
+use maxwell_protocol::snapshot::ClusterSnapshot;
 
 use super::Facts;
+use crate::cluster::ask::other_division;
 use crate::cluster::conditions::Verdict;
 use crate::cluster::observe::Observation;
 
@@ -161,10 +164,32 @@ fn progressing(facts: &Facts<'_>) -> Verdict {
         (State::Running, true) => return say(true, "Resuming", "the owners are told to read again".into()),
         _ => {}
     }
+    if let Some(message) = facts.snapshot.filter(|_| desired > 0).and_then(|seen| dividing(facts, seen)) {
+        return say(true, "Dividing", message);
+    }
     match facts.status.shards.iter().find(moving).filter(|_| desired > 0) {
         Some(shard) => say(true, "TakingOver", format!("shard {} has no owner that streams yet", shard.name)),
         None => say(false, "AsWished", "nothing is under way".into()),
     }
+}
+
+/// What is to be said of a division that the spec asks for and that is not in force.
+fn dividing(facts: &Facts<'_>, seen: &ClusterSnapshot) -> Option<String> {
+    let sharding = other_division(&facts.input.cluster.spec, seen)?;
+    let asked = seen.requests.values().filter(|request| matches!(request.ask, Ask::Divide { .. }));
+    let last = asked.max_by_key(|request| request.at).and_then(|request| request.outcome.as_ref());
+    let said = match last.filter(|outcome| !outcome.detail.is_empty()) {
+        Some(outcome) if outcome.state == Progress::Refused => {
+            format!("; refused at last: {}", outcome.detail)
+        }
+        Some(outcome) if outcome.state == Progress::Undone => format!("; undone at last: {}", outcome.detail),
+        _ => String::new(),
+    };
+    let (now, then) = (seen.layout.shards, sharding.count());
+    Some(format!(
+        "rows are divided into {now} shards, and are to be into {then} by {:?}{said}",
+        sharding.strategy
+    ))
 }
 
 fn config(facts: &Facts<'_>) -> Verdict {
