@@ -52,7 +52,7 @@ impl Engine {
     ) -> Result<Stopped, EngineError> {
         let epoch = base.epoch;
         let closing = parts.closing.clone();
-        let ends = parts.until != Until::Never;
+        let ends = matches!(parts.until, Until::Place { .. });
         let retained = Retention::new(parts.side.clone());
         let (batch_tx, batch_rx) = mpsc::channel(QUEUED_BATCHES);
         let (chunk_tx, chunk_rx) = crossbeam_channel::bounded(QUEUED_CHUNKS);
