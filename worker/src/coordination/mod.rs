@@ -141,7 +141,7 @@ pub trait Ownership: Send + Sync + 'static {
     /// Completes once a member reports a shard that ended with a seal that `counts`. A hint, and no proof: what is committed
     /// tells. Cancel safe.
     async fn sealed_elsewhere(&self, _counts: &(dyn Fn(Seal) -> bool + Send + Sync)) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// A record of the shard is of a layout of this generation: the tree's is no older one, or was made anew for positions
