@@ -7,7 +7,7 @@ use crate::history::History;
 use crate::id::{ClusterId, MemberId, ShardId};
 use crate::layout::Layout;
 use crate::live::LiveSettings;
-use crate::member::{LeaderRecord, MemberRecord, RosterRecord, ShardReport, ShardState};
+use crate::member::{LeaderRecord, MemberRecord, RosterRecord, ShardReport};
 use crate::position::PositionMirror;
 use crate::request::Request;
 

@@ -16,8 +16,8 @@ pub(super) const POINTS: [(&str, u64); 5] =
 /// A hand-over's silence begins within this time.
 const BEGINS: Duration = Duration::from_millis(500);
 /// Around a fault no hand-over is measured.
-const BEFORE_FAULT: Duration = Duration::from_secs(2);
-const BEHIND_FAULT: Duration = Duration::from_secs(8);
+const BEFORE_FAULT: Duration = Duration::from_secs(1);
+const BEHIND_FAULT: Duration = Duration::from_secs(5);
 
 /// When each turn ended, as the sealed records on the position topic say, in milliseconds since the epoch.
 pub(super) fn sealed(topic: &str) -> anyhow::Result<Vec<i64>> {

@@ -139,7 +139,7 @@ pub trait Ownership: Send + Sync + 'static {
     /// Completes once a member reports a shard that ended with a seal that `counts`. A hint, and no proof: what is committed
     /// tells. Cancel safe.
     async fn sealed_elsewhere(&self, _counts: &(dyn Fn(Seal) -> bool + Send + Sync)) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Agrees on where the shards of this layout begin: `found` for the first one that asks, and for all others too.
