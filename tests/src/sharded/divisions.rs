@@ -260,11 +260,10 @@ impl Run {
         loop {
             let seen = self.tree.snapshot().await?;
             let lag = seen.lag_milliseconds().unwrap_or(0);
-            if seen.members.len() == self.members.running()
-                && streams(&seen)
-                && seen.leader.is_some()
-                && lag < 2_000
-            {
+            // What a division is begun by.
+            let told = seen.positions.values().filter(|at| at.generation == seen.layout.generation).count();
+            let there = seen.members.len() == self.members.running() && seen.leader.is_some();
+            if there && streams(&seen) && told == seen.layout.shards as usize && lag < 2_000 {
                 return Ok(());
             }
             anyhow::ensure!(Instant::now() < deadline, "not settled after {PATIENCE:?}: {seen:?}");
