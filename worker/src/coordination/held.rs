@@ -13,7 +13,7 @@ use super::observed::Observed;
 use super::observer::Observation;
 use super::ownership::HeldShard;
 use super::reach::is_better_elsewhere;
-use super::shards::{give_shard_up, is_awaited};
+use super::shards::{give_way, is_awaited};
 use super::{Ownership, ShardContext, ShardEnd};
 
 /// Between two looks at a sealed shard.
@@ -101,11 +101,7 @@ async fn run_once(
         }
         reason = is_better_elsewhere(life, shard) => {
             // With Kafka away a run can take long to end; who comes next fences it.
-            if let Err(failure) = give_shard_up(life, &ownership.lock, reason.trigger).await {
-                tracing::warn!(%shard, %failure, "the shard's lock could not be released");
-            }
-            life.step_down.notify_waiters();
-            run.await;
+            tokio::join!(give_way(life, ownership, reason.trigger), run);
             ShardEnd::Relinquished { reason: reason.words }
         }
     }

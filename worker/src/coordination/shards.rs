@@ -1,5 +1,6 @@
 //! The shards that are assigned to this member: lock, run, release.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -208,6 +209,8 @@ async fn run_held(
         silent_since: Mutex::default(),
         failover: life.config.failover.enabled,
         generation: context.layout.generation,
+        health: Arc::clone(&life.health),
+        given_up: AtomicBool::new(false),
         rewinds: Rewinds::default(),
         steps,
     });
@@ -222,8 +225,17 @@ async fn run_held(
     }
 }
 
+/// Gives the shard up while it still runs.
+pub(super) async fn give_way(life: &Life, ownership: &HeldShard, trigger: Trigger) {
+    ownership.given_up.store(true, Ordering::Relaxed);
+    if let Err(failure) = give_shard_up(life, &ownership.lock, trigger).await {
+        tracing::warn!(shard = %ownership.shard, %failure, "the shard's lock could not be released");
+    }
+    life.step_down.notify_waiters();
+}
+
 /// Gives the shard's lock up, and says why to whoever comes next.
-pub(super) async fn give_shard_up(life: &Life, lock: &Lock, trigger: Trigger) -> Result<(), Failure> {
+async fn give_shard_up(life: &Life, lock: &Lock, trigger: Trigger) -> Result<(), Failure> {
     let departed = Departure {
         member: life.config.member.clone(),
         incarnation: life.incarnation,
