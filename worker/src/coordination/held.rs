@@ -202,7 +202,7 @@ async fn tell_where_the_next_begins(ownership: &HeldShard, record: &PositionReco
         tracing::warn!(%error, "where the next layout begins could not be written down");
         tokio::time::sleep(PAUSE).await;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// The session has ended, and every lock with it.

@@ -36,6 +36,9 @@ const COLD: Duration = Duration::from_secs(20);
 /// A connected producer, what it is made for, when it was last looked after.
 type Warm = (Bounds, BaseProducer<Deliveries>, Instant);
 
+/// The followed tables of one shard.
+type Shared = Arc<Mutex<Followed>>;
+
 /// A Kafka cluster as sink.
 pub struct KafkaSink {
     settings: Kafka,
@@ -53,7 +56,7 @@ pub struct KafkaSink {
     topic: tokio::sync::Mutex<u32>,
     /// The followed tables of every shard that was warmed or taken over, by its partition and name: other layouts may
     /// give a partition to another shard.
-    followed: Mutex<HashMap<(i32, ShardId), Arc<Mutex<Followed>>>>,
+    followed: Mutex<HashMap<(i32, ShardId), Shared>>,
 }
 
 impl KafkaSink {
