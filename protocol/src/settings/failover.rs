@@ -50,7 +50,7 @@ pub struct Failover {
     /// The longest time between two attempts.
     #[serde(default = "default_retry_interval")]
     pub retry_interval_milliseconds: u32,
-    /// A shard that is this many seconds behind its source does not keep up.
+    /// A shard that is this many seconds behind its source does not keep up. Changes without a restart.
     #[serde(default = "default_max_lag")]
     pub max_lag_seconds: u32,
     /// Election priorities by member; higher first, absent means 0.
