@@ -144,6 +144,7 @@ async fn show(mut view: watch::Receiver<View>, metrics: Arc<Metrics>, readiness:
         metrics.set_leader(view.leads);
         metrics.set_zookeeper(view.link == Link::Connected);
         metrics.set_failovers(view.failovers);
+        metrics.set_wrong_verdicts(view.wrong_verdicts);
         let joined = view.leader.is_some();
         let _before =
             readiness.send_replace(if joined { Ok(()) } else { Err("no leader is known yet".into()) });

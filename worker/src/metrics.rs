@@ -32,6 +32,8 @@ pub struct Metrics {
     aborts: Counter,
     resumed_inside: Counter,
     fenced: Counter,
+    locks_lost: Counter,
+    wrong_verdicts: Counter,
     failovers: Counter,
     bootstrap_rows: Counter,
     row_less_statements: Counter,
@@ -66,7 +68,7 @@ pub struct Connections {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("maxwell");
-        let mut counters = [const { None }; 10];
+        let mut counters = [const { None }; 12];
         let named = [
             ("rows", "Rows committed to the sink"),
             ("transactions", "MySQL transactions passed"),
@@ -75,6 +77,8 @@ impl Default for Metrics {
             ("kafka_aborts", "Kafka transactions given up with rows in them"),
             ("resumed_inside_transaction", "Runs that went on in the middle of a MySQL transaction"),
             ("fenced", "Times that a successor fenced this member"),
+            ("locks_lost", "Locks of shards that this member held, had not given up and found gone"),
+            ("wrong_verdicts", "Members that this one took for dead while they lived"),
             ("failovers", "Shards that this member took over from another"),
             ("bootstrap_rows", "Rows copied from tables and committed to the sink"),
             ("row_less_statements", "Statements whose rows are not in the binlog and were not streamed"),
@@ -92,6 +96,8 @@ impl Default for Metrics {
             aborts,
             resumed_inside,
             fenced,
+            locks_lost,
+            wrong_verdicts,
             failovers,
             bootstrap_rows,
             row_less_statements,
@@ -139,6 +145,8 @@ impl Default for Metrics {
             aborts,
             resumed_inside,
             fenced,
+            locks_lost,
+            wrong_verdicts,
             failovers,
             bootstrap_rows,
             row_less_statements,
@@ -202,6 +210,12 @@ impl Metrics {
         let before = self.failovers_of_session.swap(of_session, Ordering::Relaxed);
         // A new session counts from zero again.
         self.failovers.inc_by(if of_session >= before { of_session - before } else { of_session });
+    }
+
+    /// How many members this process has taken for dead while they lived.
+    pub fn set_wrong_verdicts(&self, of_process: u64) {
+        // Between two sessions nothing is said of it.
+        self.wrong_verdicts.inc_by(of_process.saturating_sub(self.wrong_verdicts.get()));
     }
 
     /// What MySQL and Kafka last said.
@@ -290,6 +304,13 @@ mod tests {
     }
 
     #[test]
+    fn wrong_verdicts_are_those_of_the_process() {
+        let metrics = Metrics::default();
+        [1, 0, 1, 3].into_iter().for_each(|known| metrics.set_wrong_verdicts(known));
+        assert!(metrics.encode().contains("maxwell_wrong_verdicts_total 3\n"));
+    }
+
+    #[test]
     fn the_names_that_others_use_are_there() {
         let text = Metrics::default().encode();
         for name in [
@@ -300,6 +321,8 @@ mod tests {
             "maxwell_kafka_aborts_total",
             "maxwell_resumed_inside_transaction_total",
             "maxwell_fenced_total",
+            "maxwell_locks_lost_total",
+            "maxwell_wrong_verdicts_total",
             "maxwell_failovers_total",
             "maxwell_row_less_statements_total",
             "maxwell_bootstrap_rows_total",

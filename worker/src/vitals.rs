@@ -1,23 +1,26 @@
 //! How this process is: whether MySQL and Kafka answer it, its CPU, memory and throughput. A standby must know that
 //! it can take over, so it asks too.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod questions;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use maxwell_protocol::settings::MySql;
 use tokio::sync::Notify;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 
+use self::questions::{Questions, System};
 use crate::coordination::{Health, Vitals};
 use crate::metrics::{Metrics, cpu_time, memory, memory_limit};
 use crate::sink::kafka::KafkaSink;
 use crate::source::pulse::Pulse;
 
-/// How often MySQL and Kafka are asked whether they answer, and how long they may take: an owner that they leave hands
-/// over within three seconds.
+/// How often MySQL and Kafka are asked whether they answer, and how long they may take. What is not answered is asked once
+/// more over another connection: an owner that one of them leaves is known to be left within a second and a half.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
-const ANSWER: Duration = Duration::from_millis(800);
+const ANSWER: Duration = Duration::from_millis(500);
 /// CPU and throughput are means over at least this long.
 const LEAST_SPAN: Duration = Duration::from_secs(1);
 
@@ -37,6 +40,15 @@ struct Rates {
     bytes_per_second: f64,
 }
 
+/// What was last heard of a system.
+#[derive(Clone, Copy)]
+struct Heard {
+    /// When it last answered.
+    answered: Instant,
+    /// Whether it did the last time.
+    reachable: Option<bool>,
+}
+
 /// The vital signs of this process.
 pub struct VitalSigns {
     metrics: Arc<Metrics>,
@@ -45,10 +57,11 @@ pub struct VitalSigns {
     shards: u32,
     memory_limit_bytes: u64,
     counted: Mutex<Counted>,
-    /// When MySQL and Kafka last answered.
-    answered: Mutex<[Instant; 2]>,
+    /// What was last heard of MySQL and Kafka.
+    heard: Mutex<[Heard; 2]>,
     /// Told when one of them came or went.
     changed: Notify,
+    questions: Questions,
 }
 
 impl VitalSigns {
@@ -62,65 +75,86 @@ impl VitalSigns {
             shards,
             memory_limit_bytes: memory_limit(),
             counted: Mutex::new(Counted { at, cpu, rows: 0, bytes: 0, rates }),
-            answered: Mutex::new([Instant::now(); 2]),
+            heard: Mutex::new([Heard { answered: at, reachable: None }; 2]),
             changed: Notify::new(),
+            questions: Questions::default(),
         }
     }
 
     /// Asks MySQL and Kafka all the time, for ever.
     pub async fn watch(self: Arc<Self>) {
+        tokio::join!(self.watch_mysql(), self.watch_kafka());
+    }
+
+    async fn watch_mysql(&self) {
         let mut pulse = Pulse::new(self.mysql.clone(), ANSWER);
-        let mysql = async {
-            let mut tick = tokio::time::interval(CHECK_INTERVAL);
-            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tick.tick().await;
-                let said = pulse.feel().await.map_err(|error| error.to_string());
-                self.tell(|metrics| metrics.mysql(said.as_ref().map(drop).map_err(String::as_str)), 0);
+        let mut tick = ticks();
+        loop {
+            self.questions.due(System::MySql, &mut tick).await;
+            self.questions.put(System::MySql);
+            let felt = pulse.feel().await;
+            if felt == Some(false) {
+                self.questions.doubt(System::MySql);
             }
-        };
-        let kafka = async {
-            let mut tick = tokio::time::interval(CHECK_INTERVAL);
-            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tick.tick().await;
-                let said = self.ask_kafka().await;
-                self.tell(|metrics| metrics.kafka(said.as_ref().map(drop).map_err(String::as_str)), 1);
+            let said = if felt == Some(true) { Ok(()) } else { pulse.connect().await };
+            self.tell(System::MySql, said.map_err(|error| error.to_string()));
+        }
+    }
+
+    async fn watch_kafka(&self) {
+        let mut tick = ticks();
+        loop {
+            tokio::select! {
+                () = self.questions.due(System::Kafka, &mut tick) => {}
+                () = self.kafka.keeps_waiting() => {}
             }
-        };
-        tokio::join!(mysql, kafka);
+            self.questions.put(System::Kafka);
+            let mut said = self.ask_kafka(false).await;
+            if said.is_err() {
+                self.questions.doubt(System::Kafka);
+                said = self.ask_kafka(true).await;
+            }
+            self.tell(System::Kafka, said);
+        }
     }
 
     /// Passes on what one of them said.
-    fn tell(&self, tell: impl FnOnce(&Metrics), which: usize) {
-        let reachable = || {
-            let connections = self.metrics.connections();
-            [connections.mysql.reachable, connections.kafka.reachable]
-        };
-        let before = reachable();
-        tell(&self.metrics);
-        let now = reachable();
-        if now[which] == Some(true) {
-            self.answered.lock().unwrap_or_else(PoisonError::into_inner)[which] = Instant::now();
+    fn tell(&self, system: System, said: Result<(), String>) {
+        let outcome = said.as_ref().map(drop).map_err(String::as_str);
+        match system {
+            System::MySql => self.metrics.mysql(outcome),
+            System::Kafka => self.metrics.kafka(outcome),
         }
-        if now != before {
+        let reachable = said.is_ok();
+        let changed = {
+            let heard = &mut self.heard()[system as usize];
+            if reachable {
+                heard.answered = Instant::now();
+            }
+            heard.reachable.replace(reachable) != Some(reachable)
+        };
+        if changed {
             self.changed.notify_one();
         }
+        self.questions.settle(system, reachable);
     }
 
-    /// Twice, before it counts.
-    async fn ask_kafka(&self) -> Result<(), String> {
+    fn heard(&self) -> MutexGuard<'_, [Heard; 2]> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `again`: behind a question in vain.
+    async fn ask_kafka(&self, again: bool) -> Result<(), String> {
         self.kafka.prepare(self.shards).await.map_err(|error| error.to_string())?;
         let kafka = Arc::clone(&self.kafka);
         let asked = tokio::task::spawn_blocking(move || {
-            kafka.check(ANSWER).or_else(|_| kafka.check(ANSWER)).map_err(|error| error.to_string())
+            kafka.check(ANSWER, again).map_err(|error| error.to_string())
         });
         asked.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     fn silent(&self) -> Duration {
-        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        answered.iter().map(Instant::elapsed).max().unwrap_or_default()
+        self.heard().iter().map(|heard| heard.answered.elapsed()).max().unwrap_or_default()
     }
 
     /// CPU in percent of one core, rows and bytes per second, since they were last measured.
@@ -164,4 +198,22 @@ impl Health for VitalSigns {
     async fn changed(&self) {
         self.changed.notified().await;
     }
+
+    async fn ask_anew(&self) -> bool {
+        self.questions.ask_anew().await
+    }
+
+    async fn doubted(&self) {
+        self.questions.doubted().await;
+    }
+
+    async fn trusted(&self) {
+        self.questions.trusted().await;
+    }
+}
+
+fn ticks() -> Interval {
+    let mut tick = tokio::time::interval(CHECK_INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
 }

@@ -20,7 +20,7 @@ use crate::history::check_divided;
 use crate::lab::{Server, unique};
 use crate::writer::Writer;
 use cluster::{Cluster, Shape, Used};
-use fault::{Fault, Scene, fail_back};
+use fault::{Fault, Scene, fail_back, until_in_sync};
 use gap::{Span, gap};
 use load::{BEAT, Load, Rhythm};
 use report::{Inflicted, Report};
@@ -105,6 +105,7 @@ async fn inflict_all(scene: &mut Scene, committed: &Running, plan: &Plan) -> any
     let mut done = Vec::new();
     for faults in &plan.faults {
         scene.cluster.ready().await?;
+        until_in_sync().await?;
         tokio::time::sleep(SETTLE).await;
         scene.load.large(plan.large).await?;
         inside(committed, random.random_range(1..plan.large as u64 / 3)).await;

@@ -107,7 +107,8 @@ impl Rounds {
         cluster.shuffle(random);
         let mut cluster: Vec<Vec<Fault>> = cluster.into_iter().map(|fault| vec![fault]).collect();
         cluster.extend((0..self.together).map(|_| together(random, server, self.members)));
-        let short = if self.faults.is_empty() { unfenced() } else { vec![ProcessFault::Kill.into()] };
+        let mut short = unfenced();
+        short.retain(|fault| kinds.contains(fault));
         let short = fitting(&short, server, self.members).into_iter().map(|fault| vec![fault]).collect();
         let lone = vec![vec![ProcessFault::KillAll.into()]];
         let mut plans = vec![plan(8, cluster, (self.members, 1), exactly)];

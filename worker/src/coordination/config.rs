@@ -137,6 +137,16 @@ pub trait Health: Send + Sync + 'static {
     async fn changed(&self) {
         std::future::pending::<()>().await;
     }
+
+    /// Puts a question of its own to MySQL and to Kafka, now; whether both answer. Cancel safe.
+    async fn ask_anew(&self) -> bool;
+
+    /// Completes while MySQL or Kafka leaves a question unanswered, which is too early to say that it is not reached.
+    /// Cancel safe.
+    async fn doubted(&self);
+
+    /// Completes while both have answered what they were last asked. Cancel safe.
+    async fn trusted(&self);
 }
 
 #[cfg(test)]

@@ -36,15 +36,20 @@ pub(super) fn delay(rank: u32) -> Duration {
     STEP * rank
 }
 
+/// The members but `me` that would take over.
+pub(super) fn others<'a>(
+    observed: &'a Observed,
+    me: &'a MemberId,
+    failover: bool,
+) -> impl Iterator<Item = &'a MemberRecord> {
+    let others = observed.members.values().filter(move |member| failover && member.id != *me);
+    others.filter(move |member| stands(observed, member, failover))
+}
+
 /// Whether another member than `me` would take over and reaches MySQL and Kafka.
 pub(super) fn another_can(observed: &Observed, me: &MemberId, failover: bool) -> bool {
-    failover
-        && observed.members.values().any(|member| {
-            member.id != *me
-                && stands(observed, member, failover)
-                && member.mysql.reachable == Some(true)
-                && member.kafka.reachable == Some(true)
-        })
+    others(observed, me, failover)
+        .any(|member| member.mysql.reachable == Some(true) && member.kafka.reachable == Some(true))
 }
 
 /// A member runs for the lead unless it drains or is parked. Without automatic failover only the member that owns the

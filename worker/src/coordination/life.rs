@@ -1,7 +1,7 @@
 //! One life of this member: from the session to its end. Joins, stands for the lead, runs the shards that are
 //! assigned to it, watches the other owners, leaves in good order.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use maxwell_protocol::history::{Departure, History, Trigger};
@@ -46,6 +46,7 @@ pub(super) struct Life {
     pub(super) session_timeout: Duration,
     /// Asks this member to give the lead up.
     pub(super) step_down: Arc<Notify>,
+    pub(super) verdicts: Arc<Mutex<Record>>,
     pub(super) view: watch::Sender<View>,
 }
 
@@ -135,9 +136,10 @@ async fn live_observed(
         host,
         session_timeout,
         step_down,
+        verdicts,
         view,
     };
-    life.run(verdicts, shutdown).await
+    life.run(shutdown).await
 }
 
 /// Makes the tree and agrees on the cluster's identity.
@@ -197,7 +199,7 @@ impl Life {
         LockRecord { id: self.config.member.clone(), incarnation: self.incarnation }
     }
 
-    async fn run(self, verdicts: Arc<Mutex<Record>>, shutdown: &CancellationToken) -> Result<Ended, Failure> {
+    async fn run(self, shutdown: &CancellationToken) -> Result<Ended, Failure> {
         let interval = Duration::from_millis(u64::from(self.config.failover.heartbeat_interval_milliseconds));
         let stop = CancellationToken::new();
         // A task of its own: its end, with everything drained, is waited for whatever else happens.
@@ -208,7 +210,7 @@ impl Life {
             let tuned = self.follow_settings();
             let kept = self.membership.keep(&self.store, self.health.as_ref(), interval);
             let stood = stand_for_lead(&self);
-            let probed = self.probe(verdicts);
+            let probed = self.probe();
             tokio::pin!(kept, stood);
             tokio::select! {
                 why = self.is_told_to_end(shutdown) => {
@@ -262,7 +264,7 @@ impl Life {
         }
     }
 
-    async fn probe(&self, record: Arc<Mutex<Record>>) -> Failure {
+    async fn probe(&self) -> Failure {
         if !self.config.takes_over_early() {
             return std::future::pending().await;
         }
@@ -272,7 +274,7 @@ impl Life {
             network: Arc::clone(&self.network),
             observation: self.observation.clone(),
             health: Arc::clone(&self.health),
-            record,
+            record: Arc::clone(&self.verdicts),
         })
         .await
     }
@@ -289,6 +291,7 @@ impl Life {
                 leader: leader.map(|leader| leader.id),
                 link: link_now,
                 failovers: self.membership.failovers(),
+                wrong_verdicts: self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).wrong(),
             });
             tokio::select! {
                 changed = observation.changed() => if changed.is_err() { return },

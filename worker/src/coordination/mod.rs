@@ -97,6 +97,17 @@ pub trait Ownership: Send + Sync + 'static {
     /// Completes once another member is known to reach MySQL and Kafka. Cancel safe.
     async fn another_can(&self);
 
+    /// Completes when MySQL and Kafka, one of which this member did not reach, both answer it again. Never where nobody
+    /// asks them. Cancel safe.
+    async fn reaches_again(&self) {
+        std::future::pending::<()>().await;
+    }
+
+    /// Whether this member has given the lock up itself.
+    fn gave_up(&self) -> bool {
+        false
+    }
+
     /// What goes into this member's record for the shard; written at the next heartbeat, at once when the state or
     /// epoch changed.
     fn report(&self, report: ShardReport);
@@ -233,11 +244,13 @@ pub struct View {
     pub link: Link,
     /// How many shards this life has taken over from a member that failed.
     pub failovers: u64,
+    /// How many members this process has taken for dead while they lived.
+    pub wrong_verdicts: u64,
 }
 
 impl Default for View {
     fn default() -> Self {
-        Self { leads: false, leader: None, link: Link::Disconnected, failovers: 0 }
+        Self { leads: false, leader: None, link: Link::Disconnected, failovers: 0, wrong_verdicts: 0 }
     }
 }
 
@@ -302,7 +315,7 @@ pub(crate) async fn take_part(
 ) -> Result<Ended, CoordinationError> {
     config.check()?;
     let network = surroundings.network();
-    let listener = Listener::bind(network.as_ref(), &config.probe).await?;
+    let listener = Listener::bind(network.as_ref(), &config.probe, Arc::clone(&health)).await?;
     let verdicts = Arc::new(Mutex::default());
     let timeout = Duration::from_millis(u64::from(config.failover.session_timeout_milliseconds));
     loop {

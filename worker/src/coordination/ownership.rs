@@ -1,5 +1,6 @@
 //! A held shard lock, as the engine is given it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use zookeeper_client::CreateMode;
 
+use super::config::Health;
 use super::error::Failure;
 use super::lock::Lock;
 use super::membership::Membership;
@@ -42,6 +44,10 @@ pub(super) struct HeldShard {
     pub(super) silent_since: Mutex<Option<Instant>>,
     /// Whether others take over without being asked.
     pub(super) failover: bool,
+    /// Whether this member reaches MySQL and Kafka.
+    pub(super) health: Arc<dyn Health>,
+    /// Whether it gives the lock up itself.
+    pub(super) given_up: AtomicBool,
     /// Going back to earlier positions.
     pub(super) rewinds: Rewinds,
     /// Told when the shard streams, and commits, for the first time under this lock.
@@ -211,6 +217,15 @@ impl Ownership for HeldShard {
 
     async fn another_can(&self) {
         another_can_for_sure(self.observation.clone(), &self.membership.id(), self.failover).await;
+    }
+
+    async fn reaches_again(&self) {
+        self.health.doubted().await;
+        self.health.trusted().await;
+    }
+
+    fn gave_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
     }
 
     async fn may_still_own(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The shards that are assigned to this member: lock, run, release.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -170,6 +171,8 @@ async fn run_held(
         unfenced_limit: unfenced.then_some(life.session_timeout / 4),
         silent_since: Mutex::default(),
         failover: life.config.failover.enabled,
+        health: Arc::clone(&life.health),
+        given_up: AtomicBool::new(false),
         rewinds: Rewinds::default(),
         steps,
     });
@@ -230,11 +233,7 @@ async fn run_unless_paused(
             }
             reason = is_better_elsewhere(life, shard) => {
                 // With Kafka away a run can take long to end; who comes next fences it.
-                if let Err(failure) = give_shard_up(life, &ownership.lock, reason.trigger).await {
-                    tracing::warn!(%shard, %failure, "the shard's lock could not be released");
-                }
-                life.step_down.notify_waiters();
-                run.await;
+                tokio::join!(give_way(life, &ownership, reason.trigger), run);
                 ShardEnd::Relinquished { reason: reason.words }
             }
         };
@@ -250,6 +249,15 @@ async fn run_unless_paused(
             ended => return ended,
         }
     }
+}
+
+/// Gives the shard up while it still runs.
+async fn give_way(life: &Life, ownership: &HeldShard, trigger: Trigger) {
+    ownership.given_up.store(true, Ordering::Relaxed);
+    if let Err(failure) = give_shard_up(life, &ownership.lock, trigger).await {
+        tracing::warn!(shard = %ownership.shard, %failure, "the shard's lock could not be released");
+    }
+    life.step_down.notify_waiters();
 }
 
 /// Keeps the shard for as long as nothing may follow its last record, or until another member awaits it.

@@ -150,12 +150,14 @@ impl Reactions {
             };
             match ended {
                 Ok(Stopped::Drained) => return ShardEnd::Drained,
-                Ok(Stopped::Lost) => return lost(),
+                Ok(Stopped::Lost) => return lost(run),
                 Ok(Stopped::Sealed) => return ShardEnd::Sealed(Box::new(run.tell_sealed())),
                 Err(error) => {
                     attempt = if run.sequence() > before { 0 } else { attempt + 1 };
-                    if let Some(end) = self.settle(run, &error, attempt).await {
-                        return end;
+                    match self.settle(run, &error, attempt).await {
+                        Next::End(end) => return end,
+                        Next::Try => {}
+                        Next::TryAfresh => attempt = 0,
                     }
                 }
             }
@@ -163,13 +165,13 @@ impl Reactions {
     }
 
     /// What follows from an error: the end of the run at this member, or, after a pause, another try.
-    async fn settle(&self, run: &Run<'_>, error: &EngineError, attempt: u32) -> Option<ShardEnd> {
+    async fn settle(&self, run: &Run<'_>, error: &EngineError, attempt: u32) -> Next {
         let disposition = error.disposition();
         let text = error.to_string();
         if disposition == Disposition::Relinquish && !run.ownership.may_still_own().await {
             tracing::warn!(error = text, "a successor owns the shard");
             run.observer.fenced();
-            return Some(ShardEnd::Relinquished { reason: text });
+            return Next::End(ShardEnd::Relinquished { reason: text });
         }
         let turn = self.sources.turn(error, attempt);
         run.start_over.store(turn == Turn::StartOver, Ordering::Relaxed);
@@ -195,15 +197,16 @@ impl Reactions {
             }
             Disposition::Halt | Disposition::Relinquish => false,
         };
+        let unreachable = disposition == Disposition::Unreachable;
         tokio::select! {
-            () = run.stop.cancelled() => return Some(ShardEnd::Drained),
-            () = run.ownership.lost() => return Some(lost()),
+            () = run.stop.cancelled() => Next::End(ShardEnd::Drained),
+            () = run.ownership.lost() => Next::End(lost(run)),
             () = run.ownership.another_can(), if elsewhere => {
-                return Some(ShardEnd::Unreachable { reason: text });
+                Next::End(ShardEnd::Unreachable { reason: text })
             }
-            () = tokio::time::sleep(pause), if !halted => {}
+            () = run.ownership.reaches_again(), if unreachable && !halted => Next::TryAfresh,
+            () = tokio::time::sleep(pause), if !halted => Next::Try,
         }
-        None
     }
 }
 
@@ -217,7 +220,20 @@ fn retries(attempt: u32, longest: Duration) -> u32 {
     (0..attempt).rev().take_while(|earlier| pause(*earlier, longest) == longest).count() as u32
 }
 
-fn lost() -> ShardEnd {
+/// What follows from the end of a run.
+enum Next {
+    /// The end at this member.
+    End(ShardEnd),
+    /// Another run.
+    Try,
+    /// Another one, and pauses as short as at first: what was away is back.
+    TryAfresh,
+}
+
+fn lost(run: &Run<'_>) -> ShardEnd {
+    if !run.ownership.gave_up() {
+        run.observer.lock_lost();
+    }
     ShardEnd::Relinquished { reason: "the shard's lock is gone".into() }
 }
 

@@ -48,6 +48,8 @@ pub trait Observer: Send + Sync + 'static {
     fn row_less(&self);
     /// A successor fenced this owner.
     fn fenced(&self);
+    /// The shard's lock is gone, which this owner had not given up.
+    fn lock_lost(&self);
     /// Whether MySQL answered, with what it said if not.
     fn mysql(&self, outcome: Result<(), &str>);
     /// Seconds until the server may purge what follows the committed position; infinite if it never does.

@@ -69,6 +69,10 @@ impl Observer for Watcher {
         self.observer.fenced();
     }
 
+    fn lock_lost(&self) {
+        self.observer.lock_lost();
+    }
+
     fn mysql(&self, outcome: Result<(), &str>) {
         self.observer.mysql(outcome);
     }

@@ -102,6 +102,10 @@ impl Observer for ShardMeter {
         self.metrics.fenced.inc();
     }
 
+    fn lock_lost(&self) {
+        self.metrics.locks_lost.inc();
+    }
+
     fn mysql(&self, said: Result<(), &str>) {
         self.metrics.mysql(said);
     }

@@ -10,7 +10,7 @@ use maxwell_protocol::id::Epoch;
 use maxwell_protocol::live::Tuning;
 use maxwell_protocol::member::{Connection, ShardState};
 use maxwell_protocol::settings::{Commit, Failover, MySql};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::faults::Point;
@@ -254,33 +254,60 @@ impl ShardHost for Host {
 
 /// How a process is: what its last look at MySQL and Kafka said.
 pub(super) struct Signs {
-    looked: Mutex<(Connection, Connection)>,
+    process: Arc<Process>,
+    looked: watch::Sender<(Connection, Connection)>,
 }
 
 impl Signs {
     /// Looks every now and then, for as long as the process lives.
     pub(super) fn of(process: &Arc<Process>) -> Arc<Self> {
-        let signs = Arc::new(Self { looked: Mutex::default() });
-        let (process, looking) = (Arc::clone(process), Arc::clone(&signs));
+        let signs = Arc::new(Self { process: Arc::clone(process), looked: watch::Sender::default() });
+        let looking = Arc::clone(&signs);
         tokio::spawn(async move {
             loop {
-                process.runs().await;
-                let look = |peer| Connection {
-                    reachable: Some(!process.world.is_cut(process.member, peer)),
-                    ..Connection::default()
-                };
-                *lock(&looking.looked) = (look(Peer::MySql), look(Peer::Kafka));
+                looking.look().await;
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
         });
         signs
     }
+
+    async fn look(&self) {
+        self.process.runs().await;
+        let look = |peer| Connection {
+            reachable: Some(!self.process.world.is_cut(self.process.member, peer)),
+            ..Connection::default()
+        };
+        self.looked.send_replace((look(Peer::MySql), look(Peer::Kafka)));
+    }
+
+    async fn until(&self, cut: bool) {
+        let is_cut = |of: &Connection| of.reachable == Some(false);
+        let seen = |(mysql, kafka): &(Connection, Connection)| (is_cut(mysql) || is_cut(kafka)) == cut;
+        let _ = self.looked.subscribe().wait_for(seen).await;
+        self.process.runs().await;
+    }
 }
 
+#[async_trait]
 impl Health for Signs {
     fn vitals(&self) -> Vitals {
-        let (mysql, kafka) = lock(&self.looked).clone();
+        let (mysql, kafka) = self.looked.borrow().clone();
         Vitals { mysql, kafka, ..Vitals::default() }
+    }
+
+    async fn ask_anew(&self) -> bool {
+        self.process.world.travel().await;
+        self.look().await;
+        self.vitals().healthy()
+    }
+
+    async fn doubted(&self) {
+        self.until(true).await;
+    }
+
+    async fn trusted(&self) {
+        self.until(false).await;
     }
 }
 
@@ -296,6 +323,7 @@ impl Observer for Nobody {
     fn aborted(&self) {}
     fn row_less(&self) {}
     fn fenced(&self) {}
+    fn lock_lost(&self) {}
     fn mysql(&self, _: Result<(), &str>) {}
     fn retention(&self, _: f64) {}
     fn kafka(&self, _: Result<(), &str>) {}

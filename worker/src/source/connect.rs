@@ -41,18 +41,6 @@ fn encryption(tls: &MySqlTls) -> Option<SslOpts> {
     (tls.mode != TlsMode::Disabled).then_some(options)
 }
 
-/// Opens a session with the first of the servers that lets us in.
-pub async fn connect_any(settings: &MySql) -> Result<Conn, SourceError> {
-    let mut first = None;
-    for candidate in settings.candidates() {
-        match connect(&candidate).await {
-            Ok(conn) => return Ok(conn),
-            Err(error) => first = first.or(Some(error)),
-        }
-    }
-    Err(first.unwrap_or(SourceError::Ended))
-}
-
 /// Opens a session.
 pub async fn connect(settings: &MySql) -> Result<Conn, SourceError> {
     let ssl = encryption(&settings.tls);

@@ -7,33 +7,54 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use super::SourceError;
-use super::connect::connect_any;
+use super::connect::connect;
 
 /// Asks one source.
 pub struct Pulse {
     settings: MySql,
     patience: Duration,
     held: Option<Conn>,
+    /// The server that is asked next, of several.
+    next: usize,
 }
 
 impl Pulse {
     /// Of the servers in `settings`, which answer a question within `patience`.
     pub fn new(settings: MySql, patience: Duration) -> Self {
-        Self { settings, patience, held: None }
+        Self { settings, patience, held: None, next: 0 }
     }
 
-    /// Asks over the connection that is held. That one may have ended for a reason of its own, so then over another.
-    pub async fn feel(&mut self) -> Result<(), SourceError> {
-        if let Some(mut conn) = self.held.take()
-            && let Ok(Ok(())) = tokio::time::timeout(self.patience, conn.ping()).await
-        {
-            self.held = Some(conn);
-            return Ok(());
+    /// Asks over the connection that is held; `None` while none is.
+    pub async fn feel(&mut self) -> Option<bool> {
+        let mut conn = self.held.take()?;
+        let answered = matches!(tokio::time::timeout(self.patience, conn.ping()).await, Ok(Ok(())));
+        self.held = answered.then_some(conn);
+        Some(answered)
+    }
+
+    /// Asks over another one: the one before may have ended for a reason of its own. Of several servers those that refuse
+    /// are passed over at once, one that is silent the next time.
+    pub async fn connect(&mut self) -> Result<(), SourceError> {
+        let servers = self.settings.candidates();
+        let (held, next) = (&mut self.held, &mut self.next);
+        let opened = async {
+            let mut first = None;
+            for _ in 0..servers.len() {
+                match connect(&servers[*next % servers.len()]).await {
+                    Ok(conn) => {
+                        *held = Some(conn);
+                        return Ok(());
+                    }
+                    Err(error) => first = first.or(Some(error)),
+                }
+                *next += 1;
+            }
+            Err(first.unwrap_or(SourceError::Ended))
+        };
+        if let Ok(opened) = tokio::time::timeout(self.patience, opened).await {
+            return opened;
         }
-        let servers = u32::try_from(self.settings.candidates().len()).unwrap_or(1);
-        let opened = tokio::time::timeout(self.patience * servers, connect_any(&self.settings)).await;
-        self.held =
-            Some(opened.unwrap_or_else(|_| Err(SourceError::Silent(self.patience.as_secs().max(1))))?);
-        Ok(())
+        self.next += 1;
+        Err(SourceError::Silent(self.patience.as_secs().max(1)))
     }
 }

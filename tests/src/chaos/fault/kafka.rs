@@ -1,20 +1,23 @@
 //! Brokers that are killed, frozen and full.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use maxwell_protocol::id::{ClusterId, ShardId};
 use maxwell_protocol::reader::TreeReader;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
 
 use super::{Hit, Scene};
-use crate::chaos::cluster::root;
-use crate::lab::{ZOOKEEPER, broker_names, brokers, lab};
+use crate::chaos::cluster::{PATIENCE, root};
+use crate::lab::{ZOOKEEPER, broker_count, broker_names, brokers, lab};
 
 /// The brokers' own default.
 const TRANSACTION_PARTITIONS: i32 = 50;
 const ANSWER: Duration = Duration::from_secs(10);
+/// Between two looks at the brokers.
+const LOOK: Duration = Duration::from_millis(100);
 /// Shorter than a broker's session.
 const SHORT: Duration = Duration::from_secs(2);
 
@@ -25,6 +28,9 @@ pub enum KafkaFault {
     CoordinatorKilled,
     /// The broker that leads the partition of the shard's position is killed.
     PositionLeaderKilled,
+    /// The broker that leads the partition of the shard's position is frozen, for as long as an outage lasts: connections to
+    /// it stay, and answer nothing.
+    PositionLeaderFrozen,
     /// Every broker is frozen, for as long as an outage lasts.
     AllAway,
     /// The broker that coordinates the shard's transactions is frozen for a moment.
@@ -37,9 +43,10 @@ pub enum KafkaFault {
 
 use KafkaFault as Kind;
 
-pub(super) const ALL: [Kind; 6] = [
+pub(super) const ALL: [Kind; 7] = [
     Kind::CoordinatorKilled,
     Kind::PositionLeaderKilled,
+    Kind::PositionLeaderFrozen,
     Kind::AllAway,
     Kind::FrozenShort,
     Kind::AllKilled,
@@ -51,6 +58,7 @@ impl KafkaFault {
         match self {
             Self::CoordinatorKilled => "kafka_coordinator_killed",
             Self::PositionLeaderKilled => "kafka_position_leader_killed",
+            Self::PositionLeaderFrozen => "kafka_position_leader_frozen",
             Self::AllAway => "kafka_away",
             Self::FrozenShort => "kafka_coordinator_frozen_short",
             Self::AllKilled => "kafka_all_killed",
@@ -68,6 +76,10 @@ impl KafkaFault {
             Self::PositionLeaderKilled => {
                 let broker = leader(format!("{name}.positions"), 0).await?;
                 kill(scene, &broker).await?;
+            }
+            Self::PositionLeaderFrozen => {
+                let broker = leader(format!("{name}.positions"), 0).await?;
+                freeze(scene, broker).await?;
             }
             Self::AllKilled => {
                 for broker in broker_names() {
@@ -135,6 +147,35 @@ async fn leader(topic: String, partition: i32) -> anyhow::Result<String> {
         Ok(format!("kafka{leader}"))
     })
     .await?
+}
+
+/// Waits until every broker is there and has caught up with all others: one that is killed before that takes partitions
+/// with it that nobody else has.
+pub async fn until_in_sync() -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(|| {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", brokers())
+            .set("reconnect.backoff.max.ms", "500")
+            .create()?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let lacking = lacking(&consumer);
+            if matches!(lacking, Ok(0)) {
+                return Ok(());
+            }
+            anyhow::ensure!(Instant::now() < deadline, "after {PATIENCE:?} replicas are behind: {lacking:?}");
+            std::thread::sleep(LOOK);
+        }
+    })
+    .await?
+}
+
+/// Brokers that are away, and partitions with a replica that is behind.
+fn lacking(consumer: &BaseConsumer) -> KafkaResult<usize> {
+    let metadata = consumer.fetch_metadata(None, ANSWER)?;
+    let away = broker_count().saturating_sub(metadata.brokers().len());
+    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+    Ok(away + partitions.filter(|one| one.isr().len() < one.replicas().len()).count())
 }
 
 pub(super) async fn heal() -> anyhow::Result<()> {

@@ -22,7 +22,7 @@ use crate::lab::{Server, broker_count};
 
 pub use divided::DividedFault;
 pub use failpoint::{POINTS, Point, Who};
-pub use kafka::KafkaFault;
+pub use kafka::{KafkaFault, until_in_sync};
 pub use mysql::MySqlFault;
 pub(super) use mysql::fail_back;
 pub use network::NetworkFault;
@@ -159,6 +159,7 @@ impl Fault {
                 | Self::Process(ProcessFault::FreezeLong | ProcessFault::KillTwice)
                 | Self::Network(_)
                 | Self::MySql(MySqlFault::FailedOver)
+                | Self::ZooKeeper(ZooKeeperFault::QuorumAwayLong)
         )
     }
 }

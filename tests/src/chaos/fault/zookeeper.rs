@@ -1,7 +1,14 @@
 //! ZooKeeper servers that are killed.
 
+use std::time::Duration;
+
 use super::{Hit, Scene};
 use crate::lab::{ENSEMBLE, lab, restart_zookeeper, until_quorum};
+
+/// Longer than any session.
+const LONG: Duration = Duration::from_secs(60);
+/// How long the owner is looked at when the quorum is back.
+const WATCHED: Duration = Duration::from_secs(5);
 
 /// What is done to the ensemble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,11 +19,13 @@ pub enum ZooKeeperFault {
     Rolled,
     /// Two of three servers are killed, for as long as an outage lasts.
     QuorumAway,
+    /// The same for longer than any session lasts. Who owned the shard owns it when they are back.
+    QuorumAwayLong,
 }
 
 use ZooKeeperFault as Kind;
 
-pub(super) const ALL: [Kind; 3] = [Kind::MemberKilled, Kind::Rolled, Kind::QuorumAway];
+pub(super) const ALL: [Kind; 4] = [Kind::MemberKilled, Kind::Rolled, Kind::QuorumAway, Kind::QuorumAwayLong];
 
 impl ZooKeeperFault {
     pub(super) fn name(self) -> &'static str {
@@ -24,24 +33,33 @@ impl ZooKeeperFault {
             Self::MemberKilled => "zookeeper_member_killed",
             Self::Rolled => "zookeeper_rolled",
             Self::QuorumAway => "zookeeper_quorum_away",
+            Self::QuorumAwayLong => "zookeeper_quorum_away_long",
         }
     }
 
     pub(super) async fn inflict(self, scene: &mut Scene) -> anyhow::Result<()> {
-        let killed = match self {
-            Self::MemberKilled => 1,
-            Self::QuorumAway => 2,
+        let (killed, away) = match self {
+            Self::MemberKilled => (1, scene.away),
+            Self::QuorumAway => (2, scene.away),
+            Self::QuorumAwayLong => (2, scene.away.max(LONG)),
             Self::Rolled => {
                 restart_zookeeper().await?;
                 let owner = scene.cluster.owner().await?;
                 return scene.cluster.end(owner, "KILL").await;
             }
         };
+        let owner = scene.cluster.owner().await?;
         scene.hit.push(Hit::Ensemble);
         for host in &ENSEMBLE[..killed] {
             lab(&["kill", host]).await?;
         }
-        tokio::time::sleep(scene.away).await;
+        tokio::time::sleep(away).await;
+        if self == Self::QuorumAwayLong {
+            heal().await?;
+            tokio::time::sleep(WATCHED).await;
+            let now = scene.cluster.owner().await?;
+            anyhow::ensure!(now == owner, "member {now} took over from {owner}, which lived");
+        }
         Ok(())
     }
 }

@@ -1,10 +1,10 @@
-//! One attempt to reach a process and hear its incarnation.
+//! One attempt to reach a process and hear its incarnation, or what it reaches itself.
 
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use maxwell_protocol::id::Incarnation;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::coordination::network::{Network, Stream};
 
@@ -12,6 +12,13 @@ use crate::coordination::network::{Network, Stream};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// An incarnation as text, and the end of the line.
 const LINE: usize = 33;
+
+/// Asked behind that line: whether the process reaches MySQL and Kafka. And what it says to it.
+pub(super) const QUESTION: u8 = b'?';
+pub(super) const YES: u8 = b'+';
+pub(super) const NO: u8 = b'-';
+/// A process that is asked may be waiting for earlier answers yet, each of which takes a second at the most.
+const THOUGHT: Duration = Duration::from_millis(2_500);
 
 /// What an attempt showed.
 pub(in crate::coordination) enum Answer {
@@ -28,6 +35,30 @@ pub(in crate::coordination) enum Answer {
 /// Asks who is at `address`.
 pub(in crate::coordination) async fn ask(network: &dyn Network, address: &str) -> Answer {
     tokio::time::timeout(PATIENCE, attempt(network, address)).await.unwrap_or(Answer::Silent)
+}
+
+/// Whether `incarnation`, which listens at `address`, reaches MySQL and Kafka, both of which it then asks anew. `None` if
+/// it does not say: out of reach, ended, or of a version that does not know the question.
+pub(in crate::coordination) async fn reaches(
+    network: &dyn Network,
+    address: &str,
+    incarnation: Incarnation,
+) -> Option<bool> {
+    let asked = async {
+        let Answer::From(found, mut stream) = attempt(network, address).await else { return None };
+        if found != incarnation {
+            return None;
+        }
+        stream.write_all(&[QUESTION]).await.ok()?;
+        let mut said = [0];
+        stream.read_exact(&mut said).await.ok()?;
+        match said {
+            [YES] => Some(true),
+            [NO] => Some(false),
+            _ => None,
+        }
+    };
+    tokio::time::timeout(THOUGHT, asked).await.ok().flatten()
 }
 
 async fn attempt(network: &dyn Network, address: &str) -> Answer {

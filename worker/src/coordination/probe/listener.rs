@@ -1,13 +1,15 @@
-//! The side that is probed: says its incarnation and keeps the connection open.
+//! The side that is probed: says its incarnation, keeps the connection open, and says when asked what it reaches.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use maxwell_protocol::id::Incarnation;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::coordination::config::ProbeConfig;
+use super::ask::{NO, QUESTION, YES};
+use crate::coordination::config::{Health, ProbeConfig};
 use crate::coordination::error::CoordinationError;
 use crate::coordination::network::{Listening, Network, Stream};
 
@@ -26,13 +28,14 @@ impl Listener {
     pub(in crate::coordination) async fn bind(
         network: &dyn Network,
         config: &ProbeConfig,
+        health: Arc<dyn Health>,
     ) -> Result<Self, CoordinationError> {
         let failed = |source| CoordinationError::Listen { address: config.listen, source };
         let socket = network.listen(config.listen).await.map_err(failed)?;
         let port = socket.port().map_err(failed)?;
         let (incarnation, current) = watch::channel(Incarnation::random());
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(socket, current));
+        tasks.spawn(accept(socket, current, health));
         Ok(Self { address: advertised(&config.advertise, port), incarnation, _tasks: tasks })
     }
 
@@ -56,13 +59,17 @@ fn advertised(host: &str, port: u16) -> String {
     }
 }
 
-async fn accept(socket: Box<dyn Listening>, incarnation: watch::Receiver<Incarnation>) {
+async fn accept(
+    socket: Box<dyn Listening>,
+    incarnation: watch::Receiver<Incarnation>,
+    health: Arc<dyn Health>,
+) {
     let mut peers = JoinSet::new();
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
                 Ok((stream, peer)) if peers.len() < CONNECTIONS => {
-                    peers.spawn(answer(stream, peer, *incarnation.borrow()));
+                    peers.spawn(answer(stream, peer, *incarnation.borrow(), Arc::clone(&health)));
                 }
                 Ok((_, peer)) => tracing::warn!(%peer, "too many probe connections, turned away"),
                 Err(error) => {
@@ -75,13 +82,26 @@ async fn accept(socket: Box<dyn Listening>, incarnation: watch::Receiver<Incarna
     }
 }
 
-async fn answer(mut stream: Box<dyn Stream>, peer: SocketAddr, incarnation: Incarnation) {
+async fn answer(
+    mut stream: Box<dyn Stream>,
+    peer: SocketAddr,
+    incarnation: Incarnation,
+    health: Arc<dyn Health>,
+) {
     let line = format!("{incarnation}\n");
-    let mut discarded = [0; 64];
+    let mut heard = [0; 64];
     let held = async {
         stream.write_all(line.as_bytes()).await?;
-        while stream.read(&mut discarded).await? > 0 {}
-        Ok::<(), std::io::Error>(())
+        loop {
+            match stream.read(&mut heard).await? {
+                0 => return Ok::<(), std::io::Error>(()),
+                read if heard[..read].contains(&QUESTION) => {
+                    let said = if health.ask_anew().await { YES } else { NO };
+                    stream.write_all(&[said]).await?;
+                }
+                _ => {}
+            }
+        }
     };
     if let Err(error) = held.await {
         tracing::debug!(%peer, %error, "probe connection ended");

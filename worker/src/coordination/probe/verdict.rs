@@ -65,6 +65,7 @@ impl Case {
 pub(in crate::coordination) struct Record {
     deposed: BTreeMap<Incarnation, bool>,
     off: BTreeMap<MemberId, Instant>,
+    wrong: u64,
 }
 
 impl Record {
@@ -93,7 +94,13 @@ impl Record {
             true
         });
         self.off.extend(wrong.iter().map(|id| (id.clone(), now)));
+        self.wrong += wrong.len() as u64;
         wrong
+    }
+
+    /// How many were wrong so far.
+    pub(in crate::coordination) fn wrong(&self) -> u64 {
+        self.wrong
     }
 
     /// Whether verdicts on `member` may be carried out.
@@ -136,6 +143,8 @@ mod tests {
         assert!(record.review([].into_iter(), start).is_empty());
         assert!(record.allows(&a.id, start));
         assert_eq!(record.review([&a].into_iter(), start), std::slice::from_ref(&a.id));
+        assert!(record.review([&a].into_iter(), start).is_empty());
+        assert_eq!(record.wrong(), 1);
         assert!(!record.allows(&a.id, start));
         assert!(record.allows(&a.id, start + OFF));
     }

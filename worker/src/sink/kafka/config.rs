@@ -15,7 +15,7 @@ fn base(settings: &Kafka) -> Result<ClientConfig, SinkError> {
         .set("client.id", "maxwell")
         .set("socket.nagle.disable", "true")
         .set("reconnect.backoff.ms", "20")
-        .set("reconnect.backoff.max.ms", "1000");
+        .set("reconnect.backoff.max.ms", "500");
     for (name, value) in &settings.properties {
         config.set(name, value);
     }

@@ -2,15 +2,17 @@
 //!
 //! `config` makes client configurations, `admin` the client for topics, `steps` is the order of a take-over, `takeover` what it asks of the brokers,
 //! `positions` makes and reads the position topic, `catalog` the followed tables on it, `forget` ends it, `limits` knows
-//! how large a row may be, `refusal` why nobody is let in, `writer` produces and commits, `flush` waits. A producer is
-//! crash-only: after any doubt it is dropped and a new one made.
+//! how large a row may be, `refusal` why nobody is let in, `writer` produces and commits, `flush` waits, `ending` commits
+//! beside it, `patience` says how long. A producer is crash-only: after any doubt it is dropped and a new one made.
 
 mod admin;
 mod catalog;
 mod config;
+mod ending;
 mod flush;
 mod forget;
 mod limits;
+mod patience;
 mod positions;
 mod refusal;
 pub(crate) mod steps;

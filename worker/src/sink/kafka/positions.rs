@@ -156,12 +156,26 @@ impl Readers {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks both ends of the topic's first partition, which keeps the connections open. Blocking.
-    pub(super) fn touch(&self, topic: &str, patience: Duration) -> Result<(), SinkError> {
-        watermarks(&self.uncommitted, topic, 0, patience)?;
+    /// Asks both ends of the topic's first partition, which keeps the connections open; `anew`: after who leads it.
+    /// Blocking, for `patience` at most.
+    pub(super) fn touch(&self, topic: &str, patience: Duration, anew: bool) -> Result<(), SinkError> {
+        let deadline = Instant::now() + patience;
+        let touch = |consumer: &BaseConsumer| -> Result<(), SinkError> {
+            let left = || deadline.saturating_duration_since(Instant::now());
+            if anew {
+                consumer
+                    .fetch_metadata(Some(topic), left())
+                    .map_err(|error| classify("ask for the brokers", &error))?;
+            }
+            consumer
+                .fetch_watermarks(topic, 0, left())
+                .map(drop)
+                .map_err(|error| classify("read the high watermark", &error))
+        };
+        touch(&self.uncommitted)?;
         // A scan that is under way keeps it open too.
         match self.committed.try_lock() {
-            Ok(committed) => watermarks(&committed, topic, 0, patience).map(drop),
+            Ok(committed) => touch(&committed),
             Err(_) => Ok(()),
         }
     }

@@ -16,6 +16,9 @@ use crate::mistake::{Mistake, planted};
 /// coordinator ends the predecessor's transaction, which takes far less.
 const FIRST_ATTEMPT: Duration = Duration::from_millis(40);
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
+/// But no attempt gets more than this, or than a quarter of the time that has passed: one that has lost its way, because a
+/// broker died, shall not hold up the next, which finds it.
+const LONG_ATTEMPT: Duration = Duration::from_secs(1);
 /// After this long without success the caller is told.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long an open transaction may hide the end of the log.
@@ -133,11 +136,15 @@ async fn fence<B: Brokers>(brokers: &B, ownership: &dyn Ownership) -> Result<B::
             }
             Err(Refused { heals: true, error }) if begun.elapsed() < PATIENCE => {
                 tracing::debug!(%error, ?attempt, elapsed = ?begun.elapsed(), "the producer is not initialised yet");
-                attempt = (attempt * 2).min(LONGEST_ATTEMPT);
+                attempt = next_attempt(attempt, begun.elapsed());
             }
             Err(Refused { error, .. }) => return Err(error),
         }
     }
+}
+
+fn next_attempt(attempt: Duration, elapsed: Duration) -> Duration {
+    (attempt * 2).min((elapsed / 4).clamp(LONG_ATTEMPT, LONGEST_ATTEMPT))
 }
 
 /// The last committed record up to the high watermark is the truth; who stops at the last stable offset could miss it.
@@ -232,4 +239,18 @@ fn refuse_lost_topic(mirror: Option<PositionMirror>, place: &str) -> Result<(), 
         ),
         mend: "restore the topic, or set mysql.start to that position under a new zookeeper.root".into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_grow_with_the_time_that_has_passed() {
+        let (short, second) = (Duration::from_millis(40), Duration::from_secs(1));
+        assert_eq!(next_attempt(short, second), 2 * short);
+        assert_eq!(next_attempt(second, 2 * second), second);
+        assert_eq!(next_attempt(4 * second, 20 * second), 5 * second);
+        assert_eq!(next_attempt(9 * second, 300 * second), LONGEST_ATTEMPT);
+    }
 }

@@ -12,16 +12,18 @@ use maxwell_protocol::settings::{Delivery, Kafka, Strategy};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
+use tokio::sync::Notify;
 
 use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
 use super::catalog::Followed;
 use super::forget::forget;
 use super::limits::{Bounds, Limits};
+use super::patience::Patience;
 use super::positions::{Readers, ensure_topic};
 use super::refusal::explained;
 use super::steps::{Brokers, End, Found, Refused, Succession, latest_record, succeed};
 use super::topics::Topics;
-use super::writer::{Deliveries, KafkaWriter};
+use super::writer::{Deliveries, KafkaWriter, Waiting};
 use super::{classify, config};
 use crate::coordination::{Ownership, ShardContext};
 
@@ -43,6 +45,10 @@ pub struct KafkaSink {
     /// Producers that are connected, but not initialised, by transactional id.
     warm: Mutex<HashMap<String, Warm>>,
     limits: Arc<Limits>,
+    /// Told when a shard waits for the brokers.
+    waiting: Arc<Notify>,
+    /// How long each shard does, by its partition.
+    patience: Mutex<HashMap<i32, Arc<Patience>>>,
     /// For how many shards the position topic is known to be there and fit.
     topic: tokio::sync::Mutex<u32>,
     /// The followed tables of every shard that was warmed or taken over, by its partition.
@@ -60,6 +66,8 @@ impl KafkaSink {
             readers: OnceLock::new(),
             warm: Mutex::default(),
             limits: Arc::default(),
+            waiting: Arc::default(),
+            patience: Mutex::default(),
             topic: tokio::sync::Mutex::default(),
             followed: Mutex::default(),
         }
@@ -95,9 +103,22 @@ impl KafkaSink {
         Ok(Arc::clone(readers))
     }
 
-    /// Whether the brokers answer. Blocking, for twice `patience` at most.
-    pub fn check(&self, patience: Duration) -> Result<(), SinkError> {
-        self.readers()?.touch(&self.position_topic, patience)
+    /// Whether the brokers answer; `again`: behind a question in vain, so that who leads is asked first. Blocking, for
+    /// `patience` at most.
+    pub fn check(&self, patience: Duration, again: bool) -> Result<(), SinkError> {
+        self.readers()?.touch(&self.position_topic, patience, again)
+    }
+
+    /// Completes when the brokers keep a shard of this process waiting: it is worth asking whether they answer.
+    pub async fn keeps_waiting(&self) {
+        self.waiting.notified().await;
+    }
+
+    fn waiting(&self, partition: i32) -> Waiting {
+        let most = Duration::from_secs(u64::from(self.settings.transaction_timeout_seconds));
+        let mut known = lock(&self.patience);
+        let patience = known.entry(partition).or_insert_with(|| Arc::new(Patience::new(most)));
+        Waiting { patience: Arc::clone(patience), told: Arc::clone(&self.waiting) }
     }
 
     fn take_warm(&self, id: &str, bounds: Bounds) -> Option<BaseProducer<Deliveries>> {
@@ -300,7 +321,7 @@ impl Sink for KafkaSink {
             self.position_topic.clone(),
             shard.partition,
             &shard.key,
-            topics,
+            (topics, self.waiting(shard.partition)),
         )?;
         let catalog = match last.as_ref().and_then(|last| last.catalog) {
             Some(capture) => {

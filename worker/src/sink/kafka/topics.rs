@@ -38,10 +38,6 @@ impl Topics {
         Self { settings, limits, bounds, known: HashMap::new(), runtime: Handle::current() }
     }
 
-    pub(super) fn settings(&self) -> &Kafka {
-        &self.settings
-    }
-
     /// What was learned of sizes does not hold any more.
     pub(super) fn forget(&self) {
         self.limits.forget();

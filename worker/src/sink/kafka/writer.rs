@@ -2,7 +2,7 @@
 //! and the position, over acknowledged rows only, by the fenced one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use maxwell_protocol::position::{PositionKey, PositionRecord};
@@ -10,11 +10,13 @@ use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
-use rdkafka::util::Timeout;
+use tokio::sync::Notify;
 
 use super::super::{CatalogEntry, Chunk, Record, SinkError, Writer};
+use super::ending::Ending;
 use super::flush::flush;
 use super::limits::batch_size;
+use super::patience::{Look, Patience, Wait};
 use super::topics::{Target, Topics};
 use super::{catalog, classify};
 use crate::encode::key::partition;
@@ -60,9 +62,39 @@ impl Deliveries {
     }
 }
 
+/// How long a shard waits for brokers, and who is told when that becomes long.
+pub(super) struct Waiting {
+    pub(super) patience: Arc<Patience>,
+    pub(super) told: Arc<Notify>,
+}
+
+impl Waiting {
+    fn begin(&self) -> Wait {
+        self.patience.wait(Instant::now())
+    }
+
+    /// `left`: what is unanswered. An error once nothing was answered for too long: the producer is to be replaced.
+    fn look(&self, wait: &mut Wait, left: i32, doing: &'static str) -> Result<(), SinkError> {
+        match wait.look(left, Instant::now()) {
+            Look::Wait => Ok(()),
+            Look::Doubt => {
+                self.told.notify_one();
+                Ok(())
+            }
+            Look::Over(silent) => {
+                self.patience.ran_out();
+                let reason = format!("the brokers have not answered for {:.1} s", silent.as_secs_f64());
+                Err(SinkError::Failed { doing, reason })
+            }
+        }
+    }
+}
+
 /// See the module.
 pub(super) struct KafkaWriter {
-    fenced: BaseProducer<Deliveries>,
+    // Before its other holder, which then ends it on a thread of its own.
+    fenced: Arc<BaseProducer<Deliveries>>,
+    ending: Ending,
     rows: Option<BaseProducer<Deliveries>>,
     position_topic: String,
     position_partition: i32,
@@ -72,7 +104,7 @@ pub(super) struct KafkaWriter {
     catalog: Vec<CatalogEntry>,
     topics: Topics,
     in_transaction: bool,
-    patience: Duration,
+    waiting: Waiting,
 }
 
 impl KafkaWriter {
@@ -82,14 +114,15 @@ impl KafkaWriter {
         position_topic: String,
         position_partition: i32,
         key: &PositionKey,
-        topics: Topics,
+        (topics, waiting): (Topics, Waiting),
     ) -> Result<Self, SinkError> {
         let position_key = serde_json::to_vec(key).map_err(|error| SinkError::Failed {
             doing: "write the position's key",
             reason: error.to_string(),
         })?;
-        let patience = Duration::from_secs(u64::from(topics.settings().transaction_timeout_seconds));
+        let fenced = Arc::new(fenced);
         Ok(Self {
+            ending: Ending::of(Arc::clone(&fenced))?,
             fenced,
             rows,
             position_topic,
@@ -99,7 +132,7 @@ impl KafkaWriter {
             catalog: Vec::new(),
             topics,
             in_transaction: false,
-            patience,
+            waiting,
         })
     }
 
@@ -177,13 +210,12 @@ impl KafkaWriter {
         mut refused: KafkaError,
         mut message: BaseRecord<'_, [u8], [u8]>,
     ) -> Result<(), SinkError> {
-        let deadline = Instant::now() + self.patience;
-        while refused == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)
-            && Instant::now() < deadline
-        {
+        let mut wait = self.waiting.begin();
+        while refused == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
             std::thread::sleep(PAUSE);
             producer.poll(Duration::ZERO);
             producer.context().check()?;
+            self.waiting.look(&mut wait, producer.in_flight_count(), "produce a row")?;
             match producer.send(message) {
                 Ok(()) => return Ok(()),
                 Err((error, back)) => (refused, message) = (error, back),
@@ -194,19 +226,17 @@ impl KafkaWriter {
 
     /// Sends what still waits for a larger batch and waits until everything is acknowledged.
     fn drain(&self, producer: &BaseProducer<Deliveries>) -> Result<(), SinkError> {
-        let deadline = Instant::now() + self.patience;
+        let mut wait = self.waiting.begin();
         loop {
             let acknowledged = flush(producer, LOOK);
             producer.poll(Duration::ZERO);
             producer.context().check()?;
             // A failed delivery that was not looked at yet counts too.
-            if acknowledged && producer.in_flight_count() == 0 {
+            let left = producer.in_flight_count();
+            if acknowledged && left == 0 {
                 return Ok(());
             }
-            if Instant::now() > deadline {
-                let reason = format!("rows are not acknowledged within {} s", self.patience.as_secs());
-                return Err(SinkError::Failed { doing: "deliver rows", reason });
-            }
+            self.waiting.look(&mut wait, left, "deliver rows")?;
         }
     }
 }
@@ -221,6 +251,15 @@ fn too_large(chunk: &Chunk, record: &Record, (topic, size, limit): (&str, usize,
         mend: format!(
             "raise max.message.bytes of {topic}, or name a topic for such rows with dead_letter_topic"
         ),
+    }
+}
+
+impl Drop for KafkaWriter {
+    /// A producer with a transaction open may take long to end: its thread does that alone.
+    fn drop(&mut self) {
+        if !self.in_transaction {
+            self.ending.close();
+        }
     }
 }
 
@@ -310,11 +349,24 @@ impl KafkaWriter {
         fail::fail_point!("after-produce");
         #[cfg(feature = "failpoints")]
         fail::fail_point!("commit-begun");
-        // Without a limit of its own: the outcome of a commit that timed out here would be unknown.
-        self.fenced.commit_transaction(Timeout::Never).map_err(|error| classify("commit", &error))?;
+        self.end_transaction()?;
         self.in_transaction = false;
         #[cfg(feature = "failpoints")]
         fail::fail_point!("commit-answered");
         Ok(())
+    }
+
+    /// The outcome of one that is waited for no longer is unknown, as after a crash: whoever comes next finds it out.
+    fn end_transaction(&self) -> Result<(), SinkError> {
+        self.ending.begin();
+        let mut wait = self.waiting.begin();
+        loop {
+            if let Some(outcome) = self.ending.outcome(wait.time(Instant::now())) {
+                outcome?.map_err(|error| classify("commit", &error))?;
+                self.waiting.patience.rewarded();
+                return Ok(());
+            }
+            self.waiting.look(&mut wait, 1, "commit")?;
+        }
     }
 }
