@@ -16,6 +16,7 @@ pub mod kubernetes;
 pub mod lab;
 pub mod large;
 mod positions;
+pub mod rest;
 pub mod rewind;
 pub mod schema;
 pub mod session;

@@ -162,6 +162,18 @@ enum What {
         #[arg(long, value_delimiter = ',', default_value = "mysql80")]
         servers: Vec<String>,
     },
+    /// Counts what members write to ZooKeeper while nothing happens.
+    Rest {
+        /// Members of the cluster.
+        #[arg(long, default_value_t = 3)]
+        members: usize,
+        /// For how long.
+        #[arg(long, default_value_t = 120)]
+        seconds: u64,
+        /// Writes of a member in a minute, its heartbeats aside, that are too many.
+        #[arg(long, default_value_t = 5.0)]
+        limit: f64,
+    },
     /// Measures the throughput from MySQL to Kafka beside MySQL's own reader, and what tables and their changes cost.
     Bench {
         /// How often the throughput.
@@ -376,6 +388,18 @@ async fn main() -> anyhow::Result<()> {
         }
         What::Kubernetes { parts, faults, times } => {
             maxwell_tests::kubernetes::kubernetes(&parts, &faults, times).await
+        }
+        What::Rest { members, seconds, limit } => {
+            let span = Duration::from_secs(seconds);
+            let outcome =
+                maxwell_tests::rest::rest(named(&["mysql80".to_owned()])?[0], members, span).await?;
+            line(&outcome)?;
+            let writes = outcome.beside_heartbeats_a_minute;
+            anyhow::ensure!(
+                writes < limit,
+                "{writes:.1} writes a minute beside heartbeats, {limit} are too many"
+            );
+            Ok(())
         }
         What::Bench { runs, only } => bench(runs, &only).await,
     }

@@ -16,7 +16,7 @@ pub struct BootstrapSpec {
     #[serde(default = "chunk_rows")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub chunk_rows: u32,
-    /// Rows copied a second, of all tables; 0 is no limit.
+    /// Rows copied a second, of all tables; 0 is no limit. Changes without a restart.
     #[serde(default)]
     pub max_rows_per_second: u32,
 }

@@ -178,7 +178,7 @@ pub struct MaxwellClusterSpec {
         )
     )]
     pub failover: Failover,
-    /// Which rows pass, in Maxwell's filter language; empty means all.
+    /// Which rows pass, in Maxwell's filter language; empty means all. Changes without a restart.
     #[serde(default)]
     #[schemars(length(max = 65536))]
     pub filter: String,

@@ -16,7 +16,7 @@ pub struct Bootstrap {
     /// Rows that one statement reads at the most; fewer if they are large.
     #[serde(default = "default_chunk_rows")]
     pub chunk_rows: u32,
-    /// Rows a second over all tables; 0 is no limit.
+    /// Rows a second over all tables; 0 is no limit. Changes without a restart.
     #[serde(default)]
     pub max_rows_per_second: u32,
     /// Tables copied at a time.

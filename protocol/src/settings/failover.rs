@@ -40,16 +40,17 @@ pub struct Failover {
     /// The ZooKeeper session timeout that is asked for.
     #[serde(default = "default_session")]
     pub session_timeout_milliseconds: u32,
-    /// An election that takes longer is reported and starts afresh.
+    /// When nobody has led for so long, that is reported and the election starts afresh.
     #[serde(default = "default_election")]
     pub election_timeout_milliseconds: u32,
-    /// How often a member that owns a shard tries MySQL and Kafka again before it hands over.
+    /// How often an owner tries again, each time a whole interval later, what fails for other reasons than that it does not
+    /// reach MySQL or Kafka, before another member shall try.
     #[serde(default = "default_retries")]
     pub max_retries: u32,
-    /// Time between such attempts.
+    /// The longest time between two attempts.
     #[serde(default = "default_retry_interval")]
     pub retry_interval_milliseconds: u32,
-    /// A shard that is this many seconds behind its source does not keep up.
+    /// A shard that is this many seconds behind its source does not keep up. Changes without a restart.
     #[serde(default = "default_max_lag")]
     pub max_lag_seconds: u32,
     /// Election priorities by member; higher first, absent means 0.

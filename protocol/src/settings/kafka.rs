@@ -69,7 +69,7 @@ pub struct Kafka {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Commit {
-    /// Milliseconds since the transaction began.
+    /// Milliseconds since the transaction began. Changes without a restart.
     #[serde(default = "default_interval")]
     pub interval_milliseconds: u32,
     /// Bytes of record values.

@@ -62,7 +62,7 @@ pub struct Settings {
     /// How shards are kept even among members.
     #[serde(default)]
     pub rebalancing: Rebalancing,
-    /// Maxwell's filter language; empty means everything.
+    /// Maxwell's filter language; empty means everything. Changes without a restart.
     #[serde(default)]
     pub filter: String,
     /// Maxwell's `output_*` options.
@@ -96,7 +96,7 @@ pub enum Producer {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Logging {
-    /// The least level that is printed.
+    /// The least level that is printed. Changes without a restart.
     #[serde(default)]
     pub level: LogLevel,
     /// One JSON object a line, or text for people.

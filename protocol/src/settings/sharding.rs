@@ -59,7 +59,7 @@ pub enum MovePolicy {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rebalancing {
-    /// Whether shards are moved away from members that live.
+    /// Whether shards are moved away from members that live. Changes without a restart.
     #[serde(default)]
     pub policy: MovePolicy,
     /// How much more a member has to do than another before a shard is moved, in percent of what is much: of CPU, memory,

@@ -61,6 +61,27 @@ fn stands(observed: &Observed, member: &MemberRecord, failover: bool) -> bool {
     member.state == MemberState::Running && !parked && allowed
 }
 
+/// What keeps a lead vacant, for people to read.
+pub(super) fn why_undecided(observed: &Observed, failover: bool) -> String {
+    if let Some(holder) = observed.leader_locks.holder() {
+        return format!("{} was elected and has not begun to lead", holder.id);
+    }
+    let able: Vec<&str> = observed
+        .members
+        .values()
+        .filter(|member| stands(observed, member, failover))
+        .map(|member| member.id.as_str())
+        .collect();
+    match (able.as_slice(), failover) {
+        ([], true) => "every member is parked, draining or gone: start one, or unpark it".to_owned(),
+        ([], false) => {
+            "failover.enabled is false and the owner is gone: ask for a switchover, or start the owner again"
+                .to_owned()
+        }
+        (able, _) => format!("{} could lead and do not: see their logs", able.join(", ")),
+    }
+}
+
 fn owners(observed: &Observed) -> impl Iterator<Item = &MemberId> {
     observed.assignments.values().map(|assignment| &assignment.member)
 }
@@ -142,6 +163,18 @@ pub(super) mod tests {
         owner.mysql.reachable = Some(false);
         all.members.insert(owner.id.clone(), owner);
         assert_eq!(order(&all, true), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_lead_that_stays_vacant_is_explained() {
+        let why = |members: &[MemberRecord], failover| why_undecided(&observed(members), failover);
+        assert!(why(&[], true).contains("unpark"));
+        assert!(why(&[member("a", 0, 1)], true).starts_with("a could lead"));
+        let mut owned = observed(&[member("a", 0, 1)]);
+        let reason = AssignmentReason::Initial;
+        let assignment = Assignment { member: "b".into(), leader_epoch: Epoch(1), reason, from: None, at: 0 };
+        owned.assignments.insert("0".into(), assignment);
+        assert!(why_undecided(&owned, false).contains("switchover"));
     }
 
     #[test]

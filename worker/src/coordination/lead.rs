@@ -14,7 +14,7 @@ use maxwell_protocol::settings::Mode;
 use zookeeper_client::CreateMode;
 
 use super::assign::{Assignments, Deal, assign, is_uneven, next_epoch};
-use super::election::{delay, rank};
+use super::election::{delay, rank, why_undecided};
 use super::error::Failure;
 use super::life::Life;
 use super::lock::Lock;
@@ -30,13 +30,36 @@ const COLD: Duration = Duration::from_secs(1);
 
 /// Stands whenever the lead is vacant, and leads when elected. Ends only with the session.
 pub(super) async fn stand_for_lead(life: &Life) -> Failure {
-    loop {
-        if let Err(failure) = one_term(life).await
-            && !matches!(failure, Failure::Conflict)
-        {
-            return failure;
+    let terms = async {
+        loop {
+            if let Err(failure) = one_term(life).await
+                && !matches!(failure, Failure::Conflict)
+            {
+                return failure;
+            }
+        }
+    };
+    tokio::select! {
+        failure = terms => failure,
+        () = report_undecided(life) => Failure::Expired,
+    }
+}
+
+/// Says so whenever nobody has led for longer than an election may take. Ends only with the session.
+async fn report_undecided(life: &Life) {
+    let limit = election_timeout(life);
+    let mut observation = life.observation.clone();
+    while observation.wait_for(|observed| observed.leader.is_none()).await.is_ok() {
+        let elected = observation.wait_for(|observed| observed.leader.is_some());
+        if tokio::time::timeout(limit, elected).await.is_err() {
+            let why = why_undecided(&life.observation.borrow(), stands_by_itself(life));
+            tracing::warn!(limit_milliseconds = limit.as_millis() as u64, why, "nobody leads");
         }
     }
+}
+
+fn election_timeout(life: &Life) -> Duration {
+    Duration::from_millis(u64::from(life.config.failover.election_timeout_milliseconds))
 }
 
 async fn one_term(life: &Life) -> Result<(), Failure> {
@@ -49,7 +72,12 @@ async fn one_term(life: &Life) -> Result<(), Failure> {
     if !lock.is_held(&life.store).await? {
         return lock.leave(&life.store).await;
     }
-    let term = Term::begin(life, &lock).await?;
+    let begun = tokio::time::timeout(election_timeout(life), Term::begin(life, &lock)).await;
+    let Ok(term) = begun else {
+        tracing::warn!("the election takes too long: standing aside for another try");
+        return lock.leave(&life.store).await;
+    };
+    let term = term?;
     let epoch = term.epoch;
     tokio::select! {
         () = lock.gone(&life.store, life.observation.clone()) => {
@@ -82,8 +110,7 @@ async fn rest(life: &Life) -> Result<(), Failure> {
 async fn vacancy(life: &Life) -> Result<Duration, Failure> {
     let mut observation = life.observation.clone();
     let mut found = None;
-    // Where owners need not lead, whether shards fail over is no matter of the lead.
-    let enabled = life.config.failover.enabled || life.config.policy.mode != Mode::ActiveStandby;
+    let enabled = stands_by_itself(life);
     observation
         .wait_for(|observed| {
             found =
@@ -93,6 +120,12 @@ async fn vacancy(life: &Life) -> Result<Duration, Failure> {
         .await
         .map_err(|_| Failure::Expired)?;
     Ok(delay(found.unwrap_or_default()))
+}
+
+/// Whether a member may lead that nobody asks to. Where owners need not lead, whether shards fail over is no matter of the
+/// lead.
+fn stands_by_itself(life: &Life) -> bool {
+    life.config.failover.enabled || life.config.policy.mode != Mode::ActiveStandby
 }
 
 /// A leader's time in office.

@@ -97,6 +97,11 @@ pub enum Disposition {
 }
 
 impl EngineError {
+    /// Whether another member may do better: not where ZooKeeper is away, which tells nobody who owns what.
+    pub(super) fn may_be_of_member(&self) -> bool {
+        !matches!(self, Self::Sink(SinkError::NotProved(_)))
+    }
+
     /// The reaction to this error.
     pub fn disposition(&self) -> Disposition {
         match self {

@@ -1,7 +1,6 @@
 //! The host of shards: what a run needs beside its shard.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use maxwell_protocol::layout::Barrier;
@@ -54,8 +53,7 @@ impl Engine {
         observers: Arc<dyn Observers>,
     ) -> Result<Self, EngineError> {
         let style = style(&settings)?;
-        let longest_pause = Duration::from_millis(u64::from(settings.failover.retry_interval_milliseconds));
-        let reactions = Reactions::new(&settings.mysql, longest_pause);
+        let reactions = Reactions::new(&settings.mysql, &settings.failover);
         Ok(Self { settings, reactions, tunables, style, sink, observers })
     }
 

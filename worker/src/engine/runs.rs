@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use maxwell_protocol::id::Epoch;
 use maxwell_protocol::member::{ShardReport, ShardState};
 use maxwell_protocol::position::{PositionMirror, PositionRecord};
-use maxwell_protocol::settings::MySql;
+use maxwell_protocol::settings::{Failover, MySql};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -116,14 +116,21 @@ impl<'a> Run<'a> {
 pub(crate) struct Reactions {
     pub(super) sources: Sources,
     longest_pause: Duration,
+    /// Retries after a longest pause each before somebody else shall try.
+    max_retries: u32,
     /// Whether the last run ended because no server has what follows the position.
     position_lost: AtomicBool,
 }
 
 impl Reactions {
-    /// For the servers of `mysql`; between two tries no more than `longest_pause` passes.
-    pub(crate) fn new(mysql: &MySql, longest_pause: Duration) -> Self {
-        Self { sources: Sources::new(mysql), longest_pause, position_lost: AtomicBool::new(false) }
+    /// For the servers of `mysql`; `failover` says how long and how often it is tried again.
+    pub(crate) fn new(mysql: &MySql, failover: &Failover) -> Self {
+        Self {
+            sources: Sources::new(mysql),
+            longest_pause: Duration::from_millis(u64::from(failover.retry_interval_milliseconds)),
+            max_retries: failover.max_retries,
+            position_lost: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn has_lost_position(&self) -> bool {
@@ -179,18 +186,38 @@ impl Reactions {
         }
         run.report(if halted { ShardState::Halted } else { ShardState::Retrying }, Epoch(0), &text);
         tracing::error!(error = text, halted, "the shard does not stream");
-        let pause = (FIRST_PAUSE * 2u32.saturating_pow(attempt.min(16))).min(self.longest_pause);
+        let pause = pause(attempt, self.longest_pause);
+        let elsewhere = match disposition {
+            Disposition::Unreachable => turn != Turn::Next,
+            // Who has committed nothing keeps the shard: a successor would be no better off, and so on.
+            Disposition::Retry => {
+                run.sequence() > 0
+                    && error.may_be_of_member()
+                    && retries(attempt, self.longest_pause) >= self.max_retries
+            }
+            Disposition::Halt | Disposition::Relinquish => false,
+        };
         let unreachable = disposition == Disposition::Unreachable;
         tokio::select! {
             () = run.stop.cancelled() => Next::End(ShardEnd::Drained),
             () = run.ownership.lost() => Next::End(lost(run)),
-            () = run.ownership.another_can(), if unreachable && turn != Turn::Next => {
+            () = run.ownership.another_can(), if elsewhere => {
                 Next::End(ShardEnd::Unreachable { reason: text })
             }
             () = run.ownership.reaches_again(), if unreachable && !halted => Next::TryAfresh,
             () = tokio::time::sleep(pause), if !halted => Next::Try,
         }
     }
+}
+
+/// How long to wait after so many failures in a row.
+fn pause(attempt: u32, longest: Duration) -> Duration {
+    FIRST_PAUSE.saturating_mul(2u32.saturating_pow(attempt.min(24))).min(longest)
+}
+
+/// How many tries among the first `attempt` came a longest pause after the one before.
+fn retries(attempt: u32, longest: Duration) -> u32 {
+    (0..attempt).rev().take_while(|earlier| pause(*earlier, longest) == longest).count() as u32
 }
 
 /// What follows from the end of a run.
@@ -248,5 +275,22 @@ pub(crate) async fn read<F: Feed>(
             () = &mut lost => return Ok(Stopped::Lost),
             stepped = step => stepped?,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_count_once_pauses_have_grown_to_the_interval() {
+        let longest = Duration::from_secs(10);
+        assert_eq!(pause(0, longest), FIRST_PAUSE);
+        assert_eq!(pause(1, longest), FIRST_PAUSE * 2);
+        // 50 ms doubled eight times is longer than ten seconds.
+        assert_eq!(pause(7, longest), FIRST_PAUSE * 128);
+        assert_eq!([pause(8, longest), pause(u32::MAX, longest)], [longest; 2]);
+        assert_eq!([retries(0, longest), retries(8, longest)], [0; 2]);
+        assert_eq!(retries(11, longest), 3);
     }
 }

@@ -11,7 +11,7 @@ use maxwell_protocol::layout::Barrier;
 use maxwell_protocol::live::Tuning;
 use maxwell_protocol::member::{Connection, ShardState};
 use maxwell_protocol::position::Seal;
-use maxwell_protocol::settings::{Commit, MySql};
+use maxwell_protocol::settings::{Commit, Failover, MySql};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -91,7 +91,9 @@ impl Host {
         let observer: Arc<dyn Observer> = Arc::new(Nobody);
         let server: MySql = serde_json::from_value(serde_json::json!({"host": "simulated"}))
             .expect("a host is all that has no default");
-        let reactions = Reactions::new(&server, longest_pause);
+        let failover =
+            Failover { retry_interval_milliseconds: longest_pause.as_millis() as u32, ..Failover::default() };
+        let reactions = Reactions::new(&server, &failover);
         let (process, source) = (Arc::clone(&sink.process), Arc::clone(source));
         Self { process, sink, source, reactions, observer, streaming: Arc::clone(streaming) }
     }
