@@ -18,7 +18,7 @@ use crate::lab::{Server, unique};
 use crate::writer::Writer;
 use cluster::{Cluster, able, owner};
 
-/// Between two switchovers, so that each one's gap can be told.
+/// Between two switchovers or cuts, so that each one's gap can be told.
 const SETTLE: Duration = Duration::from_millis(1_200);
 
 /// A silence that a cut causes begins within this time.
@@ -116,6 +116,7 @@ async fn cut_off(cluster: &Cluster) -> anyhow::Result<Instant> {
 /// Nobody reaches MySQL: nobody gives anything up.
 async fn cut_all_off(cluster: &Cluster) -> anyhow::Result<()> {
     let before = cluster.until(|seen| able(seen) && owner(seen).is_some()).await?;
+    tokio::time::sleep(SETTLE).await;
     cluster.ways.iter().for_each(|way| way.cut(true));
     tokio::time::sleep(CUT_FOR_ALL).await;
     cluster.ways.iter().for_each(|way| way.cut(false));
