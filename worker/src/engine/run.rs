@@ -11,7 +11,7 @@ use tracing::{Instrument, field};
 
 use super::error::EngineError;
 use super::prepare::answered;
-use super::runs::{Reactions, Run, Stopped, Streamer};
+use super::runs::{Reactions, Run, Stopped, Streamer, prepared};
 use super::status::Observers;
 use super::tuning::Tunables;
 use super::turns::windows;
@@ -108,13 +108,9 @@ impl ShardHost for Engine {
 impl Engine {
     /// Streams as far as the shard may.
     async fn stream_on(&self, run: &Run<'_>) -> Result<Stopped, EngineError> {
-        let prepared = tokio::select! {
-            prepared = self.prepare(run) => prepared?,
-            () = run.ownership.lost() => return Ok(Stopped::Lost),
-        };
-        match prepared {
-            Some(prepared) => self.pipeline(run, prepared).await,
-            None => Ok(Stopped::Sealed),
+        match prepared(run, self.prepare(run)).await? {
+            Ok(prepared) => self.pipeline(run, prepared).await,
+            Err(stopped) => Ok(stopped),
         }
     }
 

@@ -112,6 +112,17 @@ impl<'a> Run<'a> {
     }
 }
 
+/// What a take-over came to: what to stream with, or how the run has ended without streaming.
+pub(crate) async fn prepared<P>(
+    run: &Run<'_>,
+    prepare: impl Future<Output = Result<Option<P>, EngineError>>,
+) -> Result<Result<P, Stopped>, EngineError> {
+    tokio::select! {
+        prepared = prepare => Ok(prepared?.ok_or(Stopped::Sealed)),
+        () = run.ownership.lost() => Ok(Err(Stopped::Lost)),
+    }
+}
+
 /// What is done when a run has failed.
 pub(crate) struct Reactions {
     pub(super) sources: Sources,

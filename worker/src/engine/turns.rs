@@ -12,6 +12,7 @@ use super::error::EngineError;
 use super::follow::Stored;
 use super::run::Engine;
 use super::runs::{Run, Stopped};
+use crate::coordination::ShardHost;
 use crate::shard::turn::{Turn, turn};
 use crate::shard::windows::Windows;
 
@@ -104,9 +105,7 @@ impl Engine {
 
     async fn stay_warm(&self, run: &Run<'_>) {
         loop {
-            if let Err(error) = self.sink.warm(run.context).await {
-                tracing::debug!(%error, "cannot get ready for the shard's turn");
-            }
+            self.warm(run.context).await;
             tokio::time::sleep(WARMING).await;
         }
     }

@@ -25,7 +25,7 @@ use crate::engine::beginning::{goes_on_at, inherited};
 use crate::engine::committer::{Committer, RecordBase};
 use crate::engine::delay::Delay;
 use crate::engine::error::EngineError;
-use crate::engine::runs::{Reactions, Run, Stopped, Streamer, read};
+use crate::engine::runs::{Reactions, Run, Stopped, Streamer, prepared, read};
 use crate::engine::status::{Committed, Observer};
 use crate::engine::until::{Reached, Until};
 use crate::engine::watcher::{Watcher, mirror};
@@ -253,13 +253,9 @@ fn chunk(rows: &Rows) -> Chunk {
 #[async_trait]
 impl Streamer for Host {
     async fn stream(&self, run: &Run<'_>) -> Result<Stopped, EngineError> {
-        let prepared = tokio::select! {
-            prepared = self.prepare(run) => prepared?,
-            () = run.ownership.lost() => return Ok(Stopped::Lost),
-        };
-        match prepared {
-            Some(prepared) => self.pipeline(run, prepared).await,
-            None => Ok(Stopped::Sealed),
+        match prepared(run, self.prepare(run)).await? {
+            Ok(prepared) => self.pipeline(run, prepared).await,
+            Err(stopped) => Ok(stopped),
         }
     }
 }
