@@ -20,7 +20,7 @@ use crate::writer::{Writer, shard_of};
 pub const BEAT: Duration = Duration::from_millis(20);
 /// Among so many ids there is one of every shard.
 const SPAN: u64 = 1000;
-/// Between two small transactions.
+/// Between two small transactions, times the shards: each of them reads the whole binlog.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Small transactions between two changes of a table's definition.
 const BETWEEN_DEFINITIONS: u64 = 400;
@@ -187,6 +187,7 @@ impl Load {
             progress: progress.clone(),
             stop: stop.clone(),
             random: StdRng::seed_from_u64(seed),
+            pause: PAUSE * rhythm.shards,
         };
         let beats = Beats::start(Arc::clone(&source), database.to_owned(), rhythm);
         Self { source, definitions, large, progress, stop, writer: tokio::spawn(work.run(writer)), beats }
@@ -244,13 +245,14 @@ struct Work {
     progress: Progress,
     stop: CancellationToken,
     random: StdRng,
+    pause: Duration,
 }
 
 impl Work {
     async fn run(mut self, mut writer: Writer) -> anyhow::Result<Writer> {
         let (mut transactions, mut altered) = (0u64, 0);
         while !self.stop.is_cancelled() {
-            let asked = tokio::time::timeout(PAUSE, self.asked.recv()).await.ok().flatten();
+            let asked = tokio::time::timeout(self.pause, self.asked.recv()).await.ok().flatten();
             let server = self.source.read().await;
             writer.turn_to(*server);
             if let Some((rows, done)) = asked {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::{CoordinatorConfig, Health};
 use super::departure::erase;
 use super::error::{CoordinationError, Failure};
+use super::handover::offer_lead;
 use super::identity::agree;
 use super::lead::stand_for_lead;
 use super::membership::Membership;
@@ -22,7 +23,7 @@ use super::observed::Observed;
 use super::observer::{Observation, observe};
 use super::probe::{Answer, Prober, Record, ask, watch_owners};
 use super::requests::is_to_restart;
-use super::shards::run_shards;
+use super::shards::{Ends, run_shards};
 use super::store::{Store, encode};
 use super::{Ended, ShardHost, View};
 use crate::clock::milliseconds;
@@ -201,9 +202,9 @@ impl Life {
 
     async fn run(self, shutdown: &CancellationToken) -> Result<Ended, Failure> {
         let interval = Duration::from_millis(u64::from(self.config.failover.heartbeat_interval_milliseconds));
-        let stop = CancellationToken::new();
+        let ends = Ends::new();
         // A task of its own: its end, with everything drained, is waited for whatever else happens.
-        let mut shards = tokio::spawn(run_shards(self.clone(), stop.clone()));
+        let mut shards = tokio::spawn(run_shards(self.clone(), ends.clone()));
         let mut ended = Ended::Stopped;
         let failure = {
             let shown = self.show();
@@ -216,12 +217,13 @@ impl Life {
                 why = self.is_told_to_end(shutdown) => {
                     ended = why;
                     self.membership.set_state(MemberState::Draining);
-                    stop.cancel();
+                    ends.leaving.cancel();
                     // The session must live on until everything is drained; a leader assigns its shards elsewhere.
                     tokio::select! {
                         failure = &mut kept => Some(failure),
                         failure = &mut stood => Some(failure),
                         _ = &mut shards => None,
+                        () = offer_lead(&self) => None,
                     }
                 }
                 failure = &mut kept => Some(failure),
@@ -233,7 +235,7 @@ impl Life {
             }
         };
         let Some(failure) = failure else { return self.leave().await.map(|()| ended) };
-        stop.cancel();
+        ends.stop.cancel();
         if !shards.is_finished() {
             // Ownership ends with the observation; the engine sees it and stops.
             let _ended = shards.await;

@@ -11,6 +11,7 @@ mod division;
 mod election;
 pub mod embedded;
 mod error;
+mod handover;
 mod held;
 mod identity;
 mod lead;

@@ -53,8 +53,8 @@ pub(super) struct Arrival {
     pub(super) asked: Option<Asked>,
     /// The member that it was assigned to before.
     pub(super) from: Option<MemberId>,
-    /// Why it was assigned anew.
-    pub(super) reason: Option<AssignmentReason>,
+    /// Why it was assigned anew, and when.
+    pub(super) reason: Option<(AssignmentReason, i64)>,
     /// What the layout came of that it is part of.
     pub(super) origin: Option<Origin>,
 }
@@ -81,7 +81,7 @@ impl Arrival {
             entered: milliseconds(),
             asked,
             from: assignment.and_then(|assignment| assignment.from.clone()),
-            reason: assignment.map(|assignment| assignment.reason),
+            reason: assignment.map(|assignment| (assignment.reason, assignment.at)),
             origin: observed.layout.as_ref().and_then(|layout| layout.origin.clone()),
         }
     }
@@ -120,8 +120,8 @@ pub(super) async fn note_resumption(
 /// What is recorded.
 ///
 /// The gap lasts from the last commit before, or the moment that the owner was last known to be there if that is
-/// later, to the first commit after; a source that had nothing to say ends it when the dump is open. An owner that was
-/// asked to give the shard up was there until then at least.
+/// later, to the first commit after; a source that had nothing to say ends it when the dump is open. An owner that the shard
+/// was taken from while it lived was there until then at least.
 fn transition(
     history: &History,
     shard: &ShardId,
@@ -142,8 +142,8 @@ fn transition(
     };
     let departure = history.departure.clone().filter(explains);
     let moved = match arrival.reason {
-        Some(AssignmentReason::Rebalanced) => Some(Trigger::Rebalanced),
-        Some(AssignmentReason::OwnerLeaves) => Some(Trigger::Shutdown),
+        Some((AssignmentReason::Rebalanced, at)) => Some((Trigger::Rebalanced, at)),
+        Some((AssignmentReason::OwnerLeaves, at)) => Some((Trigger::Shutdown, at)),
         _ => None,
     };
     // Who takes back what it had was assigned it long ago.
@@ -208,7 +208,7 @@ impl Cause {
     fn of(
         departure: Option<Departure>,
         asked: Option<Asked>,
-        moved: Option<Trigger>,
+        moved: Option<(Trigger, i64)>,
         before: Option<MemberId>,
     ) -> Self {
         match (departure, asked) {
@@ -232,13 +232,13 @@ impl Cause {
             },
             (None, None) => Self {
                 trigger: match (moved, &before) {
-                    (Some(moved), _) => moved,
+                    (Some((trigger, _)), _) => trigger,
                     (None, Some(_)) => Trigger::SessionExpired,
                     (None, None) => Trigger::FirstStart,
                 },
                 by: String::new(),
-                last_seen: None,
-                decided: None,
+                last_seen: moved.map(|(_, at)| at),
+                decided: moved.map(|(_, at)| at),
                 detection_milliseconds: 0,
                 from: before,
             },
@@ -313,10 +313,13 @@ mod tests {
             history.record(noted);
         }
         // It tells nothing of what happens to the successor.
-        let moved =
-            Arrival { from: Some("b".into()), reason: Some(AssignmentReason::Rebalanced), ..arrived(2_000) };
-        let noted = transition(&history, &"0".into(), &"c".into(), &moved, steps(2_100, 2_150, None, true));
+        let reason = Some((AssignmentReason::Rebalanced, 1_900));
+        let moved = Arrival { from: Some("b".into()), reason, ..arrived(2_000) };
+        let steps_then = steps(2_100, 2_150, Some(1_400), true);
+        let noted = transition(&history, &"0".into(), &"c".into(), &moved, steps_then);
         assert_eq!((noted.trigger, noted.from), (Trigger::Rebalanced, Some("b".into())));
+        // The owner before was there when that was decided, and had nothing to say.
+        assert_eq!((noted.gap_milliseconds, noted.phases.election_milliseconds), (Some(250), 100));
         let lost = Arrival { from: Some("b".into()), ..arrived(2_000) };
         let noted = transition(&history, &"1".into(), &"c".into(), &lost, steps(2_100, 2_150, None, true));
         assert_eq!(noted.trigger, Trigger::SessionExpired);

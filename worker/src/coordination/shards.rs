@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::assign::is_heir;
 use super::departure::give_up;
 use super::error::Failure;
+use super::handover::{get_ready, last_call};
 use super::held::run_as_wanted;
 use super::life::Life;
 use super::lock::Lock;
@@ -31,20 +32,36 @@ const REST: Duration = Duration::from_secs(1);
 /// How often the host is told to be ready for a shard.
 const WARMING: Duration = Duration::from_secs(5);
 
-/// Runs the shards of one layout after the other, until `stop`.
-pub(super) async fn run_shards(life: Life, stop: CancellationToken) {
+/// When shards end that nothing ails.
+#[derive(Clone)]
+pub(super) struct Ends {
+    /// None is taken any more, and what there is ends once another member is ready for it.
+    pub(super) leaving: CancellationToken,
+    /// At once. Implies the other.
+    pub(super) stop: CancellationToken,
+}
+
+impl Ends {
+    pub(super) fn new() -> Self {
+        let stop = CancellationToken::new();
+        Self { leaving: stop.child_token(), stop }
+    }
+}
+
+/// Runs the shards of one layout after the other.
+pub(super) async fn run_shards(life: Life, ends: Ends) {
     let mut observation = life.observation.clone();
     let mut before = 0;
     loop {
         let layout = tokio::select! {
-            () = stop.cancelled() => return,
+            () = ends.leaving.cancelled() => return,
             found = observation.wait_for(|observed| generation(observed) > before) => match found {
                 Ok(observed) => observed.layout.clone().unwrap_or_default(),
                 Err(_) => return,
             },
         };
         before = layout.generation;
-        run_layout(&life, layout, &stop).await;
+        run_layout(&life, layout, &ends).await;
     }
 }
 
@@ -52,13 +69,13 @@ fn generation(observed: &Observed) -> u64 {
     observed.layout.as_ref().map_or(0, |layout| layout.generation)
 }
 
-/// Runs every shard of the layout while it is assigned to this member, until `stop` or until another one is in force.
-async fn run_layout(life: &Life, layout: Layout, stop: &CancellationToken) {
-    let over = stop.child_token();
+/// Runs every shard of the layout while it is assigned to this member, until another one is in force.
+async fn run_layout(life: &Life, layout: Layout, ends: &Ends) {
+    let over = ends.stop.child_token();
     let mut running = JoinSet::new();
     let layout = Arc::new(layout);
     for (shard, number) in layout.shards() {
-        let ends = (stop.clone(), over.clone());
+        let ends = (ends.leaving.clone(), over.clone());
         running.spawn(run_shard(life.clone(), Arc::clone(&layout), shard, number, ends));
     }
     let all = async { while running.join_next().await.is_some() {} };
@@ -77,13 +94,13 @@ async fn run_layout(life: &Life, layout: Layout, stop: &CancellationToken) {
     all.await;
 }
 
-/// Runs a shard whenever it is assigned to this member. `stop` ends it with the session, `over` with the layout.
+/// Runs a shard whenever it is assigned to this member. `leaving` ends it with this life, `over` with the layout.
 async fn run_shard(
     life: Life,
     layout: Arc<Layout>,
     shard: ShardId,
     number: u32,
-    (stop, over): (CancellationToken, CancellationToken),
+    (leaving, over): (CancellationToken, CancellationToken),
 ) {
     let context = ShardContext {
         cluster: life.cluster,
@@ -95,8 +112,8 @@ async fn run_shard(
     };
     loop {
         let turn = tokio::select! {
-            () = stop.cancelled() => return,
-            turn = my_turn(&life, &shard, &over) => turn,
+            () = leaving.cancelled() => return,
+            turn = my_turn(&life, &context, &over) => turn,
             () = stay_warm(&life, &context) => return,
         };
         let Ok((lock, arrival)) = turn else {
@@ -106,7 +123,7 @@ async fn run_shard(
                 () = tokio::time::sleep(Duration::from_millis(100)) => continue,
             }
         };
-        let ended = run_held(&life, &context, (&lock, &arrival), &over).await;
+        let ended = run_until_left(&life, &context, (&lock, &arrival), (&leaving, &over)).await;
         life.membership.withdraw(&shard);
         let released = match &ended {
             ShardEnd::Unreachable { .. } => give_shard_up(&life, &lock, Trigger::Unreachable).await,
@@ -116,7 +133,9 @@ async fn run_shard(
             tracing::warn!(%shard, %failure, "the shard's lock could not be released");
         }
         match ended {
-            ShardEnd::Drained | ShardEnd::Sealed(_) if over.is_cancelled() => return,
+            ShardEnd::Drained | ShardEnd::Sealed(_) if leaving.is_cancelled() || over.is_cancelled() => {
+                return;
+            }
             ShardEnd::Drained | ShardEnd::Sealed(_) => {}
             ShardEnd::Relinquished { reason } | ShardEnd::Unreachable { reason } => {
                 tracing::warn!(%shard, reason, "gave the shard up");
@@ -144,9 +163,10 @@ async fn stay_warm(life: &Life, context: &ShardContext) {
 /// more.
 async fn my_turn(
     life: &Life,
-    shard: &ShardId,
+    context: &ShardContext,
     over: &CancellationToken,
 ) -> Result<(Arc<Lock>, Arrival), Failure> {
+    let shard = &context.shard;
     let mut observation = life.observation.clone();
     let of_this_leader = |observed: &Observed| {
         let assignment = observed.assignments.get(shard);
@@ -158,6 +178,7 @@ async fn my_turn(
             mine.map_err(|_| Failure::Expired)?;
         }
     }
+    get_ready(life, context).await;
     let lock = Lock::enter(&life.store, life.store.tree().shard_locks(shard), &life.lock_record()).await?;
     let held = tokio::select! {
         held = lock.held(&life.store, life.observation.clone()) => held,
@@ -187,6 +208,26 @@ pub(super) fn is_awaited(life: &Life, observed: &Observed, shard: &ShardId) -> b
     assignment.is_some_and(|assignment| {
         assignment.member != life.config.member && observed.stands_in_line(shard, &assignment.member)
     })
+}
+
+/// Runs the shard while its lock is held. `leaving` ends it as soon as another member awaits it, or when there is none that
+/// could; `over` at once.
+async fn run_until_left(
+    life: &Life,
+    context: &ShardContext,
+    held: (&Arc<Lock>, &Arrival),
+    (leaving, over): (&CancellationToken, &CancellationToken),
+) -> ShardEnd {
+    let end = over.child_token();
+    let run = run_held(life, context, held, &end);
+    tokio::pin!(run);
+    tokio::select! {
+        ended = &mut run => ended,
+        () = last_call(life, leaving) => {
+            end.cancel();
+            run.await
+        }
+    }
 }
 
 async fn run_held(

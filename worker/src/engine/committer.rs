@@ -165,8 +165,10 @@ impl<'a> Committer<'a> {
             sealed: self.waiting.sealed,
             ..self.base.next(position, self.waiting.source_time)
         };
+        let begun = (self.clock)();
         let committed = self.writer.commit(&record);
         self.told(committed)?;
+        let now = (self.clock)();
         self.observer.committed(&Committed {
             record,
             rows: self.window.rows(),
@@ -176,7 +178,7 @@ impl<'a> Committer<'a> {
             drained: self.waiting.drained,
         });
         self.waiting = Waiting::default();
-        self.window.clear((self.clock)());
+        self.window.clear(now, now.duration_since(begun));
         Ok(())
     }
 
