@@ -15,6 +15,7 @@ pub mod input;
 pub mod kubernetes;
 pub mod lab;
 pub mod large;
+mod output;
 mod positions;
 pub mod rest;
 pub mod rewind;

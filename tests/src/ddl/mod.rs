@@ -1,6 +1,7 @@
 //! Random changes of tables beside random changes of their rows, while workers are killed: per row nothing is lost,
 //! comes twice or out of order, and every message has exactly the columns that the table had at the moment.
 
+mod arguments;
 mod check;
 mod session;
 mod table;
@@ -17,6 +18,7 @@ use crate::chaos::cluster::{Cluster, Shape};
 use crate::consumer::until;
 use crate::lab::{Server, admin, unique};
 use crate::topic;
+pub use arguments::Arguments;
 use check::{History, Shown, Verdict, check};
 use session::Session;
 
@@ -59,7 +61,7 @@ pub struct Outcome {
 }
 
 /// One round on one server.
-pub async fn ddl(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
+async fn ddl(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
     let name = unique(server.name);
     let mut conn = admin(server).await?;
     conn.query_drop(format!("CREATE DATABASE {name}")).await?;
