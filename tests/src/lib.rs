@@ -6,6 +6,7 @@ pub mod bench;
 pub mod bootstrap;
 pub mod chaos;
 mod cli;
+pub mod clock;
 pub mod consumer;
 pub mod corpus;
 pub mod ddl;

@@ -151,6 +151,15 @@ install_kubernetes() {
   go_tool coredns $COREDNS github.com/coredns/coredns
 }
 
+# A wall clock that can be moved, for a worker to be started with.
+install_clock() {
+  local source=$library/../clock/clock.c
+  apt_install gcc libc6-dev
+  [ "$BIN/clock.so" -nt "$source" ] && return
+  gcc -O2 -Wall -Wextra -Werror -shared -fPIC -o "$BIN/clock.so.part" "$source"
+  mv "$BIN/clock.so.part" "$BIN/clock.so"
+}
+
 install_images() {
   apt_install buildah debootstrap gcc libc6-dev
   [ -d "$LAB/bookworm" ] && return

@@ -70,9 +70,14 @@ async fn ddl(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
         sessions.push(Session::new(admin(server).await?, &name, number, plan.seed).await?);
     }
     topic::make(&name, PARTITIONS, "delete").await?;
-    let session = 15_000;
-    let shape =
-        Shape { members: plan.members, shards: 1, session, delivery: Delivery::ExactlyOnce, commit_rows: 50 };
+    let shape = Shape {
+        members: plan.members,
+        shards: 1,
+        session: 15_000,
+        delivery: Delivery::ExactlyOnce,
+        commit_rows: 50,
+        clocks: false,
+    };
     let mut cluster = Cluster::start(server, &name, &shape).await?;
     let killed = CancellationToken::new();
     let writers: Vec<_> = sessions
