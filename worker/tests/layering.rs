@@ -21,7 +21,7 @@ const USES: &[(&str, &[&str])] = &[
     ("credentials", &[]),
     ("coordination", &["clock", "credentials", "mistake"]),
     ("source", &["binlog", "bootstrap", "clock", "credentials", "schema"]),
-    ("sink", &["coordination", "credentials", "encode", "mistake"]),
+    ("sink", &["clock", "coordination", "credentials", "encode", "mistake"]),
     ("telemetry", &[]),
     ("failpoint", &[]),
     // The engine, and what counts its progress through `engine::status::Observer`.

@@ -3,7 +3,7 @@
 //! `config` makes client configurations, `admin` the client for topics, `steps` is the order of a take-over, `takeover` what it asks of the brokers,
 //! `positions` makes and reads the position topic, `catalog` the followed tables on it, `forget` ends it, `limits` knows
 //! how large a row may be, `refusal` why nobody is let in, `writer` produces and commits, `flush` waits, `ending` commits
-//! beside it, `patience` says how long. A producer is crash-only: after any doubt it is dropped and a new one made.
+//! beside it, `patience` says how long, `time` which time records bear. A producer is crash-only: after any doubt it is dropped and a new one made.
 
 mod admin;
 mod catalog;
@@ -17,6 +17,7 @@ mod positions;
 mod refusal;
 pub(crate) mod steps;
 mod takeover;
+mod time;
 mod topics;
 mod writer;
 
@@ -42,6 +43,10 @@ fn classify(doing: &'static str, error: &KafkaError) -> SinkError {
         Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
             SinkError::Bounds(format!("{doing}: a batch is larger than the topic takes by now ({error})"))
         }
+        Some(RDKafkaErrorCode::InvalidTimestamp) => SinkError::Time(format!(
+            "{doing}: {error}: this host's clock is ahead of the brokers' by more than the topic's \
+             message.timestamp.after.max.ms; set it"
+        )),
         Some(
             RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::TransactionalIdAuthorizationFailed

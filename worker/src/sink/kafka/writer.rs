@@ -17,6 +17,7 @@ use super::ending::Ending;
 use super::flush::flush;
 use super::limits::batch_size;
 use super::patience::{Look, Patience, Wait};
+use super::time::RecordTime;
 use super::topics::{Target, Topics};
 use super::{catalog, classify};
 use crate::encode::key::partition;
@@ -90,6 +91,13 @@ impl Waiting {
     }
 }
 
+/// What all records of a chunk bear.
+#[derive(Clone, Copy)]
+struct Stamp<'a> {
+    epoch: &'a str,
+    time: i64,
+}
+
 /// See the module.
 pub(super) struct KafkaWriter {
     // Before its other holder, which then ends it on a thread of its own.
@@ -105,6 +113,7 @@ pub(super) struct KafkaWriter {
     topics: Topics,
     in_transaction: bool,
     waiting: Waiting,
+    time: Arc<RecordTime>,
 }
 
 impl KafkaWriter {
@@ -114,7 +123,7 @@ impl KafkaWriter {
         position_topic: String,
         position_partition: i32,
         key: &PositionKey,
-        (topics, waiting): (Topics, Waiting),
+        (topics, waiting, time): (Topics, Waiting, Arc<RecordTime>),
     ) -> Result<Self, SinkError> {
         let position_key = serde_json::to_vec(key).map_err(|error| SinkError::Failed {
             doing: "write the position's key",
@@ -133,6 +142,7 @@ impl KafkaWriter {
             topics,
             in_transaction: false,
             waiting,
+            time,
         })
     }
 
@@ -150,19 +160,19 @@ impl KafkaWriter {
         chunk: &Chunk,
         index: usize,
         target: Target,
-        epoch: &str,
+        stamp: Stamp<'_>,
     ) -> Result<(), SinkError> {
         let record = &chunk.records[index];
         let (topic, value) = (chunk.topic(record), chunk.value(record));
-        let size = batch_size(chunk, record, value, epoch);
+        let size = batch_size(chunk, record, value, stamp.epoch);
         if size <= target.limit {
-            return self.send(chunk, record, (topic, value), target, epoch);
+            return self.send(chunk, record, (topic, value), target, stamp);
         }
         let Some((dead, skeleton)) = chunk.spare(index) else {
             return Err(too_large(chunk, record, (topic, size, target.limit)));
         };
         let known = self.topics.target(self.fenced.client(), dead)?;
-        let needed = batch_size(chunk, record, skeleton, epoch);
+        let needed = batch_size(chunk, record, skeleton, stamp.epoch);
         if needed > known.limit {
             return Err(too_large(chunk, record, (dead, needed, known.limit)));
         }
@@ -174,7 +184,7 @@ impl KafkaWriter {
             dead_letter_topic = %dead,
             "a row is larger than its topic takes"
         );
-        self.send(chunk, record, (dead, skeleton), known, epoch)
+        self.send(chunk, record, (dead, skeleton), known, stamp)
     }
 
     fn send(
@@ -183,12 +193,12 @@ impl KafkaWriter {
         record: &Record,
         (topic, value): (&str, &[u8]),
         target: Target,
-        epoch: &str,
+        stamp: Stamp<'_>,
     ) -> Result<(), SinkError> {
         let producer = self.rows.as_ref().unwrap_or(&self.fenced);
         let mut headers = OwnedHeaders::new_with_capacity(3)
             .insert(Header { key: "id", value: Some(chunk.id(record)) })
-            .insert(Header { key: "epoch", value: Some(epoch) });
+            .insert(Header { key: "epoch", value: Some(stamp.epoch) });
         if let Some(gtid) = chunk.gtid(record) {
             headers = headers.insert(Header { key: "gtid", value: Some(gtid) });
         }
@@ -196,7 +206,8 @@ impl KafkaWriter {
             .partition(partition(record.partition_hash, target.partitions))
             .key(chunk.key(record))
             .payload(value)
-            .headers(headers);
+            .headers(headers)
+            .timestamp(stamp.time);
         match producer.send(message) {
             Ok(()) => Ok(()),
             Err((error, back)) => self.send_again(producer, error, back),
@@ -276,8 +287,10 @@ impl Writer for KafkaWriter {
 impl KafkaWriter {
     /// A fenced producer purges its queue, and each row reports that before the cause.
     fn cause(&self, error: SinkError) -> SinkError {
-        if matches!(error, SinkError::Bounds(_)) {
-            self.topics.forget();
+        match &error {
+            SinkError::Bounds(_) => self.topics.forget(),
+            SinkError::Time(_) => self.time.refused(),
+            _ => {}
         }
         match self.fenced.client().fatal_error() {
             Some((code, _)) => match classify("write", &KafkaError::Global(code)) {
@@ -297,6 +310,7 @@ impl KafkaWriter {
             self.begin()?;
         }
         let epoch = epoch.to_string();
+        let stamp = Stamp { epoch: &epoch, time: self.time.now() };
         // The index of a dead-letter topic stands for nothing that is sent, mostly.
         let mut targets: Vec<Option<Target>> = vec![None; chunk.topics.len()];
         for (index, record) in chunk.records.iter().enumerate() {
@@ -305,14 +319,14 @@ impl KafkaWriter {
                 Some(target) => target,
                 None => *known.insert(self.topics.target(self.fenced.client(), chunk.topic(record))?),
             };
-            self.send_fitting(chunk, index, target, &epoch)?;
+            self.send_fitting(chunk, index, target, stamp)?;
         }
         let producer = self.rows.as_ref().unwrap_or(&self.fenced);
         producer.poll(Duration::ZERO);
         producer.context().check()
     }
 
-    fn send_catalog(&mut self) -> Result<(), SinkError> {
+    fn send_catalog(&mut self, time: i64) -> Result<(), SinkError> {
         let failed = |error: serde_json::Error| SinkError::Failed {
             doing: "write a followed table",
             reason: error.to_string(),
@@ -320,8 +334,10 @@ impl KafkaWriter {
         for entry in std::mem::take(&mut self.catalog) {
             let key = serde_json::to_vec(&catalog::key(&self.owner, &entry)).map_err(failed)?;
             let value = entry.record.map(|record| serde_json::to_vec(&record)).transpose().map_err(failed)?;
-            let mut message =
-                BaseRecord::to(&self.position_topic).partition(self.position_partition).key(key.as_slice());
+            let mut message = BaseRecord::to(&self.position_topic)
+                .partition(self.position_partition)
+                .key(key.as_slice())
+                .timestamp(time);
             // Without a value, compaction drops what was known.
             message.payload = value.as_deref();
             if let Err((error, message)) = self.fenced.send(message) {
@@ -336,13 +352,15 @@ impl KafkaWriter {
             self.drain(rows)?;
         }
         self.begin()?;
-        self.send_catalog()?;
+        let time = self.time.now();
+        self.send_catalog(time)?;
         let value = serde_json::to_vec(record)
             .map_err(|error| SinkError::Failed { doing: "write the position", reason: error.to_string() })?;
         let message = BaseRecord::to(&self.position_topic)
             .partition(self.position_partition)
             .key(&self.position_key)
-            .payload(&value);
+            .payload(&value)
+            .timestamp(time);
         self.fenced.send(message).map_err(|(error, _)| classify("produce the position", &error))?;
         self.drain(&self.fenced)?;
         #[cfg(feature = "failpoints")]
@@ -351,6 +369,7 @@ impl KafkaWriter {
         fail::fail_point!("commit-begun");
         self.end_transaction()?;
         self.in_transaction = false;
+        self.time.taken(time);
         #[cfg(feature = "failpoints")]
         fail::fail_point!("commit-answered");
         Ok(())
