@@ -60,13 +60,15 @@ pub fn hear(seconds: i64) {
     }
 }
 
+/// What the source's clock says, in milliseconds since the epoch, by what was last heard of it.
+pub fn heard_at_source() -> Option<i64> {
+    heard().as_ref().map(|heard| heard.time.saturating_add(heard.at.elapsed().as_millis() as i64))
+}
+
 /// Milliseconds since the epoch for what is compared with times of the source's: by its clock, if this host's is another.
 pub fn at_source() -> i64 {
     let own = milliseconds();
-    match &*heard() {
-        Some(heard) => nearer(own, heard.time.saturating_add(heard.at.elapsed().as_millis() as i64)),
-        None => own,
-    }
+    heard_at_source().map_or(own, |source| nearer(own, source))
 }
 
 fn nearer(own: i64, source: i64) -> i64 {

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
 use super::catalog::Followed;
+use super::deliveries::Deliveries;
 use super::forget::forget;
 use super::limits::{Bounds, Limits};
 use super::patience::Patience;
@@ -24,7 +25,7 @@ use super::refusal::explained;
 use super::steps::{Brokers, End, Found, Refused, Succession, latest_record, succeed};
 use super::time::RecordTime;
 use super::topics::Topics;
-use super::writer::{Deliveries, KafkaWriter, Waiting};
+use super::writer::{KafkaWriter, Waiting};
 use super::{classify, config};
 use crate::coordination::{Ownership, ShardContext};
 

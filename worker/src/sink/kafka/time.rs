@@ -1,13 +1,16 @@
-//! The time that records bear. A broker refuses one that is too far ahead of its own clock: then they bear the time of
-//! the last one that was taken, counted on, until this host's clock agrees with that.
+//! The time that records bear: this host's clock's, unless a broker has refused that, or the source's clock contradicts it.
+//! A broker refuses what is too far ahead of its own clock. Then they bear the time of the last record that was taken,
+//! counted on, until this host's clock agrees with that.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::clock::milliseconds;
+use crate::clock::{heard_at_source, milliseconds};
 
-/// How far apart two clocks may be that agree. Less than any broker's limit that makes sense.
-const NEAR: Duration = Duration::from_secs(10);
+/// Milliseconds that two clocks may be apart that agree.
+const NEAR: i64 = 10_000;
+/// Milliseconds that make one clock wrong that is ahead of two others by more: less than brokers take by default.
+const FAR: i64 = 600_000;
 
 /// What the shards of a process know of the time that the brokers take. All times are milliseconds since the epoch.
 #[derive(Default)]
@@ -16,7 +19,7 @@ pub(super) struct RecordTime(Mutex<Known>);
 impl RecordTime {
     /// What a record that is written now bears.
     pub(super) fn now(&self) -> i64 {
-        self.lock().time(milliseconds(), Instant::now())
+        self.lock().time(milliseconds(), heard_at_source(), Instant::now())
     }
 
     /// The brokers have taken records of this time.
@@ -31,7 +34,7 @@ impl RecordTime {
 
     /// The brokers have refused a record because of its time.
     pub(super) fn refused(&self) {
-        self.lock().refuse(milliseconds(), Instant::now());
+        self.lock().refused = true;
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -43,35 +46,31 @@ impl RecordTime {
 struct Known {
     /// The last time that was taken, and when that was.
     taken: Option<(i64, Instant)>,
-    /// Whether what this host's clock says is refused.
+    /// Whether the brokers have refused what this host's clock says.
     refused: bool,
+    /// Whether something else is gone by.
+    counting: bool,
 }
 
 impl Known {
-    fn time(&mut self, clock: i64, now: Instant) -> i64 {
-        match self.counted(now) {
-            Some(counted) if self.refused && clock > counted.saturating_add(NEAR.as_millis() as i64) => {
-                counted
-            }
-            _ => {
-                if std::mem::take(&mut self.refused) {
-                    tracing::info!(
-                        "this host's clock agrees with the time that Kafka takes: records bear it again"
-                    );
-                }
-                clock
-            }
+    /// `source`: what its clock is known to say.
+    fn time(&mut self, clock: i64, source: Option<i64>, now: Instant) -> i64 {
+        let Some(counted) = self.counted(now) else { return clock };
+        let ahead = clock.saturating_sub(counted);
+        let contradicted = source.is_some_and(|source| clock.saturating_sub(source) > FAR);
+        let counts = ahead > if self.refused { NEAR } else { FAR } && (self.refused || contradicted);
+        self.refused &= counts;
+        match (std::mem::replace(&mut self.counting, counts), counts) {
+            (false, true) => tracing::warn!(
+                seconds_ahead = ahead / 1_000,
+                refused_by_kafka = self.refused,
+                "this host's clock is too far ahead: until it is right, records bear the time of the last one that was \
+                 taken, counted on"
+            ),
+            (true, false) => tracing::info!("this host's clock is right: records bear its time again"),
+            _ => {}
         }
-    }
-
-    fn refuse(&mut self, clock: i64, now: Instant) {
-        let Some(counted) = self.counted(now) else { return };
-        self.refused = true;
-        tracing::warn!(
-            seconds_ahead = (clock - counted) / 1_000,
-            "this host's clock is further ahead than Kafka takes: until it is right, records bear the time of the last one \
-             that was taken, counted on"
-        );
+        if counts { counted } else { clock }
     }
 
     /// What was taken, and the time since.
@@ -83,36 +82,49 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const HOUR: i64 = 3_600_000;
 
+    /// `taken` at the beginning.
+    fn known(taken: i64) -> (Known, Instant) {
+        let begun = Instant::now();
+        (Known { taken: Some((taken, begun)), ..Known::default() }, begun)
+    }
+
     #[test]
     fn a_clock_is_believed_until_its_time_is_refused() {
-        let (mut known, begun) = (Known::default(), Instant::now());
+        let (mut known, begun) = known(1_000);
         let after = |seconds| begun + Duration::from_secs(seconds);
-        known.taken = Some((1_000, begun));
-        assert_eq!(known.time(2 * HOUR, after(1)), 2 * HOUR, "the brokers may take it");
-        known.refuse(2 * HOUR, after(1));
-        assert_eq!(known.time(2 * HOUR, after(2)), 3_000);
-        assert_eq!(known.time(2 * HOUR, after(3)), 4_000);
+        assert_eq!(known.time(2 * HOUR, None, after(1)), 2 * HOUR, "the brokers may take it");
+        known.refused = true;
+        assert_eq!(known.time(2 * HOUR, None, after(2)), 3_000);
+        assert_eq!(known.time(2 * HOUR, None, after(3)), 4_000);
+    }
+
+    #[test]
+    fn a_clock_that_two_others_contradict_is_not_believed() {
+        let (mut known, begun) = known(HOUR);
+        assert_eq!(known.time(3 * HOUR, Some(HOUR), begun), HOUR);
+        assert_eq!(known.time(3 * HOUR, Some(3 * HOUR), begun), 3 * HOUR, "this process stood still");
+        assert_eq!(known.time(HOUR, Some(-HOUR), begun), HOUR, "the source is alone");
+        assert_eq!(known.time(-HOUR, Some(HOUR), begun), -HOUR, "one that is behind is taken");
     }
 
     #[test]
     fn a_clock_that_is_right_again_is_believed_again() {
-        let (mut known, begun) = (Known::default(), Instant::now());
-        known.taken = Some((HOUR, begun));
-        known.refuse(3 * HOUR, begun);
-        assert_eq!(known.time(HOUR + 9_000, begun), HOUR + 9_000);
-        assert_eq!(known.time(3 * HOUR, begun), 3 * HOUR);
-        known.refuse(3 * HOUR, begun);
-        assert_eq!(known.time(HOUR - 1, begun), HOUR - 1, "one that is behind is taken");
+        let (mut known, begun) = known(HOUR);
+        known.refused = true;
+        assert_eq!(known.time(HOUR + 11_000, None, begun), HOUR);
+        assert_eq!(known.time(HOUR + 9_000, None, begun), HOUR + 9_000);
+        assert_eq!(known.time(3 * HOUR, None, begun), 3 * HOUR);
     }
 
     #[test]
     fn without_anything_taken_there_is_no_other_time() {
-        let (mut known, begun) = (Known::default(), Instant::now());
-        known.refuse(3 * HOUR, begun);
-        assert_eq!(known.time(3 * HOUR, begun), 3 * HOUR);
+        let mut known = Known { refused: true, ..Known::default() };
+        assert_eq!(known.time(3 * HOUR, Some(HOUR), Instant::now()), 3 * HOUR);
     }
 }

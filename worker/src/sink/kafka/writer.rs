@@ -1,18 +1,17 @@
 //! One shard's producer: rows and the position in one transaction, or, at least once, rows by an idempotent producer
 //! and the position, over acknowledged rows only, by the fenced one.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use maxwell_protocol::position::{PositionKey, PositionRecord};
-use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::sync::Notify;
 
 use super::super::{CatalogEntry, Chunk, Record, SinkError, Writer};
+use super::deliveries::Deliveries;
 use super::ending::Ending;
 use super::flush::flush;
 use super::limits::batch_size;
@@ -27,41 +26,8 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// How long a wait for acknowledgements takes no notice of refusals.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Remembers the first record that was not delivered.
-#[derive(Default)]
-pub(super) struct Deliveries {
-    failed: AtomicBool,
-    first: Mutex<Option<KafkaError>>,
-}
-
-impl ClientContext for Deliveries {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka client");
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
-            self.failed.store(true, Ordering::Release);
-        }
-    }
-}
-
-impl Deliveries {
-    fn check(&self) -> Result<(), SinkError> {
-        if !self.failed.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        match self.first.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            Some(error) => Err(classify("deliver rows", error)),
-            None => Ok(()),
-        }
-    }
-}
+/// How long the reports are waited for that say why a transaction has failed.
+const REPORTS: Duration = Duration::from_millis(100);
 
 /// How long a shard waits for brokers, and who is told when that becomes long.
 pub(super) struct Waiting {
@@ -287,6 +253,10 @@ impl Writer for KafkaWriter {
 impl KafkaWriter {
     /// A fenced producer purges its queue, and each row reports that before the cause.
     fn cause(&self, error: SinkError) -> SinkError {
+        let error = match error {
+            SinkError::Failed { .. } => self.refused_time().unwrap_or(error),
+            error => error,
+        };
         match &error {
             SinkError::Bounds(_) => self.topics.forget(),
             SinkError::Time(_) => self.time.refused(),
@@ -299,6 +269,17 @@ impl KafkaWriter {
             },
             None => error,
         }
+    }
+
+    /// Whether a time that was refused has brought everything else about.
+    fn refused_time(&self) -> Option<SinkError> {
+        let begun = Instant::now();
+        let producer = self.rows.as_ref().unwrap_or(&self.fenced);
+        let deliveries = producer.context();
+        while producer.in_flight_count() > 0 && !deliveries.tell_of_time() && begun.elapsed() < REPORTS {
+            producer.poll(LOOK);
+        }
+        if deliveries.tell_of_time() { deliveries.check().err() } else { None }
     }
 
     fn send_all(&mut self, chunk: &Chunk, epoch: u64) -> Result<(), SinkError> {
