@@ -9,8 +9,8 @@ use crate::clock::{heard_at_source, milliseconds};
 
 /// Milliseconds that two clocks may be apart that agree.
 const NEAR: i64 = 10_000;
-/// Milliseconds that make one clock wrong that is ahead of two others by more: less than brokers take by default.
-const FAR: i64 = 600_000;
+/// Milliseconds that make one clock wrong that is further from two others, which agree: less than brokers take by default.
+const FAR: u64 = 600_000;
 
 /// What the shards of a process know of the time that the brokers take. All times are milliseconds since the epoch.
 #[derive(Default)]
@@ -57,15 +57,17 @@ impl Known {
     fn time(&mut self, clock: i64, source: Option<i64>, now: Instant) -> i64 {
         let Some(counted) = self.counted(now) else { return clock };
         let ahead = clock.saturating_sub(counted);
-        let contradicted = source.is_some_and(|source| clock.saturating_sub(source) > FAR);
-        let counts = ahead > if self.refused { NEAR } else { FAR } && (self.refused || contradicted);
+        let is_far = |one: i64, other: i64| one.abs_diff(other) > FAR;
+        let contradicts = |source: i64| !is_far(source, counted) && is_far(source, clock);
+        let contradicted = is_far(clock, counted) && source.is_some_and(contradicts);
+        let counts = contradicted || self.refused && ahead > NEAR;
         self.refused &= counts;
         match (std::mem::replace(&mut self.counting, counts), counts) {
             (false, true) => tracing::warn!(
                 seconds_ahead = ahead / 1_000,
                 refused_by_kafka = self.refused,
-                "this host's clock is too far ahead: until it is right, records bear the time of the last one that was \
-                 taken, counted on"
+                "this host's clock is wrong: until it is right, records bear the time of the last one that was taken, \
+                 counted on"
             ),
             (true, false) => tracing::info!("this host's clock is right: records bear its time again"),
             _ => {}
@@ -110,7 +112,9 @@ mod tests {
         assert_eq!(known.time(3 * HOUR, Some(HOUR), begun), HOUR);
         assert_eq!(known.time(3 * HOUR, Some(3 * HOUR), begun), 3 * HOUR, "this process stood still");
         assert_eq!(known.time(HOUR, Some(-HOUR), begun), HOUR, "the source is alone");
-        assert_eq!(known.time(-HOUR, Some(HOUR), begun), -HOUR, "one that is behind is taken");
+        assert_eq!(known.time(-HOUR, Some(HOUR), begun), HOUR);
+        assert_eq!(known.time(-HOUR, None, begun), -HOUR, "the brokers take it");
+        assert_eq!(known.time(5 * HOUR, Some(-HOUR), begun), 5 * HOUR, "no two of them agree");
     }
 
     #[test]
