@@ -52,13 +52,15 @@ impl ProducerContext for Deliveries {
 
 impl Deliveries {
     fn check(&self) -> Result<(), SinkError> {
-        if !self.failed.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        match self.first.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            Some(error) => Err(classify("deliver rows", error)),
+        match self.failure() {
+            Some(error) => Err(classify("deliver rows", &error)),
             None => Ok(()),
         }
+    }
+
+    fn failure(&self) -> Option<KafkaError> {
+        let failed = self.failed.load(Ordering::Acquire);
+        failed.then(|| self.first.lock().unwrap_or_else(PoisonError::into_inner).clone()).flatten()
     }
 }
 
@@ -274,7 +276,7 @@ impl Writer for KafkaWriter {
 }
 
 impl KafkaWriter {
-    /// A fenced producer purges its queue, and each row reports that before the cause.
+    /// A producer whose transaction has failed purges its queue, and each row reports that before the cause.
     fn cause(&self, error: SinkError) -> SinkError {
         if matches!(error, SinkError::Bounds(_)) {
             self.topics.forget();
@@ -284,8 +286,18 @@ impl KafkaWriter {
                 SinkError::Fenced => SinkError::Fenced,
                 _ => error,
             },
-            None => error,
+            None => self.purged_for().map_or(error, |cause| classify("deliver rows", &cause)),
         }
+    }
+
+    /// Why the transaction has failed whose rows were purged.
+    fn purged_for(&self) -> Option<KafkaError> {
+        let purged = [RDKafkaErrorCode::PurgeQueue, RDKafkaErrorCode::PurgeInflight];
+        self.fenced.context().failure()?.rdkafka_error_code().filter(|code| purged.contains(code))?;
+        // Refused with that reason, until it is aborted, which this producer's never is.
+        self.fenced.begin_transaction().err().filter(
+            |refused| matches!(refused, KafkaError::Transaction(refused) if refused.txn_requires_abort()),
+        )
     }
 
     fn send_all(&mut self, chunk: &Chunk, epoch: u64) -> Result<(), SinkError> {
