@@ -7,6 +7,7 @@ mod kafka;
 mod mysql;
 mod network;
 mod process;
+mod roles;
 mod zookeeper;
 
 use std::collections::BTreeMap;
