@@ -1,7 +1,7 @@
 # One broker, or three with LAB_KAFKA_BROKERS=3.
 
 KAFKA_PKI=$DATA/kafka-pki
-# What a broker logs goes to its file in LOG: who leads, who is fenced, what is loaded, and when; neither its settings nor
+# What a broker logs goes to its file in LOG: who leads, who is fenced, who coordinates, and when; neither its settings nor
 # each partition nor each connection in vain.
 KAFKA_LOGGING=(
   -Dorg.slf4j.simpleLogger.showDateTime=true '-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS'
@@ -9,7 +9,7 @@ KAFKA_LOGGING=(
 )
 for logger in org.apache.kafka.{common.config,storage.internals.log,clients.{NetworkClient,FetchSessionHandler}} \
   kafka.{log,cluster} kafka.server.{KafkaConfig,NodeToControllerRequestThread,Replica{Fetcher{Thread,Manager},AlterLogDirsManager}} \
-  state.change.logger org.apache.kafka.coordinator.group; do
+  state.change.logger org.apache.kafka.coordinator kafka.coordinator.transaction.TransactionStateManager; do
   KAFKA_LOGGING+=("-Dorg.slf4j.simpleLogger.log.$logger=error")
 done
 
