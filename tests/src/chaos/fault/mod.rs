@@ -8,6 +8,7 @@ mod kafka;
 mod mysql;
 mod network;
 mod process;
+mod roles;
 mod zookeeper;
 
 use std::collections::BTreeMap;

@@ -42,18 +42,21 @@ impl ProducerContext for Deliveries {
 impl Deliveries {
     /// An error once a record was not delivered.
     pub(super) fn check(&self) -> Result<(), SinkError> {
-        if !self.failed.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        match self.why.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            Some(error) => Err(classify("deliver rows", error)),
+        match self.failure() {
+            Some(error) => Err(classify("deliver rows", &error)),
             None => Ok(()),
         }
     }
 
+    /// Why, if one was not.
+    pub(super) fn failure(&self) -> Option<KafkaError> {
+        let failed = self.failed.load(Ordering::Acquire);
+        failed.then(|| self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()).flatten()
+    }
+
     /// Whether the reason is a time that was refused.
     pub(super) fn tell_of_time(&self) -> bool {
-        self.why.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(is_about_time)
+        self.failure().as_ref().is_some_and(is_about_time)
     }
 }
 

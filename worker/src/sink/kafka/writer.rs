@@ -251,24 +251,25 @@ impl Writer for KafkaWriter {
 }
 
 impl KafkaWriter {
-    /// A fenced producer purges its queue, and each row reports that before the cause.
+    /// A producer whose transaction has failed purges its queue, and each row reports that before the cause.
     fn cause(&self, error: SinkError) -> SinkError {
-        let error = match error {
-            SinkError::Failed { .. } => self.refused_time().unwrap_or(error),
-            error => error,
+        let error = match (self.fenced.client().fatal_error(), error) {
+            (Some((code, _)), error) => match classify("write", &KafkaError::Global(code)) {
+                SinkError::Fenced => SinkError::Fenced,
+                _ => error,
+            },
+            (None, SinkError::Failed { doing, reason }) => self
+                .refused_time()
+                .or_else(|| self.purged_for().map(|cause| classify("deliver rows", &cause)))
+                .unwrap_or(SinkError::Failed { doing, reason }),
+            (None, error) => error,
         };
         match &error {
             SinkError::Bounds(_) => self.topics.forget(),
             SinkError::Time(_) => self.time.refused(),
             _ => {}
         }
-        match self.fenced.client().fatal_error() {
-            Some((code, _)) => match classify("write", &KafkaError::Global(code)) {
-                SinkError::Fenced => SinkError::Fenced,
-                _ => error,
-            },
-            None => error,
-        }
+        error
     }
 
     /// Whether a time that was refused has brought everything else about.
@@ -280,6 +281,16 @@ impl KafkaWriter {
             producer.poll(LOOK);
         }
         if deliveries.tell_of_time() { deliveries.check().err() } else { None }
+    }
+
+    /// Why the transaction has failed whose rows were purged.
+    fn purged_for(&self) -> Option<KafkaError> {
+        let purged = [RDKafkaErrorCode::PurgeQueue, RDKafkaErrorCode::PurgeInflight];
+        self.fenced.context().failure()?.rdkafka_error_code().filter(|code| purged.contains(code))?;
+        // Refused with that reason, until it is aborted, which this producer's never is.
+        self.fenced.begin_transaction().err().filter(
+            |refused| matches!(refused, KafkaError::Transaction(refused) if refused.txn_requires_abort()),
+        )
     }
 
     fn send_all(&mut self, chunk: &Chunk, epoch: u64) -> Result<(), SinkError> {
