@@ -25,7 +25,6 @@ use crate::encode::key::partition;
 const PAUSE: Duration = Duration::from_micros(200);
 /// How long a wait for acknowledgements takes no notice of refusals.
 const LOOK: Duration = Duration::from_millis(20);
-
 /// How long the reports are waited for that say why a transaction has failed.
 const REPORTS: Duration = Duration::from_millis(100);
 
