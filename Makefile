@@ -26,6 +26,7 @@ lint: toolchain ## Formatting, and clippy with warnings denied
 	cargo fmt --all --check
 	$(call say,clippy)
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p maxwell-worker --features simulation,failpoints --all-targets -- -D warnings
 	$(call say,no Kubernetes in the worker)
 	@tree=$$(cargo tree --locked -p maxwell-worker -e normal --prefix none) && \
 	  ! grep -E '^(kube|k8s-openapi)' <<<"$$tree"

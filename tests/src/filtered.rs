@@ -10,13 +10,35 @@ use rdkafka::Message as _;
 use serde::{Deserialize, Serialize};
 
 use crate::consumer::until;
-use crate::lab::{Server, admin, unique};
+use crate::lab::{Server, admin, named, unique};
+use crate::output::line;
 use crate::topic;
 use crate::worker::{Spec, Worker, free_port};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Rows that one statement changes.
 const AT_ONCE: usize = 500;
+
+/// What can be asked of it.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Rows of the transaction.
+    #[arg(long, default_value_t = 200_000)]
+    rows: usize,
+    /// The lab's names of the servers to take.
+    #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+    servers: Vec<String>,
+}
+
+impl Arguments {
+    /// Runs it.
+    pub async fn run(&self) -> anyhow::Result<()> {
+        for server in named(&self.servers)? {
+            line(&filtered(server, self.rows).await?)?;
+        }
+        Ok(())
+    }
+}
 
 /// What came of it.
 #[derive(Debug, Clone, Serialize)]
@@ -30,7 +52,7 @@ pub struct Outcome {
 }
 
 /// Streams a transaction of `rows` rows, half of them of a table that the live filter drops.
-pub async fn filtered(server: Server, rows: usize) -> anyhow::Result<Outcome> {
+async fn filtered(server: Server, rows: usize) -> anyhow::Result<Outcome> {
     let name = unique(server.name);
     let mut conn = admin(server).await?;
     conn.query_drop(format!("CREATE DATABASE {name}")).await?;

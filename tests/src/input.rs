@@ -11,11 +11,28 @@ use anyhow::Context;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use crate::lab::{BROKER, Server, admin, unique};
+use crate::lab::{BROKER, Server, admin, named, unique};
+use crate::output::line;
 use crate::topic;
 use crate::worker::binary;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What can be asked of it.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The lab's name of the server to take; its binlog is purged.
+    #[arg(long, default_value = "mysql57")]
+    server: String,
+}
+
+impl Arguments {
+    /// Runs it.
+    pub async fn run(&self) -> anyhow::Result<()> {
+        let cases = input(named(std::slice::from_ref(&self.server))?[0]).await?;
+        line(&serde_json::json!({"mistakes": cases, "named": cases}))
+    }
+}
 
 /// Something wrong, and what must be said about it.
 struct Case {
@@ -32,7 +49,7 @@ fn case(what: &'static str, arguments: &[String], words: &[&'static str], ends: 
 }
 
 /// Tries everything; how many cases there were.
-pub async fn input(server: Server) -> anyhow::Result<usize> {
+async fn input(server: Server) -> anyhow::Result<usize> {
     let mut conn = admin(server).await?;
     let name = unique("input");
     prepare(&mut conn, &name).await?;

@@ -25,6 +25,17 @@ pub const SERVERS: [Server; 4] = [
     Server { name: "mariadb", address: "10.244.0.5" },
 ];
 
+/// Those among them that have these names.
+pub(crate) fn named(names: &[String]) -> anyhow::Result<Vec<Server>> {
+    names
+        .iter()
+        .map(|name| {
+            let found = SERVERS.into_iter().find(|server| server.name == *name);
+            found.with_context(|| format!("there is no server '{name}' in the lab"))
+        })
+        .collect()
+}
+
 /// A replica of `mysql80`.
 pub const REPLICA: Server = Server { name: "replica", address: "10.244.0.6" };
 

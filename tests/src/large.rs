@@ -8,11 +8,38 @@ use serde::Serialize;
 use crate::bench::process::usage;
 use crate::consumer::{self, Isolation};
 use crate::history::{Verdict, check};
-use crate::lab::{Server, unique};
+use crate::lab::{Server, named, unique};
+use crate::output::line;
 use crate::worker::{Spec, Worker, free_port};
 use crate::writer::Writer;
 
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What can be asked of it.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Rows of the transaction.
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: usize,
+    /// Mebibytes that the worker may take at the most.
+    #[arg(long, default_value_t = 128)]
+    memory: u64,
+    /// The lab's names of the servers to take.
+    #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+    servers: Vec<String>,
+}
+
+impl Arguments {
+    /// Runs it.
+    pub async fn run(&self) -> anyhow::Result<()> {
+        for server in named(&self.servers)? {
+            let outcome = large(server, self.rows).await?;
+            line(&outcome)?;
+            anyhow::ensure!(outcome.peak_mib < self.memory, "more than {} MiB", self.memory);
+        }
+        Ok(())
+    }
+}
 
 /// What came of it.
 #[derive(Debug, Clone, Serialize)]
@@ -28,7 +55,7 @@ pub struct Outcome {
 }
 
 /// Streams one transaction of `rows` rows of `server`, and one that is rolled back.
-pub async fn large(server: Server, rows: usize) -> anyhow::Result<Outcome> {
+async fn large(server: Server, rows: usize) -> anyhow::Result<Outcome> {
     let name = unique(server.name);
     let mut writer = Writer::new(server, &name, 1).await?;
     let mut spec = Spec::kafka(server, &name, &name, &name, free_port()?);

@@ -7,7 +7,8 @@ use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::lab::{Server, ZOOKEEPER, unique};
+use crate::lab::{Server, ZOOKEEPER, named, unique};
+use crate::output::line;
 use crate::topic;
 use crate::worker::{Spec, Worker, free_port};
 
@@ -16,6 +17,35 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// After a first start positions are written once more.
 const SETTLE: Duration = Duration::from_secs(15);
+
+/// What can be asked of it.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Members of the cluster.
+    #[arg(long, default_value_t = 3)]
+    members: usize,
+    /// For how long.
+    #[arg(long, default_value_t = 120)]
+    seconds: u64,
+    /// Writes of a member in a minute, its heartbeats aside, that are too many.
+    #[arg(long, default_value_t = 5.0)]
+    limit: f64,
+}
+
+impl Arguments {
+    /// Runs it.
+    pub async fn run(&self) -> anyhow::Result<()> {
+        let span = Duration::from_secs(self.seconds);
+        let outcome = rest(named(&["mysql80".to_owned()])?[0], self.members, span).await?;
+        line(&outcome)?;
+        let (writes, limit) = (outcome.beside_heartbeats_a_minute, self.limit);
+        anyhow::ensure!(
+            writes < limit,
+            "{writes:.1} writes a minute beside heartbeats, {limit} are too many"
+        );
+        Ok(())
+    }
+}
 
 /// What was written.
 #[derive(Debug, Serialize)]
@@ -31,7 +61,7 @@ pub struct Outcome {
 }
 
 /// Starts `members` on `server` and counts for `span`.
-pub async fn rest(server: Server, members: usize, span: Duration) -> anyhow::Result<Outcome> {
+async fn rest(server: Server, members: usize, span: Duration) -> anyhow::Result<Outcome> {
     let name = unique("rest");
     let mut workers = Vec::new();
     for number in 0..members {

@@ -19,11 +19,30 @@ use serde::Deserialize;
 
 use crate::cli::{cli, refused};
 use crate::consumer::until;
-use crate::lab::{Server, ZOOKEEPER, admin, unique};
+use crate::lab::{Server, ZOOKEEPER, admin, named, unique};
+use crate::output::line;
 use crate::topic;
 use crate::worker::{Spec, Worker, free_port};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What can be asked of it.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The lab's names of the servers to take.
+    #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+    servers: Vec<String>,
+}
+
+impl Arguments {
+    /// Runs it.
+    pub async fn run(&self) -> anyhow::Result<()> {
+        for server in named(&self.servers)? {
+            line(&rewind(server).await?)?;
+        }
+        Ok(())
+    }
+}
 
 /// A cluster of two, and the table that it streams.
 struct Lab {
@@ -35,7 +54,7 @@ struct Lab {
 }
 
 /// How many rows were seen, and how many of them were seen before.
-pub async fn rewind(server: Server) -> anyhow::Result<serde_json::Value> {
+async fn rewind(server: Server) -> anyhow::Result<serde_json::Value> {
     let name = unique("rewind");
     let file = std::env::temp_dir().join(format!("{name}.json"));
     let mut lab = Lab::start(server, &name).await?;

@@ -11,14 +11,36 @@ use mysql_async::prelude::Queryable;
 
 use crate::cli::{cli, refused};
 use crate::filtered::{begin, seen, shown};
-use crate::lab::{Server, ZOOKEEPER, admin, unique};
+use crate::lab::{Server, ZOOKEEPER, admin, named, unique};
+use crate::output::line;
 use crate::topic;
 use crate::worker::{Spec, Worker, free_port};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What can be asked of it.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Rows of the transaction.
+    #[arg(long, default_value_t = 200_000)]
+    rows: usize,
+    /// The lab's names of the servers to take.
+    #[arg(long, value_delimiter = ',', default_value = "mysql80")]
+    servers: Vec<String>,
+}
+
+impl Arguments {
+    /// Runs it.
+    pub async fn run(&self) -> anyhow::Result<()> {
+        for server in named(&self.servers)? {
+            line(&settings(server, self.rows).await?)?;
+        }
+        Ok(())
+    }
+}
+
 /// How many rows came of a transaction of `rows`, half of them dropped by the filter of its beginning.
-pub async fn settings(server: Server, rows: usize) -> anyhow::Result<serde_json::Value> {
+async fn settings(server: Server, rows: usize) -> anyhow::Result<serde_json::Value> {
     let name = unique("settings");
     let root = format!("/tests/{name}");
     let mut conn = admin(server).await?;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use crate::clock::Clock;
 use crate::lab::{Host, SCRIPT, Server, ZOOKEEPER, brokers};
 
 /// How a worker is started.
@@ -20,6 +21,8 @@ pub struct Spec {
     pub port: u16,
     /// The test host that it runs on; this machine itself without one.
     pub host: Option<Host>,
+    /// The wall clock that it goes by on such a host; the system's without one.
+    pub clock: Option<Clock>,
 }
 
 impl Spec {
@@ -36,7 +39,7 @@ impl Spec {
             format!("--http_port={port}"),
             format!("--member_id={name}"),
         ];
-        Self { name: name.into(), arguments: arguments.to_vec(), port, host: None }
+        Self { name: name.into(), arguments: arguments.to_vec(), port, host: None, clock: None }
     }
 
     /// As a member of the cluster whose tree is at `/tests/<tree>`.
@@ -64,7 +67,11 @@ impl Spec {
         let Some(host) = self.host else { return Ok(Command::new(binary()?)) };
         let mut command = Command::new(SCRIPT);
         // Replaces itself with the worker: the process stays the same.
-        command.args(["run", host.name]).arg(binary()?);
+        command.args(["run", host.name]);
+        if let Some(clock) = &self.clock {
+            command.arg("env").args(clock.environment());
+        }
+        command.arg(binary()?);
         Ok(command)
     }
 }

@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 
 use self::copies::Copies;
 
-use crate::clock::milliseconds;
+use crate::clock::at_source;
 use crate::engine::status::{Observer, Observers};
 use shard::{ShardFigures, ShardMeter};
 
@@ -247,7 +247,7 @@ impl Metrics {
 }
 
 fn worst_delay(shards: &[ShardFigures]) -> u64 {
-    let now = milliseconds();
+    let now = at_source();
     shards.iter().map(|one| one.delay.milliseconds(now)).max().unwrap_or(0)
 }
 

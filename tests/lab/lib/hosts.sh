@@ -56,6 +56,8 @@ on_host() {
   shift
   host_up "$host"
   rm -f "$RUN/$host.sock" "$RUN/$host.sock.lock" "$SID/lab/$host.sock" "$SID/lab/$host.sock.lock"
+  # What one that was killed has said last.
+  [ ! -f "$LOG/$host.log" ] || mv "$LOG/$host.log" "$LOG/$host-before.log"
   (
     cd "$DATA"
     ulimit -n "$(ulimit -Hn)" || true

@@ -5,6 +5,7 @@ KUBERNETES=1.34.4
 HELM=3.19.0
 COREDNS=1.12.4
 KAFKA=4.1.0
+SLF4J=1.7.36 # what this Kafka logs through
 COMPONENTS=(kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubectl kubelet)
 
 apt_install() {
@@ -81,7 +82,7 @@ install_mysql97() {
 
 install_kafka() {
   apt_install maven default-jre-headless
-  [ -d "$LAB/kafka" ] && return
+  compgen -G "$LAB/kafka/slf4j-simple-*" >/dev/null && return
   say "Kafka $KAFKA"
   rm -rf "$LAB/kafka.part"
   mkdir -p "$LAB/kafka-pom"
@@ -91,11 +92,13 @@ install_kafka() {
   <dependencies>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$KAFKA</version></dependency>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$KAFKA</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>$SLF4J</version></dependency>
   </dependencies>
 </project>
 XML
   maven -f "$LAB/kafka-pom/pom.xml" dependency:copy-dependencies \
     -DoutputDirectory="$LAB/kafka.part" -DincludeScope=runtime
+  rm -rf "$LAB/kafka"
   mv "$LAB/kafka.part" "$LAB/kafka"
 }
 
@@ -149,6 +152,15 @@ install_kubernetes() {
   [ -x "$BIN/kubelet" ] || (build_kubernetes)
   install_helm
   go_tool coredns $COREDNS github.com/coredns/coredns
+}
+
+# A wall clock that can be moved, for a worker to be started with.
+install_clock() {
+  local source=$library/../clock/clock.c
+  apt_install gcc libc6-dev
+  [ "$BIN/clock.so" -nt "$source" ] && return
+  gcc -O2 -Wall -Wextra -Werror -shared -fPIC -o "$BIN/clock.so.part" "$source"
+  mv "$BIN/clock.so.part" "$BIN/clock.so"
 }
 
 install_images() {

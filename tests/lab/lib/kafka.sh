@@ -1,6 +1,17 @@
 # One broker, or three with LAB_KAFKA_BROKERS=3.
 
 KAFKA_PKI=$DATA/kafka-pki
+# What a broker logs goes to its file in LOG: who leads, who is fenced, who coordinates, and when; neither its settings nor
+# each partition nor each connection in vain.
+KAFKA_LOGGING=(
+  -Dorg.slf4j.simpleLogger.showDateTime=true '-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS'
+  -Dorg.slf4j.simpleLogger.showThreadName=false -Dorg.slf4j.simpleLogger.defaultLogLevel=info
+)
+for logger in org.apache.kafka.{common.config,storage.internals.log,clients.{NetworkClient,FetchSessionHandler}} \
+  kafka.{log,cluster} kafka.server.{KafkaConfig,NodeToControllerRequestThread,Replica{Fetcher{Thread,Manager},AlterLogDirsManager}} \
+  state.change.logger org.apache.kafka.coordinator kafka.coordinator.transaction.TransactionStateManager; do
+  KAFKA_LOGGING+=("-Dorg.slf4j.simpleLogger.log.$logger=error")
+done
 
 up_kafka() {
   local brokers=${LAB_KAFKA_BROKERS:-1} voters="" i directory jvm=(-Xmx768m)
@@ -11,7 +22,7 @@ up_kafka() {
   # host holds that up for longer than clients wait.
   for i in $(seq "$brokers"); do echo "${ADDRESS[kafka$i]} kafka$i"; done >"$DATA/kafka-hosts"
   printf '127.0.0.1 localhost %s\n' "$(uname -n)" >>"$DATA/kafka-hosts"
-  jvm+=("-Djdk.net.hosts.file=$DATA/kafka-hosts")
+  jvm+=("-Djdk.net.hosts.file=$DATA/kafka-hosts" "${KAFKA_LOGGING[@]}")
   for i in $(seq "$brokers"); do
     alive "kafka$i" && continue
     directory=$DATA/kafka$i
@@ -27,6 +38,17 @@ up_kafka() {
   done
   until_ok 60 kafka kcat -b "${ADDRESS[kafka1]}:9092" -L -m 2
   say "kafka at ${ADDRESS[kafka1]}:9092 ($brokers broker(s))"
+}
+
+# The broker that is the active controller, by what the brokers that are there have agreed on.
+controller() {
+  local i state
+  for i in 1 2 3; do
+    state=$DATA/kafka$i/logs/__cluster_metadata-0/quorum-state
+    alive "kafka$i" || continue
+    # A file without an end of line.
+    { cat "$state"; echo; } | sed -E 's/.*"leaderId":(-?[0-9]+).*"leaderEpoch":([0-9]+).*/\2 \1/'
+  done | sort -n | awk '$2 > 0 {leader = $2} END {if (!leader) exit 1; print "kafka" leader}'
 }
 
 # A file system of its own, so that it can be full.

@@ -9,6 +9,7 @@
 //!
 //! `copy` measures copies of a table beside the stream.
 
+mod arguments;
 mod copy;
 pub(crate) mod load;
 pub(crate) mod process;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use crate::lab::{SERVERS, Server, unique};
 use crate::topic;
 use crate::worker::{Spec, Worker, free_port};
+pub use arguments::Arguments;
 pub use copy::Outcome as Copies;
 use load::Workload;
 use process::Usage;

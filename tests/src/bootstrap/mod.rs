@@ -1,6 +1,7 @@
 //! Copies of tables beside the stream: a table is changed while it is copied and the worker is killed; at the end
 //! every row's last message is what the table holds, in order, nothing lost and nothing twice.
 
+mod arguments;
 pub mod check;
 pub mod load;
 pub mod reader;
@@ -21,6 +22,7 @@ use crate::lab::{Server, admin, unique};
 use crate::positions::Positions;
 use crate::topic;
 use crate::worker::{Spec, Worker, free_port};
+pub use arguments::Arguments;
 use check::{Event, Kind, check};
 use load::{Keys, Load};
 
@@ -83,7 +85,7 @@ pub struct Outcome {
 }
 
 /// Copies a table of `server` while it is changed.
-pub async fn bootstrap(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
+async fn bootstrap(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
     let table = Table::make(server, plan.rows, plan.keys).await?;
     let outcome = table.copy(plan).await;
     table.delete().await?;

@@ -6,6 +6,7 @@ use anyhow::Context;
 use maxwell_protocol::settings::Delivery;
 use procfs::process::Process;
 
+use crate::clock::Clock;
 use crate::lab::{HOSTS, Host, REPLICA, Server, ZOOKEEPER};
 use crate::worker::{Spec, Worker, free_port};
 
@@ -25,6 +26,8 @@ pub struct Shape {
     pub delivery: Delivery,
     /// Rows of a Kafka transaction at the most: small, so that many end inside a MySQL transaction.
     pub commit_rows: u32,
+    /// Whether the members' wall clocks can be moved.
+    pub clocks: bool,
 }
 
 /// What workers have counted.
@@ -161,6 +164,14 @@ impl Cluster {
         self.workers[at].signal(name)
     }
 
+    /// Moves a member's wall clock to so many seconds ahead of the system's.
+    pub fn move_clock(&self, at: usize, seconds: i64) -> anyhow::Result<()> {
+        let clock = self.specs[at].clock.as_ref().context("the clocks of this cluster cannot be moved")?;
+        let process = self.workers[at].id();
+        anyhow::ensure!(clock.is_read_by(process)?, "process {process} does not go by {clock:?}");
+        clock.set(seconds)
+    }
+
     /// Ends a member by a signal and waits for its end.
     pub async fn end(&mut self, at: usize, signal: &str) -> anyhow::Result<()> {
         self.remember(at).await;
@@ -264,6 +275,7 @@ fn specs(server: Server, name: &str, shape: &Shape) -> anyhow::Result<Vec<Spec>>
             let host = HOSTS.get(member).copied().context("there are four hosts for workers")?;
             let mut spec = Spec::kafka(server, name, name, &format!("{name}-{member}"), free_port()?);
             spec.host = Some(host);
+            spec.clock = shape.clocks.then(|| Clock::of(&spec.name)).transpose()?;
             spec.arguments.push(format!("--settings={settings}"));
             spec.arguments.push(format!("--filter=exclude: *.*, include: {name}.*"));
             if shape.members > 1 {

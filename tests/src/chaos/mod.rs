@@ -1,5 +1,6 @@
 //! A load, faults while it runs, and the history check at its end.
 
+mod arguments;
 pub mod cluster;
 pub mod fault;
 pub mod gap;
@@ -19,6 +20,7 @@ use crate::consumer::{self, Isolation, Running, Seen};
 use crate::history::check_divided;
 use crate::lab::{Server, unique};
 use crate::writer::Writer;
+pub use arguments::Arguments;
 use cluster::{Cluster, Shape, Used};
 use fault::{Fault, Scene, fail_back, until_in_sync};
 use gap::{Span, gap};

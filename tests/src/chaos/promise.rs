@@ -26,7 +26,9 @@ pub fn promise(kind: &str, session: u64) -> Option<Promise> {
             let worst = session + TICK + 1_000;
             of(session + 500, worst, worst)
         }
-        "zookeeper_quorum_away" | "zookeeper_quorum_away_long" => of(500, 1_000, 1_000),
+        "zookeeper_quorum_away" | "zookeeper_quorum_away_long" | "clock_ahead" | "clock_back" => {
+            of(500, 1_000, 1_000)
+        }
         "shards_kill_owner_and_leader" => of(1_500, 4_000, 4_000),
         "kafka_coordinator_killed" | "kafka_position_leader_killed" => of(5_000, 10_000, 10_000),
         _ => None,

@@ -8,7 +8,9 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use super::cluster::Shape;
-use super::fault::{Fault, KafkaFault, NetworkFault, POINTS, ProcessFault, all, dividing, fitting, together};
+use super::fault::{
+    ClockFault, Fault, KafkaFault, NetworkFault, POINTS, ProcessFault, all, dividing, fitting, together,
+};
 use super::report::Report;
 use super::{Plan, round};
 use crate::lab::Server;
@@ -90,10 +92,17 @@ impl Rounds {
     /// two; and clusters of several shards, dealt out one of them.
     fn plans(&self, kinds: &[Fault], server: Server, at: usize, random: &mut StdRng) -> Vec<Plan> {
         let share = self.changes / self.servers.len() as u64;
-        let plan = |part, faults, (members, shards), delivery| Plan {
+        let plan = |part, faults: Vec<Vec<Fault>>, (members, shards), delivery| Plan {
             changes: share / 10 * part,
+            shape: Shape {
+                members,
+                shards,
+                session: self.session,
+                delivery,
+                commit_rows: COMMIT_ROWS,
+                clocks: faults.iter().flatten().any(|fault| matches!(fault, Fault::Clock(_))),
+            },
             faults,
-            shape: Shape { members, shards, session: self.session, delivery, commit_rows: COMMIT_ROWS },
             large: self.large,
             away: self.away,
             seed: self.seed + at as u64,
@@ -148,6 +157,7 @@ fn unfenced() -> Vec<Fault> {
         Fault::At(POINTS[0]),
         Fault::At(POINTS[1]),
         Fault::Network(NetworkFault::CutFromZooKeeper),
+        Fault::Clock(ClockFault::Ahead),
         Fault::Kafka(KafkaFault::PositionLeaderKilled),
     ]
 }

@@ -7,6 +7,7 @@
 //!
 //! The format is described in `tests/corpus/README.md`.
 
+mod arguments;
 pub mod case;
 pub mod compare;
 pub mod decrypt;
@@ -25,22 +26,23 @@ use anyhow::Context;
 use futures::{StreamExt, stream};
 
 use crate::lab::Server;
+pub use arguments::Arguments;
 use case::Case;
 
 /// What is asked of a run.
 #[derive(Debug, Clone)]
-pub struct Asked {
+struct Asked {
     /// Part of the names of the cases to run; empty for all.
-    pub only: String,
+    only: String,
     /// How long a case's records may take.
-    pub patience: Duration,
+    patience: Duration,
 }
 
 /// Workers of one server that run at a time.
 const WORKERS: usize = 3;
 
 /// Runs the cases of `folder` on every server. An error if one fails.
-pub async fn corpus(folder: &Path, servers: &[Server], asked: &Asked) -> anyhow::Result<()> {
+async fn corpus(folder: &Path, servers: &[Server], asked: &Asked) -> anyhow::Result<()> {
     let cases = read(folder, &asked.only)?;
     let began = Instant::now();
     let runs = servers.iter().map(|server| on(*server, &cases, asked));

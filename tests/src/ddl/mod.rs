@@ -1,6 +1,7 @@
 //! Random changes of tables beside random changes of their rows, while workers are killed: per row nothing is lost,
 //! comes twice or out of order, and every message has exactly the columns that the table had at the moment.
 
+mod arguments;
 mod check;
 mod session;
 mod table;
@@ -17,6 +18,7 @@ use crate::chaos::cluster::{Cluster, Shape};
 use crate::consumer::until;
 use crate::lab::{Server, admin, unique};
 use crate::topic;
+pub use arguments::Arguments;
 use check::{History, Shown, Verdict, check};
 use session::Session;
 
@@ -59,7 +61,7 @@ pub struct Outcome {
 }
 
 /// One round on one server.
-pub async fn ddl(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
+async fn ddl(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
     let name = unique(server.name);
     let mut conn = admin(server).await?;
     conn.query_drop(format!("CREATE DATABASE {name}")).await?;
@@ -68,9 +70,14 @@ pub async fn ddl(server: Server, plan: Plan) -> anyhow::Result<Outcome> {
         sessions.push(Session::new(admin(server).await?, &name, number, plan.seed).await?);
     }
     topic::make(&name, PARTITIONS, "delete").await?;
-    let session = 15_000;
-    let shape =
-        Shape { members: plan.members, shards: 1, session, delivery: Delivery::ExactlyOnce, commit_rows: 50 };
+    let shape = Shape {
+        members: plan.members,
+        shards: 1,
+        session: 15_000,
+        delivery: Delivery::ExactlyOnce,
+        commit_rows: 50,
+        clocks: false,
+    };
     let mut cluster = Cluster::start(server, &name, &shape).await?;
     let killed = CancellationToken::new();
     let writers: Vec<_> = sessions

@@ -2,6 +2,7 @@
 //! of a cluster by its resource.
 
 mod adoption;
+mod arguments;
 mod asked;
 mod fault;
 mod kubectl;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 
+pub use arguments::Arguments;
 pub use fault::Fault;
 
 use crate::lab::{SERVERS, unique};
@@ -43,7 +45,7 @@ pub enum Part {
 }
 
 /// Runs `parts` against an operator that is installed for it; each of `faults` happens `times` times.
-pub async fn kubernetes(parts: &[Part], faults: &[Fault], times: usize) -> anyhow::Result<()> {
+async fn kubernetes(parts: &[Part], faults: &[Fault], times: usize) -> anyhow::Result<()> {
     let server = SERVERS.into_iter().find(|server| server.name == "mysql80").context("no server")?;
     let namespace = unique("e2e").replace('_', "-");
     step("helm install");

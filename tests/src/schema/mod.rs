@@ -1,6 +1,7 @@
 //! Runs statements at a server and holds the definitions that a worker prints of them against `information_schema`,
 //! as it was right after each statement.
 
+mod arguments;
 mod expected;
 mod statements;
 
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 
 use crate::lab::{Server, admin, unique};
 use crate::worker::{binary, free_port};
+pub use arguments::Arguments;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -39,7 +41,7 @@ pub struct Outcome {
 type Tables = BTreeMap<String, Value>;
 
 /// Runs the fixed statements, then `random` made up ones.
-pub async fn schema(server: Server, random: usize, seed: u64) -> anyhow::Result<Outcome> {
+async fn schema(server: Server, random: usize, seed: u64) -> anyhow::Result<Outcome> {
     let database = unique("ddl");
     let folder = tempfile::tempdir()?;
     let mut worker = start(server, &database, &folder)?;

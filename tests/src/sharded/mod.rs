@@ -1,6 +1,7 @@
 //! Several shards on several members: a load with keys that change their shard, members that join, end and are killed
 //! meanwhile, and the history check at the end.
 
+mod arguments;
 pub mod divisions;
 mod members;
 mod turns;
@@ -21,6 +22,7 @@ use crate::consumer::{self, Isolation, Seen};
 use crate::history::check_divided;
 use crate::lab::{Server, unique};
 use crate::writer::{Writer, shard_of};
+pub use arguments::Arguments;
 use members::Members;
 
 /// Strategy `Time`: between two transactions, and transactions between two changes of a table's definition.

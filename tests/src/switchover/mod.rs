@@ -1,6 +1,7 @@
 //! What is asked of a running cluster, under load: switchovers, what must be refused, parking, pausing, restarting.
 //! Ends with the history check; the gaps are told from a heartbeat row every 20 ms.
 
+mod arguments;
 mod cluster;
 mod proxy;
 
@@ -16,6 +17,7 @@ use crate::consumer::{self, Isolation, Seen};
 use crate::history::check;
 use crate::lab::{Server, unique};
 use crate::writer::Writer;
+pub use arguments::Arguments;
 use cluster::{Cluster, able, owner};
 
 /// Between two switchovers or cuts, so that each one's gap can be told.
@@ -34,7 +36,7 @@ struct Moments {
 }
 
 /// One cluster of three on `server`; `times` switchovers, and `cuts` of an owner's way to MySQL. The report.
-pub async fn switchover(server: Server, times: usize, cuts: usize) -> anyhow::Result<serde_json::Value> {
+async fn switchover(server: Server, times: usize, cuts: usize) -> anyhow::Result<serde_json::Value> {
     let name = unique("switchover");
     let mut writer = Writer::new(server, &name, 1).await?;
     let cluster = Cluster::start(server, &name).await?;

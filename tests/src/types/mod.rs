@@ -1,5 +1,6 @@
 //! Every column type: random rows of random tables, and what the server's own SELECT says held against the JSON.
 
+mod arguments;
 mod compare;
 mod palette;
 mod stream;
@@ -17,6 +18,7 @@ use self::compare::alike;
 use self::palette::Kind;
 use self::stream::{Event, Stream};
 use crate::lab::{Server, admin, unique};
+pub use arguments::Arguments;
 
 /// What was held against each other.
 #[derive(Debug, Default, Serialize)]
@@ -45,7 +47,7 @@ type Answers = BTreeMap<i64, Vec<Option<String>>>;
 const COLUMNS: usize = 24;
 
 /// Checks `rounds` times every type with `rows` rows.
-pub async fn types(server: Server, rounds: usize, rows: i64, seed: u64) -> anyhow::Result<Outcome> {
+async fn types(server: Server, rounds: usize, rows: i64, seed: u64) -> anyhow::Result<Outcome> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut conn = admin(server).await?;
     let database = unique("types");

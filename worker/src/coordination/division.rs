@@ -22,7 +22,7 @@ use super::observed::Observed;
 /// barrier.
 const MOST_LAG_MILLISECONDS: u64 = 5_000;
 /// What is not done then is undone.
-const LIMIT_MILLISECONDS: i64 = 60_000;
+const LIMIT_MILLISECONDS: u64 = 60_000;
 /// A dump is not opened at a place behind this one, but by GTID, and then does not tell where it is.
 const END_OF_OFFSETS: u64 = 1 << 32;
 
@@ -154,7 +154,8 @@ pub(super) fn next(observed: &Observed, layout: &Layout, change: &Change, now: i
     match (change.phase, &late) {
         (Phase::Stopping, None) => Next::CatchUp,
         (Phase::CatchingUp, None) if change.to.begins.is_some() => Next::Flip,
-        _ if now - change.at > LIMIT_MILLISECONDS => {
+        // One that is yet to begin was begun by another clock.
+        _ if now.abs_diff(change.at) > LIMIT_MILLISECONDS => {
             let what = late.map_or("where it begins is not written down".into(), |(shard, said)| {
                 format!("shard {shard} {said}")
             });

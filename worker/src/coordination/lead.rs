@@ -240,7 +240,8 @@ impl<'a> Term<'a> {
             uneven_since: self.uneven_since,
         };
         let decided = assign(&deal);
-        self.uneven_since = is_uneven(&deal).then(|| self.uneven_since.unwrap_or(now));
+        // A clock that was set back begins anew.
+        self.uneven_since = is_uneven(&deal).then(|| self.uneven_since.map_or(now, |since| since.min(now)));
         decided
     }
 

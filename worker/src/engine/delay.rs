@@ -29,7 +29,7 @@ impl Delay {
         *self = Self { source_time, caught_up: drained };
     }
 
-    /// Milliseconds behind the source at `now`; the clocks are the source's and ours.
+    /// Milliseconds behind the source at `now` by its clock.
     pub fn milliseconds(self, now: i64) -> u64 {
         let known = !self.caught_up && self.source_time > 0;
         if known { u64::try_from(now - self.source_time).unwrap_or(0) } else { 0 }

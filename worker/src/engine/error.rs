@@ -125,7 +125,7 @@ impl EngineError {
                 SinkError::Fenced | SinkError::NotProved(ProofError::Lost) => Disposition::Relinquish,
                 SinkError::NotProved(ProofError::Unreachable(_)) => Disposition::Retry,
                 SinkError::Failed { .. } => Disposition::Unreachable,
-                SinkError::Unfit { .. } | SinkError::Bounds(_) => Disposition::Retry,
+                SinkError::Unfit { .. } | SinkError::Bounds(_) | SinkError::Time(_) => Disposition::Retry,
                 SinkError::Io { .. } | SinkError::TooLarge { .. } => Disposition::Halt,
             },
             Self::Encode(_)

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::delay::Delay;
 use super::retained::Retained;
 use super::status::{Committed, Observer};
-use crate::clock::milliseconds;
+use crate::clock::at_source;
 use crate::coordination::{Ownership, Resumption};
 
 const MIRROR_INTERVAL: Duration = Duration::from_secs(2);
@@ -98,7 +98,7 @@ pub(crate) async fn mirror(
     let mut counted = Instant::now();
     loop {
         tick.tick().await;
-        let lag_milliseconds = lock(&delay).milliseconds(milliseconds());
+        let lag_milliseconds = lock(&delay).milliseconds(at_source());
         let span = counted.elapsed().max(Duration::from_millis(1));
         counted = Instant::now();
         let rows_per_second = rows.swap(0, Ordering::Relaxed) as f64 / span.as_secs_f64();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use maxwell_protocol::id::Epoch;
 
 use super::Metrics;
-use crate::clock::milliseconds;
+use crate::clock::at_source;
 use crate::engine::delay::Delay;
 use crate::engine::status::{Committed, Observer};
 
@@ -63,7 +63,7 @@ impl Observer for ShardMeter {
         metrics.commits.inc();
         let source_time = committed.record.source_time;
         if committed.rows > committed.copied && source_time > 0 {
-            metrics.publish_delay.set((milliseconds() - source_time).max(0) as f64 / 1000.0);
+            metrics.publish_delay.set((at_source() - source_time).max(0) as f64 / 1000.0);
         }
         let mut figures = self.figures();
         figures.epoch = committed.record.epoch.0;

@@ -54,6 +54,9 @@ pub enum SinkError {
     /// A producer with other bounds is needed, or what is known of the topics has to be asked again.
     #[error("{0}")]
     Bounds(String),
+    /// Records with this host's time are not taken.
+    #[error("{0}")]
+    Time(String),
     /// Output or position file.
     #[error("{doing}: {source}")]
     Io {

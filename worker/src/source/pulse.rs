@@ -8,6 +8,7 @@ use mysql_async::prelude::Queryable;
 
 use super::SourceError;
 use super::connect::connect;
+use crate::clock;
 
 /// Asks one source.
 pub struct Pulse {
@@ -24,10 +25,17 @@ impl Pulse {
         Self { settings, patience, held: None, next: 0 }
     }
 
-    /// Asks over the connection that is held; `None` while none is.
+    /// Asks for the time over the connection that is held; `None` while none is.
     pub async fn feel(&mut self) -> Option<bool> {
         let mut conn = self.held.take()?;
-        let answered = matches!(tokio::time::timeout(self.patience, conn.ping()).await, Ok(Ok(())));
+        let asked = tokio::time::timeout(self.patience, conn.query_first("SELECT UNIX_TIMESTAMP()")).await;
+        let answered = match asked {
+            Ok(Ok(Some(seconds))) => {
+                clock::hear(seconds);
+                true
+            }
+            _ => false,
+        };
         self.held = answered.then_some(conn);
         Some(answered)
     }

@@ -7,7 +7,7 @@ use super::SourceError;
 use super::connect::connect;
 use super::preflight::{files, variable};
 use super::scan::SideDump;
-use crate::clock::seconds;
+use crate::clock::at_source;
 
 /// Watches the file of a position. What was found out about a file is kept.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Retention {
                 Some(closed)
             }
         };
-        Ok(left(seconds() as u64, expiry, closed))
+        Ok(left(at_source().cast_unsigned() / 1_000, expiry, closed))
     }
 }
 

@@ -2,19 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use maxwell_protocol::id::{ClusterId, ShardId};
-use maxwell_protocol::reader::TreeReader;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 
+use super::roles::{controller, coordinator, leader, positions, roles};
 use super::{Hit, Scene};
-use crate::chaos::cluster::{PATIENCE, root};
-use crate::lab::{ZOOKEEPER, broker_count, broker_names, brokers, lab};
+use crate::chaos::cluster::PATIENCE;
+use crate::lab::{broker_count, broker_names, brokers, lab};
 
-/// The brokers' own default.
-const TRANSACTION_PARTITIONS: i32 = 50;
 const ANSWER: Duration = Duration::from_secs(10);
 /// Between two looks at the brokers.
 const LOOK: Duration = Duration::from_millis(100);
@@ -26,6 +22,8 @@ const SHORT: Duration = Duration::from_secs(2);
 pub enum KafkaFault {
     /// The broker that coordinates the shard's transactions is killed.
     CoordinatorKilled,
+    /// The broker that is the active controller is killed: whoever else led its partitions is known only once another one is.
+    ControllerKilled,
     /// The broker that leads the partition of the shard's position is killed.
     PositionLeaderKilled,
     /// The broker that leads the partition of the shard's position is frozen, for as long as an outage lasts: connections to
@@ -43,8 +41,9 @@ pub enum KafkaFault {
 
 use KafkaFault as Kind;
 
-pub(super) const ALL: [Kind; 7] = [
+pub(super) const ALL: [Kind; 8] = [
     Kind::CoordinatorKilled,
+    Kind::ControllerKilled,
     Kind::PositionLeaderKilled,
     Kind::PositionLeaderFrozen,
     Kind::AllAway,
@@ -57,6 +56,7 @@ impl KafkaFault {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::CoordinatorKilled => "kafka_coordinator_killed",
+            Self::ControllerKilled => "kafka_controller_killed",
             Self::PositionLeaderKilled => "kafka_position_leader_killed",
             Self::PositionLeaderFrozen => "kafka_position_leader_frozen",
             Self::AllAway => "kafka_away",
@@ -73,12 +73,16 @@ impl KafkaFault {
                 let broker = coordinator(name).await?;
                 kill(scene, &broker).await?;
             }
+            Self::ControllerKilled => {
+                let broker = controller().await?;
+                kill(scene, &broker).await?;
+            }
             Self::PositionLeaderKilled => {
-                let broker = leader(format!("{name}.positions"), 0).await?;
+                let broker = leader(positions(name), 0).await?;
                 kill(scene, &broker).await?;
             }
             Self::PositionLeaderFrozen => {
-                let broker = leader(format!("{name}.positions"), 0).await?;
+                let broker = leader(positions(name), 0).await?;
                 freeze(scene, broker).await?;
             }
             Self::AllKilled => {
@@ -114,7 +118,9 @@ impl KafkaFault {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the report is the output")]
 async fn kill(scene: &mut Scene, broker: &str) -> anyhow::Result<()> {
+    println!("  {broker}: {}", roles(broker, &scene.cluster.name).await?);
     scene.hit.push(Hit::Brokers);
     lab(&["kill", broker]).await
 }
@@ -125,32 +131,8 @@ async fn freeze(scene: &mut Scene, broker: String) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The broker that coordinates the transactions of a cluster's first shard.
-async fn coordinator(name: &str) -> anyhow::Result<String> {
-    let tree = TreeReader::connect(ZOOKEEPER, &root(name), None).await?;
-    let (bytes, _) = tree.client().get_data(&tree.tree().cluster_id()).await?;
-    let cluster: ClusterId = serde_json::from_slice(&bytes)?;
-    let id = cluster.transactional_id(&ShardId("0".into()));
-    let hash = id.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    leader("__transaction_state".to_owned(), (hash & i32::MAX) % TRANSACTION_PARTITIONS).await
-}
-
-/// The broker that leads a partition.
-async fn leader(topic: String, partition: i32) -> anyhow::Result<String> {
-    tokio::task::spawn_blocking(move || {
-        let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers()).create()?;
-        let metadata = consumer.fetch_metadata(Some(&topic), ANSWER)?;
-        let partitions = metadata.topics().first().map(|topic| topic.partitions()).unwrap_or_default();
-        let found = partitions.iter().find(|found| found.id() == partition);
-        let leader = found.with_context(|| format!("{topic} has no partition {partition}"))?.leader();
-        anyhow::ensure!(leader > 0, "partition {partition} of {topic} has no leader");
-        Ok(format!("kafka{leader}"))
-    })
-    .await?
-}
-
 /// Waits until every broker is there and has caught up with all others: one that is killed before that takes partitions
-/// with it that nobody else has.
+/// with it that nobody else has. Every topic has to be on as many brokers that one of them may be away.
 pub async fn until_in_sync() -> anyhow::Result<()> {
     tokio::task::spawn_blocking(|| {
         let consumer: BaseConsumer = ClientConfig::new()
@@ -161,7 +143,7 @@ pub async fn until_in_sync() -> anyhow::Result<()> {
         loop {
             let lacking = lacking(&consumer);
             if matches!(lacking, Ok(0)) {
-                return Ok(());
+                return on_enough_brokers(&consumer);
             }
             anyhow::ensure!(Instant::now() < deadline, "after {PATIENCE:?} replicas are behind: {lacking:?}");
             std::thread::sleep(LOOK);
@@ -176,6 +158,15 @@ fn lacking(consumer: &BaseConsumer) -> KafkaResult<usize> {
     let away = broker_count().saturating_sub(metadata.brokers().len());
     let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
     Ok(away + partitions.filter(|one| one.isr().len() < one.replicas().len()).count())
+}
+
+fn on_enough_brokers(consumer: &BaseConsumer) -> anyhow::Result<()> {
+    let enough = broker_count().min(3);
+    for topic in consumer.fetch_metadata(None, ANSWER)?.topics() {
+        let fewest = topic.partitions().iter().map(|partition| partition.replicas().len()).min();
+        anyhow::ensure!(fewest >= Some(enough), "{} is on {fewest:?} of {enough} brokers", topic.name());
+    }
+    Ok(())
 }
 
 pub(super) async fn heal() -> anyhow::Result<()> {

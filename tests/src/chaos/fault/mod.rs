@@ -1,12 +1,14 @@
 //! What is done to a cluster: a file for each family of faults.
 
 mod asked;
+mod clock;
 mod divided;
 mod failpoint;
 mod kafka;
 mod mysql;
 mod network;
 mod process;
+mod roles;
 mod zookeeper;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,7 @@ use super::cluster::Cluster;
 use super::load::Load;
 use crate::lab::{Server, broker_count};
 
+pub use clock::ClockFault;
 pub use divided::DividedFault;
 pub use failpoint::{POINTS, Point, Who};
 pub use kafka::{KafkaFault, until_in_sync};
@@ -38,6 +41,8 @@ pub enum Fault {
     At(Point),
     /// To a worker's network.
     Network(NetworkFault),
+    /// To a worker's wall clock.
+    Clock(ClockFault),
     /// To the ensemble.
     ZooKeeper(ZooKeeperFault),
     /// To the brokers.
@@ -67,6 +72,8 @@ enum Hit {
     Frozen(usize),
     /// A test host whose network was changed.
     Network(&'static str),
+    /// A worker whose wall clock was moved.
+    Clock(usize),
     /// ZooKeeper servers that were killed.
     Ensemble,
     /// Brokers that were killed.
@@ -95,6 +102,7 @@ impl Scene {
             match hit {
                 Hit::Frozen(at) => self.cluster.signal(at, "CONT")?,
                 Hit::Network(host) => network::heal(host).await?,
+                Hit::Clock(at) => self.cluster.move_clock(at, 0)?,
                 Hit::Ensemble => zookeeper::heal().await?,
                 Hit::Brokers => kafka::heal().await?,
                 Hit::Still(host) => crate::lab::lab(&["thaw", &host]).await?,
@@ -115,6 +123,7 @@ impl Fault {
             Self::Process(fault) => fault.name().to_owned(),
             Self::At(point) => format!("at_{}", point.name.replace('-', "_")),
             Self::Network(fault) => fault.name().to_owned(),
+            Self::Clock(fault) => fault.name().to_owned(),
             Self::ZooKeeper(fault) => fault.name().to_owned(),
             Self::Kafka(fault) => fault.name().to_owned(),
             Self::MySql(fault) => fault.name().to_owned(),
@@ -129,6 +138,7 @@ impl Fault {
             Self::Process(fault) => fault.inflict(scene).await,
             Self::At(point) => point.inflict(scene).await,
             Self::Network(fault) => fault.inflict(scene).await,
+            Self::Clock(fault) => fault.inflict(scene).await,
             Self::ZooKeeper(fault) => fault.inflict(scene).await,
             Self::Kafka(fault) => fault.inflict(scene).await,
             Self::MySql(fault) => fault.inflict(scene).await,
@@ -158,6 +168,7 @@ impl Fault {
                 | Self::Switchover
                 | Self::Process(ProcessFault::FreezeLong | ProcessFault::KillTwice)
                 | Self::Network(_)
+                | Self::Clock(_)
                 | Self::MySql(MySqlFault::FailedOver)
                 | Self::ZooKeeper(ZooKeeperFault::QuorumAwayLong)
         )
@@ -170,6 +181,7 @@ pub fn all() -> Vec<Fault> {
     faults.extend(process::ALL.map(Fault::Process));
     faults.extend(POINTS.map(Fault::At));
     faults.extend(network::ALL.map(Fault::Network));
+    faults.extend(clock::ALL.map(Fault::Clock));
     faults.extend(zookeeper::ALL.map(Fault::ZooKeeper));
     faults.extend(kafka::ALL.map(Fault::Kafka));
     faults.extend(mysql::ALL.map(Fault::MySql));

@@ -57,8 +57,10 @@ impl Table<'_> {
     /// Whether what is measured is uneven for long enough, and the last move to even it out long enough ago.
     fn is_lasting(&self) -> bool {
         let rebalanced = self.placed.values().filter(|one| one.reason == AssignmentReason::Rebalanced);
-        let last = rebalanced.map(|one| one.at).max().unwrap_or(i64::MIN);
-        let rests = self.deal.now.saturating_sub(last) >= self.deal.policy.interval.as_millis() as i64;
+        let interval = self.deal.policy.interval.as_millis() as u64;
+        // One that is yet to come was moved by another clock, which no more is waited for.
+        let rests =
+            rebalanced.map(|one| one.at).max().is_none_or(|last| self.deal.now.abs_diff(last) >= interval);
         rests && self.deal.uneven_since.is_some_and(|since| self.deal.now - since >= LASTING)
     }
 

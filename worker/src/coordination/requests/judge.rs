@@ -1,5 +1,7 @@
 //! Whether a request is carried out, and how. Pure.
 
+use std::time::Duration;
+
 use maxwell_protocol::assignment::Assignment;
 use maxwell_protocol::id::{MemberId, ShardId};
 use maxwell_protocol::live::{FIELDS, Tuning};
@@ -11,11 +13,12 @@ use super::{Facts, Step, Wish};
 use crate::coordination::division;
 
 /// A request that nobody looked at for this long is refused: whoever asked has long done something else.
-const STALE_MILLISECONDS: i64 = 600_000;
+const STALE: Duration = Duration::from_secs(600);
 
 /// What comes of a request that nobody has looked at.
 pub(super) fn judge(facts: &Facts<'_>, ask: &Ask, asked_at: i64) -> Step {
-    let judged = if facts.now - asked_at > STALE_MILLISECONDS {
+    let stale = facts.age > STALE || facts.inherited && facts.now - asked_at > STALE.as_millis() as i64;
+    let judged = if stale {
         Err("it was asked for more than ten minutes ago, when nobody led: ask again".to_owned())
     } else {
         accept(facts, ask)

@@ -7,7 +7,7 @@ mod progress;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,8 @@ struct Facts<'a> {
     now: i64,
     /// For how long this leader has seen the request as it is.
     age: Duration,
+    /// Whether it was there already when this leader began: only clocks of hosts can tell for how long.
+    inherited: bool,
 }
 
 impl Facts<'_> {
@@ -137,14 +139,17 @@ pub(super) fn is_to_restart(observed: &Observed, me: &MemberId, incarnation: Inc
 pub(super) async fn carry_out(life: &Life, lock: &Lock, epoch: Epoch) -> Result<(), Failure> {
     let mut observation = life.observation.clone();
     let mut seen: HashMap<(String, bool), Instant> = HashMap::new();
+    let inherited: HashSet<String> = observation.borrow().requests.keys().cloned().collect();
     loop {
         let observed = Arc::clone(&observation.borrow_and_update());
         seen.retain(|(name, _), _| observed.requests.contains_key(name));
+        for (name, (request, _)) in &observed.requests {
+            seen.entry((name.clone(), request.outcome.is_some())).or_insert_with(Instant::now);
+        }
         prune(life, &observed).await?;
         let pending = current(&observed);
         if let Some((name, request, version)) = pending {
-            let since =
-                *seen.entry((name.to_owned(), request.outcome.is_some())).or_insert_with(Instant::now);
+            let since = seen[&(name.to_owned(), request.outcome.is_some())];
             let facts = Facts {
                 observed: &observed,
                 me: &life.config.member,
@@ -152,6 +157,7 @@ pub(super) async fn carry_out(life: &Life, lock: &Lock, epoch: Epoch) -> Result<
                 max_lag_milliseconds: u64::from(life.max_lag_seconds(&observed)) * 1_000,
                 now: milliseconds(),
                 age: since.elapsed(),
+                inherited: inherited.contains(name),
             };
             match next(&facts, request) {
                 Step::Wait => {}

@@ -13,11 +13,11 @@ use super::{Facts, Step, Wish};
 const LINE: Duration = Duration::from_secs(5);
 /// What is not done then is taken back.
 const LIMIT: Duration = Duration::from_secs(30);
-/// The same across leaders, by the clock of the one that looks.
-const LIMIT_OF_ALL_MILLISECONDS: i64 = 60_000;
+/// The same across leaders, by the clock of the one that looks; one that is yet to come was accepted by another clock.
+const LIMIT_OF_ALL_MILLISECONDS: u64 = 60_000;
 
 /// A binlog file may have to be read to find a place, and its owner may not reach the source for a while.
-const LIMIT_OF_REWIND_MILLISECONDS: i64 = 900_000;
+const LIMIT_OF_REWIND_MILLISECONDS: u64 = 900_000;
 
 /// The next step of a request that was accepted with `plan` at `accepted_at`.
 pub(super) fn carry_on(facts: &Facts<'_>, ask: &Ask, plan: &Plan, accepted_at: i64) -> Step {
@@ -25,7 +25,7 @@ pub(super) fn carry_on(facts: &Facts<'_>, ask: &Ask, plan: &Plan, accepted_at: i
         let outcome = Outcome { state, detail: detail.into(), at: accepted_at, plan: plan.clone() };
         Step::Write(outcome, wishes)
     };
-    let late = facts.age > LIMIT || facts.now - accepted_at > LIMIT_OF_ALL_MILLISECONDS;
+    let late = facts.age > LIMIT || facts.now.abs_diff(accepted_at) > LIMIT_OF_ALL_MILLISECONDS;
     if let Some(reason) = fails(facts, plan, late) {
         return settled(Progress::Undone, &reason, undo(facts, plan));
     }
@@ -40,7 +40,7 @@ pub(super) fn carry_on(facts: &Facts<'_>, ask: &Ask, plan: &Plan, accepted_at: i
     }
     match ask {
         // Its owner says when.
-        Ask::Rewind { shard, .. } if facts.now - accepted_at > LIMIT_OF_REWIND_MILLISECONDS => {
+        Ask::Rewind { shard, .. } if facts.now.abs_diff(accepted_at) > LIMIT_OF_REWIND_MILLISECONDS => {
             let minutes = LIMIT_OF_REWIND_MILLISECONDS / 60_000;
             let why = format!("the owner of shard {shard} has not done it within {minutes} minutes");
             settled(Progress::Undone, &why, Vec::new())

@@ -60,9 +60,13 @@ impl Cluster {
     }
 
     fn look(&self, me: &str, request: &Request, age: Duration) -> Step {
+        self.look_at(me, request, (age, false))
+    }
+
+    fn look_at(&self, me: &str, request: &Request, (age, inherited): (Duration, bool)) -> Step {
         let mode = if self.0.assignments.len() == 1 { Mode::ActiveStandby } else { Mode::Sharded };
         let (me, max_lag_milliseconds) = (&me.into(), 300_000);
-        let facts = Facts { observed: &self.0, me, mode, max_lag_milliseconds, now: NOW, age };
+        let facts = Facts { observed: &self.0, me, mode, max_lag_milliseconds, now: NOW, age, inherited };
         next(&facts, request)
     }
 
@@ -98,6 +102,19 @@ fn settled(step: Step) -> (Progress, String, Vec<Wish>) {
         Step::Write(outcome, wishes) => (outcome.state, outcome.detail, wishes),
         other => panic!("nothing written: {other:?}"),
     }
+}
+
+#[test]
+fn clocks_of_other_hosts_count_only_for_what_was_asked_for_before_the_leader_began() {
+    let cluster = Cluster::new();
+    let request = Request::new(switchover(None, None), "test", NOW - 700_000);
+    let outcome = |age, inherited| {
+        let step = cluster.look_at("a", &request, (Duration::from_secs(age), inherited));
+        settled(step).0
+    };
+    assert_eq!(outcome(0, true), Progress::Refused);
+    assert_eq!(outcome(0, false), Progress::Accepted);
+    assert_eq!(outcome(601, false), Progress::Refused);
 }
 
 #[test]
@@ -238,11 +255,10 @@ fn a_pause_is_done_when_every_owner_shows_it() {
 }
 
 #[test]
-fn one_request_at_a_time_and_none_that_is_stale() {
+fn one_request_at_a_time() {
     let mut cluster = Cluster::new();
     let (begun, _) = cluster.accepted(switchover(None, Some("b")));
     let waiting = Request::new(Ask::Pause, "test", 1);
-    assert_eq!(settled(cluster.look("a", &waiting, Duration::ZERO)).0, Progress::Refused);
     cluster.0.requests.insert("1".into(), (waiting, 0));
     cluster.0.requests.insert("2".into(), (begun, 0));
     assert_eq!(current(&cluster.0).unwrap().0, "2");

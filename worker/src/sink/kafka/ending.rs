@@ -9,7 +9,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::util::Timeout;
 
-use super::writer::Deliveries;
+use super::deliveries::Deliveries;
 use crate::sink::SinkError;
 
 /// Commits a producer's transactions, one after the other. Dropped while one is under way, its thread ends with that:

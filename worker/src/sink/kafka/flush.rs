@@ -7,7 +7,7 @@ use rdkafka::bindings::rd_kafka_flush;
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::types::RDKafkaRespErr;
 
-use super::writer::Deliveries;
+use super::deliveries::Deliveries;
 
 /// Sends what waits for a larger batch, and waits up to `patience` until everything sent is acknowledged; whether it
 /// is. Refused records end the wait only by `patience`: whoever is told about them has to look in between.

@@ -1,23 +1,29 @@
 //! Kafka: rows and the shard's position in one transaction. The only module that holds its client library.
 //!
-//! `config` makes client configurations, `admin` the client for topics, `steps` is the order of a take-over, `takeover` what it asks of the brokers,
-//! `positions` makes and reads the position topic, `catalog` the followed tables on it, `forget` ends it, `limits` knows
-//! how large a row may be, `refusal` why nobody is let in, `writer` produces and commits, `flush` waits, `ending` commits
-//! beside it, `patience` says how long. A producer is crash-only: after any doubt it is dropped and a new one made.
+//! `config` makes client configurations, `admin` the client for topics, `steps` is the order of a take-over, `takeover`
+//! what it asks of the brokers, `position_topic` makes the position topic, `positions` reads it, `catalog` the followed
+//! tables on it, `forget` ends it, `limits` knows how large a row may be, `refusal` why nobody is let in, `writer`
+//! produces and commits, `deliveries` knows what came of it, `flush` waits, `waits` is how the client does, `ending`
+//! commits beside it, `patience` says how long, `time` which time records bear. A producer is crash-only: after any
+//! doubt it is dropped and a new one made.
 
 mod admin;
 mod catalog;
 mod config;
+mod deliveries;
 mod ending;
 mod flush;
 mod forget;
 mod limits;
 mod patience;
+mod position_topic;
 mod positions;
 mod refusal;
 pub(crate) mod steps;
 mod takeover;
+mod time;
 mod topics;
+mod waits;
 mod writer;
 
 pub use takeover::KafkaSink;
@@ -42,6 +48,10 @@ fn classify(doing: &'static str, error: &KafkaError) -> SinkError {
         Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
             SinkError::Bounds(format!("{doing}: a batch is larger than the topic takes by now ({error})"))
         }
+        Some(RDKafkaErrorCode::InvalidTimestamp) => SinkError::Time(format!(
+            "{doing}: {error}: this host's clock is ahead of the brokers' by more than the topic's \
+             message.timestamp.after.max.ms; set it"
+        )),
         Some(
             RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::TransactionalIdAuthorizationFailed

@@ -1,18 +1,16 @@
-//! The position topic: compacted, one partition per shard.
+//! Reads the position topic.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use maxwell_protocol::position::PositionKey;
 use maxwell_protocol::settings::Kafka;
-use rdkafka::admin::{AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::SinkError;
-use super::admin::Admin;
 use super::steps::{End, Found};
 use super::{classify, config};
 
@@ -20,94 +18,6 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 /// One question to one broker, and the pause after one in vain.
 const ATTEMPT: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// Makes the topic if it is not there, and refuses one whose records Kafka might drop.
-pub(super) async fn ensure_topic(settings: &Kafka, topic: &str, shards: u32) -> Result<(), SinkError> {
-    let admin = Admin::new(settings)?;
-    let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
-    let replicas = replicas(&admin)?;
-    let in_sync = if replicas > 1 { "2" } else { "1" };
-    let new = NewTopic::new(topic, shards as i32, TopicReplication::Fixed(replicas))
-        .set("cleanup.policy", "compact")
-        .set("min.insync.replicas", in_sync)
-        .set("segment.ms", "3600000")
-        .set("segment.bytes", "16777216");
-    let results = admin
-        .create_topics([&new], &options)
-        .await
-        .map_err(|error| classify("make the position topic", &error))?;
-    for result in results {
-        match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((name, code)) => {
-                return Err(SinkError::Unfit {
-                    problem: format!("the position topic {name} cannot be made: {code}"),
-                    mend: format!(
-                        "kafka-topics.sh --create --topic {name} --partitions {shards} --config cleanup.policy=compact"
-                    ),
-                });
-            }
-        }
-    }
-    grow(&admin, &options, topic, shards).await?;
-    verify(&admin, &options, topic).await
-}
-
-/// Adds the partitions that a topic of fewer shards lacks.
-async fn grow(admin: &Admin, options: &AdminOptions, topic: &str, shards: u32) -> Result<(), SinkError> {
-    let metadata = admin
-        .inner()
-        .fetch_metadata(Some(topic), TIMEOUT)
-        .map_err(|error| classify("ask for the position topic's partitions", &error))?;
-    let there = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-    // A topic that was made just now may not be known everywhere yet, and has what it was made with.
-    if there == 0 || there >= shards as usize {
-        return Ok(());
-    }
-    let more = NewPartitions::new(topic, shards as usize);
-    let results = admin
-        .create_partitions([&more], options)
-        .await
-        .map_err(|error| classify("add partitions to the position topic", &error))?;
-    match results.into_iter().find_map(Result::err) {
-        Some((_, code)) => Err(SinkError::Unfit {
-            problem: format!("the position topic {topic} has {there} partitions for {shards} shards: {code}"),
-            mend: format!("kafka-topics.sh --alter --topic {topic} --partitions {shards}"),
-        }),
-        None => Ok(()),
-    }
-}
-
-/// Three, or as many as there are brokers.
-fn replicas(admin: &Admin) -> Result<i32, SinkError> {
-    let metadata = admin
-        .inner()
-        .fetch_metadata(None, TIMEOUT)
-        .map_err(|error| classify("ask for the brokers", &error))?;
-    Ok(metadata.brokers().len().clamp(1, 3) as i32)
-}
-
-async fn verify(admin: &Admin, options: &AdminOptions, topic: &str) -> Result<(), SinkError> {
-    let described = admin
-        .describe_configs([&ResourceSpecifier::Topic(topic)], options)
-        .await
-        .map_err(|error| classify("describe the position topic", &error))?;
-    let policy = described
-        .into_iter()
-        .filter_map(Result::ok)
-        .find_map(|resource| resource.get("cleanup.policy").and_then(|entry| entry.value.clone()));
-    match policy {
-        Some(policy) if policy != "compact" => Err(SinkError::Unfit {
-            problem: format!(
-                "the position topic {topic} has cleanup.policy={policy}: Kafka would drop positions"
-            ),
-            mend: format!(
-                "kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config cleanup.policy=compact"
-            ),
-        }),
-        _ => Ok(()),
-    }
-}
 
 /// The clients that read the topic, kept connected from one take-over to the next.
 pub(super) struct Readers {

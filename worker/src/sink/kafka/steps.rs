@@ -19,6 +19,8 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
 /// But no attempt gets more than this, or than a quarter of the time that has passed: one that has lost its way, because a
 /// broker died, shall not hold up the next, which finds it.
 const LONG_ATTEMPT: Duration = Duration::from_secs(1);
+/// From here on every attempt in vain is told of.
+const SLOW: Duration = Duration::from_secs(3);
 /// After this long without success the caller is told.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long an open transaction may hide the end of the log.
@@ -133,11 +135,20 @@ async fn fence<B: Brokers>(brokers: &B, ownership: &dyn Ownership) -> Result<B::
                 return Ok(producer);
             }
             Err(Refused { heals: true, error }) if begun.elapsed() < PATIENCE => {
-                tracing::debug!(%error, ?attempt, elapsed = ?begun.elapsed(), "the producer is not initialised yet");
+                tell_refused(&error, attempt, begun.elapsed());
                 attempt = next_attempt(attempt, begun.elapsed());
             }
             Err(Refused { error, .. }) => return Err(error),
         }
+    }
+}
+
+/// What takes seconds is no matter of a predecessor's transaction that is being ended: somebody may want to know of it.
+fn tell_refused(error: &SinkError, attempt: Duration, elapsed: Duration) {
+    if elapsed < SLOW {
+        tracing::debug!(%error, ?attempt, ?elapsed, "the producer is not initialised yet");
+    } else {
+        tracing::warn!(%error, ?elapsed, "the producer is not initialised yet");
     }
 }
 

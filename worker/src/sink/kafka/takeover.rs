@@ -16,14 +16,17 @@ use tokio::sync::Notify;
 
 use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
 use super::catalog::Followed;
+use super::deliveries::Deliveries;
 use super::forget::forget;
 use super::limits::{Bounds, Limits};
 use super::patience::Patience;
-use super::positions::{Readers, ensure_topic};
+use super::position_topic::ensure_topic;
+use super::positions::Readers;
 use super::refusal::explained;
 use super::steps::{Brokers, End, Found, Refused, Succession, latest_record, succeed};
+use super::time::RecordTime;
 use super::topics::Topics;
-use super::writer::{Deliveries, KafkaWriter, Waiting};
+use super::writer::{KafkaWriter, Waiting};
 use super::{classify, config};
 use crate::coordination::{Ownership, ShardContext};
 
@@ -52,6 +55,7 @@ pub struct KafkaSink {
     waiting: Arc<Notify>,
     /// How long each shard does, by its partition.
     patience: Mutex<HashMap<i32, Arc<Patience>>>,
+    time: Arc<RecordTime>,
     /// For how many shards the position topic is known to be there and fit.
     topic: tokio::sync::Mutex<u32>,
     /// The followed tables of every shard that was warmed or taken over, by its partition and name: other layouts may
@@ -72,6 +76,7 @@ impl KafkaSink {
             limits: Arc::default(),
             waiting: Arc::default(),
             patience: Mutex::default(),
+            time: Arc::default(),
             topic: tokio::sync::Mutex::default(),
             followed: Mutex::default(),
         }
@@ -318,6 +323,9 @@ impl Sink for KafkaSink {
                     .map_err(|error| classify("make the producer of rows", &error))?,
             ),
         };
+        if let Some(at) = last_at {
+            self.time.was_taken(at);
+        }
         let topics = Topics::new(self.settings.clone(), Arc::clone(&self.limits), shard.bounds);
         let writer = KafkaWriter::new(
             producer,
@@ -325,7 +333,7 @@ impl Sink for KafkaSink {
             self.position_topic.clone(),
             shard.partition,
             &shard.key,
-            (topics, self.waiting(shard.partition)),
+            (topics, self.waiting(shard.partition), Arc::clone(&self.time)),
         )?;
         let catalog = match last.as_ref().and_then(|last| last.catalog) {
             Some(capture) => {

@@ -1,22 +1,22 @@
 //! One shard's producer: rows and the position in one transaction, or, at least once, rows by an idempotent producer
 //! and the position, over acknowledged rows only, by the fenced one.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use maxwell_protocol::position::{PositionKey, PositionRecord};
-use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::sync::Notify;
 
 use super::super::{CatalogEntry, Chunk, Record, SinkError, Writer};
+use super::deliveries::Deliveries;
 use super::ending::Ending;
 use super::flush::flush;
 use super::limits::batch_size;
 use super::patience::{Look, Patience, Wait};
+use super::time::RecordTime;
 use super::topics::{Target, Topics};
 use super::{catalog, classify};
 use crate::encode::key::partition;
@@ -25,42 +25,8 @@ use crate::encode::key::partition;
 const PAUSE: Duration = Duration::from_micros(200);
 /// How long a wait for acknowledgements takes no notice of refusals.
 const LOOK: Duration = Duration::from_millis(20);
-
-/// Remembers the first record that was not delivered.
-#[derive(Default)]
-pub(super) struct Deliveries {
-    failed: AtomicBool,
-    first: Mutex<Option<KafkaError>>,
-}
-
-impl ClientContext for Deliveries {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka client");
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
-            self.failed.store(true, Ordering::Release);
-        }
-    }
-}
-
-impl Deliveries {
-    fn check(&self) -> Result<(), SinkError> {
-        if !self.failed.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        match self.first.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            Some(error) => Err(classify("deliver rows", error)),
-            None => Ok(()),
-        }
-    }
-}
+/// How long the reports are waited for that say why a transaction has failed.
+const REPORTS: Duration = Duration::from_millis(100);
 
 /// How long a shard waits for brokers, and who is told when that becomes long.
 pub(super) struct Waiting {
@@ -90,6 +56,13 @@ impl Waiting {
     }
 }
 
+/// What all records of a chunk bear.
+#[derive(Clone, Copy)]
+struct Stamp<'a> {
+    epoch: &'a str,
+    time: i64,
+}
+
 /// See the module.
 pub(super) struct KafkaWriter {
     // Before its other holder, which then ends it on a thread of its own.
@@ -105,6 +78,7 @@ pub(super) struct KafkaWriter {
     topics: Topics,
     in_transaction: bool,
     waiting: Waiting,
+    time: Arc<RecordTime>,
 }
 
 impl KafkaWriter {
@@ -114,7 +88,7 @@ impl KafkaWriter {
         position_topic: String,
         position_partition: i32,
         key: &PositionKey,
-        (topics, waiting): (Topics, Waiting),
+        (topics, waiting, time): (Topics, Waiting, Arc<RecordTime>),
     ) -> Result<Self, SinkError> {
         let position_key = serde_json::to_vec(key).map_err(|error| SinkError::Failed {
             doing: "write the position's key",
@@ -133,6 +107,7 @@ impl KafkaWriter {
             topics,
             in_transaction: false,
             waiting,
+            time,
         })
     }
 
@@ -150,19 +125,19 @@ impl KafkaWriter {
         chunk: &Chunk,
         index: usize,
         target: Target,
-        epoch: &str,
+        stamp: Stamp<'_>,
     ) -> Result<(), SinkError> {
         let record = &chunk.records[index];
         let (topic, value) = (chunk.topic(record), chunk.value(record));
-        let size = batch_size(chunk, record, value, epoch);
+        let size = batch_size(chunk, record, value, stamp.epoch);
         if size <= target.limit {
-            return self.send(chunk, record, (topic, value), target, epoch);
+            return self.send(chunk, record, (topic, value), target, stamp);
         }
         let Some((dead, skeleton)) = chunk.spare(index) else {
             return Err(too_large(chunk, record, (topic, size, target.limit)));
         };
         let known = self.topics.target(self.fenced.client(), dead)?;
-        let needed = batch_size(chunk, record, skeleton, epoch);
+        let needed = batch_size(chunk, record, skeleton, stamp.epoch);
         if needed > known.limit {
             return Err(too_large(chunk, record, (dead, needed, known.limit)));
         }
@@ -174,7 +149,7 @@ impl KafkaWriter {
             dead_letter_topic = %dead,
             "a row is larger than its topic takes"
         );
-        self.send(chunk, record, (dead, skeleton), known, epoch)
+        self.send(chunk, record, (dead, skeleton), known, stamp)
     }
 
     fn send(
@@ -183,12 +158,12 @@ impl KafkaWriter {
         record: &Record,
         (topic, value): (&str, &[u8]),
         target: Target,
-        epoch: &str,
+        stamp: Stamp<'_>,
     ) -> Result<(), SinkError> {
         let producer = self.rows.as_ref().unwrap_or(&self.fenced);
         let mut headers = OwnedHeaders::new_with_capacity(3)
             .insert(Header { key: "id", value: Some(chunk.id(record)) })
-            .insert(Header { key: "epoch", value: Some(epoch) });
+            .insert(Header { key: "epoch", value: Some(stamp.epoch) });
         if let Some(gtid) = chunk.gtid(record) {
             headers = headers.insert(Header { key: "gtid", value: Some(gtid) });
         }
@@ -196,7 +171,8 @@ impl KafkaWriter {
             .partition(partition(record.partition_hash, target.partitions))
             .key(chunk.key(record))
             .payload(value)
-            .headers(headers);
+            .headers(headers)
+            .timestamp(stamp.time);
         match producer.send(message) {
             Ok(()) => Ok(()),
             Err((error, back)) => self.send_again(producer, error, back),
@@ -274,18 +250,46 @@ impl Writer for KafkaWriter {
 }
 
 impl KafkaWriter {
-    /// A fenced producer purges its queue, and each row reports that before the cause.
+    /// A producer whose transaction has failed purges its queue, and each row reports that before the cause.
     fn cause(&self, error: SinkError) -> SinkError {
-        if matches!(error, SinkError::Bounds(_)) {
-            self.topics.forget();
-        }
-        match self.fenced.client().fatal_error() {
-            Some((code, _)) => match classify("write", &KafkaError::Global(code)) {
+        let error = match (self.fenced.client().fatal_error(), error) {
+            (Some((code, _)), error) => match classify("write", &KafkaError::Global(code)) {
                 SinkError::Fenced => SinkError::Fenced,
                 _ => error,
             },
-            None => error,
+            (None, SinkError::Failed { doing, reason }) => self
+                .refused_time()
+                .or_else(|| self.purged_for().map(|cause| classify("deliver rows", &cause)))
+                .unwrap_or(SinkError::Failed { doing, reason }),
+            (None, error) => error,
+        };
+        match &error {
+            SinkError::Bounds(_) => self.topics.forget(),
+            SinkError::Time(_) => self.time.refused(),
+            _ => {}
         }
+        error
+    }
+
+    /// Whether a time that was refused has brought everything else about.
+    fn refused_time(&self) -> Option<SinkError> {
+        let begun = Instant::now();
+        let producer = self.rows.as_ref().unwrap_or(&self.fenced);
+        let deliveries = producer.context();
+        while producer.in_flight_count() > 0 && !deliveries.tell_of_time() && begun.elapsed() < REPORTS {
+            producer.poll(LOOK);
+        }
+        if deliveries.tell_of_time() { deliveries.check().err() } else { None }
+    }
+
+    /// Why the transaction has failed whose rows were purged.
+    fn purged_for(&self) -> Option<KafkaError> {
+        let purged = [RDKafkaErrorCode::PurgeQueue, RDKafkaErrorCode::PurgeInflight];
+        self.fenced.context().failure()?.rdkafka_error_code().filter(|code| purged.contains(code))?;
+        // Refused with that reason, until it is aborted, which this producer's never is.
+        self.fenced.begin_transaction().err().filter(
+            |refused| matches!(refused, KafkaError::Transaction(refused) if refused.txn_requires_abort()),
+        )
     }
 
     fn send_all(&mut self, chunk: &Chunk, epoch: u64) -> Result<(), SinkError> {
@@ -297,6 +301,7 @@ impl KafkaWriter {
             self.begin()?;
         }
         let epoch = epoch.to_string();
+        let stamp = Stamp { epoch: &epoch, time: self.time.now() };
         // The index of a dead-letter topic stands for nothing that is sent, mostly.
         let mut targets: Vec<Option<Target>> = vec![None; chunk.topics.len()];
         for (index, record) in chunk.records.iter().enumerate() {
@@ -305,14 +310,14 @@ impl KafkaWriter {
                 Some(target) => target,
                 None => *known.insert(self.topics.target(self.fenced.client(), chunk.topic(record))?),
             };
-            self.send_fitting(chunk, index, target, &epoch)?;
+            self.send_fitting(chunk, index, target, stamp)?;
         }
         let producer = self.rows.as_ref().unwrap_or(&self.fenced);
         producer.poll(Duration::ZERO);
         producer.context().check()
     }
 
-    fn send_catalog(&mut self) -> Result<(), SinkError> {
+    fn send_catalog(&mut self, time: i64) -> Result<(), SinkError> {
         let failed = |error: serde_json::Error| SinkError::Failed {
             doing: "write a followed table",
             reason: error.to_string(),
@@ -320,8 +325,10 @@ impl KafkaWriter {
         for entry in std::mem::take(&mut self.catalog) {
             let key = serde_json::to_vec(&catalog::key(&self.owner, &entry)).map_err(failed)?;
             let value = entry.record.map(|record| serde_json::to_vec(&record)).transpose().map_err(failed)?;
-            let mut message =
-                BaseRecord::to(&self.position_topic).partition(self.position_partition).key(key.as_slice());
+            let mut message = BaseRecord::to(&self.position_topic)
+                .partition(self.position_partition)
+                .key(key.as_slice())
+                .timestamp(time);
             // Without a value, compaction drops what was known.
             message.payload = value.as_deref();
             if let Err((error, message)) = self.fenced.send(message) {
@@ -336,13 +343,15 @@ impl KafkaWriter {
             self.drain(rows)?;
         }
         self.begin()?;
-        self.send_catalog()?;
+        let time = self.time.now();
+        self.send_catalog(time)?;
         let value = serde_json::to_vec(record)
             .map_err(|error| SinkError::Failed { doing: "write the position", reason: error.to_string() })?;
         let message = BaseRecord::to(&self.position_topic)
             .partition(self.position_partition)
             .key(&self.position_key)
-            .payload(&value);
+            .payload(&value)
+            .timestamp(time);
         self.fenced.send(message).map_err(|(error, _)| classify("produce the position", &error))?;
         self.drain(&self.fenced)?;
         #[cfg(feature = "failpoints")]
@@ -351,6 +360,7 @@ impl KafkaWriter {
         fail::fail_point!("commit-begun");
         self.end_transaction()?;
         self.in_transaction = false;
+        self.time.taken(time);
         #[cfg(feature = "failpoints")]
         fail::fail_point!("commit-answered");
         Ok(())
