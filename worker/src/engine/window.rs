@@ -8,7 +8,7 @@ use maxwell_protocol::settings::Commit;
 const LEAST_GAP: Duration = Duration::from_millis(10);
 /// But a sink that takes longer to commit is left alone for so many times as long: one that is busy would be made busier by
 /// all the commits that it is slow at, of every shard.
-const REST: u32 = 4;
+const REST: u32 = 2;
 /// How often a position is committed while no row passes the filter.
 const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -127,10 +127,10 @@ mod tests {
         let mut window = Window::new(Commit::default(), start);
         window.add(1, 10, true, after(start, 3));
         assert_eq!(window.due(), Some(after(start, 10)));
-        window.clear(after(start, 10), Duration::from_millis(2));
+        window.clear(after(start, 10), Duration::from_millis(4));
         window.add(1, 10, true, after(start, 500));
         assert_eq!(window.due(), Some(after(start, 500)));
-        window.clear(after(start, 530), Duration::from_millis(15));
+        window.clear(after(start, 530), Duration::from_millis(30));
         window.add(1, 10, true, after(start, 531));
         assert_eq!(window.due(), Some(after(start, 590)), "a slow sink is left alone");
         window.clear(after(start, 990), Duration::from_millis(400));
