@@ -59,7 +59,7 @@ pub(super) async fn offer_lead(life: &Life) {
             life.step_down.notify_waiters();
         }
     }
-    std::future::pending().await;
+    std::future::pending::<()>().await;
 }
 
 fn has_heirs(life: &Life, observed: &Observed) -> bool {
