@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod fault;
 pub mod gap;
 pub mod load;
+pub mod machine;
 pub mod promise;
 pub mod report;
 pub mod rounds;
@@ -25,6 +26,7 @@ use cluster::{Cluster, Shape, Used};
 use fault::{Fault, Scene, fail_back, until_in_sync};
 use gap::{Span, gap};
 use load::{BEAT, Load, Rhythm};
+use machine::Ticks;
 use report::{Inflicted, Report};
 pub(crate) use table::table;
 
@@ -71,7 +73,9 @@ pub async fn round(server: Server, plan: &Plan) -> anyhow::Result<Report> {
     let load = Load::with(rhythm, server, writer, &name, plan.seed);
     let written = load.written().clone();
     let mut scene = Scene::new(cluster, load, plan.away);
+    let before = Ticks::now();
     let done = inflict_all(&mut scene, &committed, plan).await?;
+    let busy = Ticks::now().zip(before).map(|(now, before)| now.busy_since(before));
     let Scene { cluster, load, .. } = scene;
     let current = load.server().await;
     let (expected, beaten) = load.finish().await?;
@@ -90,6 +94,7 @@ pub async fn round(server: Server, plan: &Plan) -> anyhow::Result<Report> {
     let mut report = Report::new(title, expected.rows, &verdict, exact);
     report.count_beats(beaten, shards, &seen, exact);
     report.counted = counted;
+    report.machine_busy = busy;
     report.aborted_transactions = aborted(&seen, &all);
     let longest = |span| seen.arrivals.iter().map(|of| gap(of, &written, span)).max().unwrap_or(0);
     let kind = |one: Inflicted| if exact { one } else { one.at_least_once() };

@@ -78,6 +78,8 @@ pub struct Report {
     pub out_of_order: u64,
     /// Transactions with a wrong structure, where the guarantee excludes it.
     pub torn: u64,
+    /// Percent of all cores' time that went into anything while faults were inflicted.
+    pub machine_busy: Option<u64>,
     /// What the workers counted.
     pub counted: Counted,
     /// Kafka transactions that were aborted with rows in them.
@@ -145,7 +147,7 @@ impl Report {
     #[expect(clippy::print_stdout, reason = "the report is the output")]
     pub fn print(&self) {
         println!(
-            "{:<26} {:>7} changes {:>3} faults  lost {} repeated {} out of order {} torn {}  resumed inside {} aborted {} fenced {}",
+            "{:<26} {:>7} changes {:>3} faults  lost {} repeated {} out of order {} torn {}  resumed inside {} aborted {} fenced {}{}",
             self.round,
             self.changes,
             self.inflicted.len(),
@@ -156,6 +158,7 @@ impl Report {
             self.counted.resumed,
             self.aborted_transactions,
             self.counted.fenced,
+            self.machine_busy.map_or(String::new(), |percent| format!("  machine {percent} % busy")),
         );
         for example in &self.examples {
             println!("    {example}");
@@ -194,11 +197,12 @@ pub fn summary(reports: &[Report], minimums: Minimums, session: u64) -> anyhow::
         kinds.iter().filter(|(_, kind)| kind["kept"] == false).map(|(name, _)| name).collect();
     let most = |of: &str| kinds.values().filter_map(|kind| kind[of].as_u64()).max();
     let aborted = sum(|r| r.aborted_transactions);
+    let busy = reports.iter().filter_map(|report| report.machine_busy).max();
     let line = serde_json::json!({
         "changes": found.changes, "lost": sum(|r| r.lost), "repeated": sum(|r| r.repeated),
         "out_of_order": sum(|r| r.out_of_order), "torn": sum(|r| r.torn), "faults": found.faults,
         "kinds": found.kinds, "resumed_inside_transaction": found.inside, "aborted_transactions": aborted,
-        "fenced": found.fenced, "peak_memory_mib": most("memory_mib"), "peak_cpu_percent": most("cpu_percent"),
+        "fenced": found.fenced, "machine_busy_percent": busy, "peak_memory_mib": most("memory_mib"), "peak_cpu_percent": most("cpu_percent"),
         "gaps": kinds, "broken_promises": broken,
     });
     println!("{line}");
