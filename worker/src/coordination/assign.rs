@@ -191,10 +191,11 @@ impl<'a> Table<'a> {
             .get(shard)
             .and_then(|line| line.holder())
             .is_some_and(|holder| holder.id == *member);
-        let gone = !observed.members.contains_key(member);
+        let record = observed.members.get(member);
+        let leaves = record.is_none_or(|one| one.state == MemberState::Draining);
         self.fit.contains_key(member)
             || (holds && able(observed).any(|one| one.id == *member))
-            || (gone && !policy.failover)
+            || (leaves && !policy.failover)
     }
 
     fn put(&mut self, shard: &ShardId, member: MemberId, reason: AssignmentReason) {

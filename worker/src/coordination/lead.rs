@@ -124,7 +124,7 @@ async fn vacancy(life: &Life) -> Result<Duration, Failure> {
 
 /// Whether a member may lead that nobody asks to. Where owners need not lead, whether shards fail over is no matter of the
 /// lead.
-pub(super) fn stands_by_itself(life: &Life) -> bool {
+fn stands_by_itself(life: &Life) -> bool {
     life.config.failover.enabled || life.config.policy.mode != Mode::ActiveStandby
 }
 

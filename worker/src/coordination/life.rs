@@ -212,7 +212,7 @@ impl Life {
             let kept = self.membership.keep(&self.store, self.health.as_ref(), interval);
             let stood = stand_for_lead(&self);
             let probed = self.probe();
-            tokio::pin!(kept, stood);
+            tokio::pin!(kept, stood, shown, tuned);
             tokio::select! {
                 why = self.is_told_to_end(shutdown) => {
                     ended = why;
@@ -224,14 +224,16 @@ impl Life {
                         failure = &mut stood => Some(failure),
                         _ = &mut shards => None,
                         () = offer_lead(&self) => None,
+                        () = &mut shown => Some(Failure::Expired),
+                        () = &mut tuned => Some(Failure::Expired),
                     }
                 }
                 failure = &mut kept => Some(failure),
                 failure = &mut stood => Some(failure),
                 failure = probed => Some(failure),
                 () = self.store.expired() => Some(Failure::Expired),
-                () = shown => Some(Failure::Expired),
-                () = tuned => Some(Failure::Expired),
+                () = &mut shown => Some(Failure::Expired),
+                () = &mut tuned => Some(Failure::Expired),
             }
         };
         let Some(failure) = failure else { return self.leave().await.map(|()| ended) };
@@ -303,8 +305,6 @@ impl Life {
     }
 
     async fn leave(&self) -> Result<(), Failure> {
-        #[cfg(feature = "failpoints")]
-        fail::fail_point!("before-release");
         let departed = Departure {
             member: self.config.member.clone(),
             incarnation: self.incarnation,

@@ -148,6 +148,9 @@ fn transition(
     };
     // Who takes back what it had was assigned it long ago.
     let moved = moved.filter(|_| before.as_ref() != Some(to));
+    // It may have left with other shards much later.
+    let left_before = moved.is_some_and(|(trigger, _)| trigger == Trigger::Shutdown);
+    let departure = departure.filter(|it| !(left_before && it.trigger == Trigger::Shutdown));
     let cause = match origin.filter(|_| departure.is_none()) {
         Some(origin) => Cause::division(origin, before),
         None => Cause::of(departure, arrival.asked.clone(), moved, before),
@@ -323,6 +326,17 @@ mod tests {
         let lost = Arrival { from: Some("b".into()), ..arrived(2_000) };
         let noted = transition(&history, &"1".into(), &"c".into(), &lost, steps(2_100, 2_150, None, true));
         assert_eq!(noted.trigger, Trigger::SessionExpired);
+    }
+
+    #[test]
+    fn a_shard_that_was_left_before_the_others_has_a_gap_of_its_own() {
+        let mut history = departed(2_900, 0);
+        history.departure.as_mut().expect("it departed").trigger = Trigger::Shutdown;
+        let reason = Some((AssignmentReason::OwnerLeaves, 1_900));
+        let moved = Arrival { from: Some("a".into()), reason, ..arrived(2_000) };
+        let noted =
+            transition(&history, &"0".into(), &"b".into(), &moved, steps(2_950, 3_000, Some(1_990), true));
+        assert_eq!((noted.trigger, noted.gap_milliseconds), (Trigger::Shutdown, Some(1_010)));
     }
 
     #[test]

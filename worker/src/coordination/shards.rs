@@ -112,27 +112,33 @@ async fn run_shard(
     };
     loop {
         let turn = tokio::select! {
-            () = leaving.cancelled() => return,
-            turn = my_turn(&life, &context, &over) => turn,
+            turn = my_turn(&life, &context, (&leaving, &over)) => turn,
             () = stay_warm(&life, &context) => return,
         };
         let Ok((lock, arrival)) = turn else {
             tokio::select! {
-                () = over.cancelled() => return,
+                () = ended(&leaving, &over) => return,
                 () = life.store.expired() => return,
                 () = tokio::time::sleep(Duration::from_millis(100)) => continue,
             }
         };
-        let ended = run_until_left(&life, &context, (&lock, &arrival), (&leaving, &over)).await;
+        let end = run_until_left(&life, &context, (&lock, &arrival), (&leaving, &over)).await;
         life.membership.withdraw(&shard);
-        let released = match &ended {
+        #[cfg(feature = "failpoints")]
+        if leaving.is_cancelled() {
+            fail::fail_point!("before-release");
+        }
+        let awaited = is_awaited(&life, &life.observation.borrow(), &shard);
+        let released = match &end {
             ShardEnd::Unreachable { .. } => give_shard_up(&life, &lock, Trigger::Unreachable).await,
+            // Nobody may be there to take it: whoever comes shall know that nothing has failed.
+            _ if leaving.is_cancelled() && !awaited => give_shard_up(&life, &lock, Trigger::Shutdown).await,
             _ => lock.leave(&life.store).await,
         };
         if let Err(failure) = released {
             tracing::warn!(%shard, %failure, "the shard's lock could not be released");
         }
-        match ended {
+        match end {
             ShardEnd::Drained | ShardEnd::Sealed(_) if leaving.is_cancelled() || over.is_cancelled() => {
                 return;
             }
@@ -152,19 +158,20 @@ async fn run_shard(
 async fn stay_warm(life: &Life, context: &ShardContext) {
     loop {
         let heir = is_heir(&life.config.policy, &life.observation.borrow(), &context.shard, &context.member);
-        if heir {
+        // What is assigned to it is about to be taken over: no producer shall be busy with questions then.
+        if heir && !is_mine(life, &life.observation.borrow(), &context.shard) {
             life.host.warm(context).await;
         }
         tokio::time::sleep(WARMING).await;
     }
 }
 
-/// Waits until the shard is assigned to this member and its lock is held; how it came. With `over` it stands in line no
-/// more.
+/// Waits until the shard is assigned to this member and its lock is held; how it came. With `leaving` and `over` it stands in
+/// line no more.
 async fn my_turn(
     life: &Life,
     context: &ShardContext,
-    over: &CancellationToken,
+    (leaving, over): (&CancellationToken, &CancellationToken),
 ) -> Result<(Arc<Lock>, Arrival), Failure> {
     let shard = &context.shard;
     let mut observation = life.observation.clone();
@@ -173,12 +180,15 @@ async fn my_turn(
         assignment.map(|assignment| assignment.leader_epoch) == observed.leader.as_ref().map(|it| it.epoch)
     };
     tokio::select! {
-        () = over.cancelled() => return Err(Failure::Conflict),
+        () = ended(leaving, over) => return Err(Failure::Conflict),
         mine = observation.wait_for(|observed| is_mine(life, observed, shard) && of_this_leader(observed)) => {
             mine.map_err(|_| Failure::Expired)?;
         }
     }
-    get_ready(life, context).await;
+    tokio::select! {
+        () = ended(leaving, over) => return Err(Failure::Conflict),
+        () = get_ready(life, context) => {}
+    }
     let lock = Lock::enter(&life.store, life.store.tree().shard_locks(shard), &life.lock_record()).await?;
     let held = tokio::select! {
         held = lock.held(&life.store, life.observation.clone()) => held,
@@ -186,14 +196,23 @@ async fn my_turn(
         moved = observation.wait_for(|observed| !is_mine(life, observed, shard)) => {
             moved.map(drop).map_err(|_| Failure::Expired).and(Err(Failure::Conflict))
         }
-        () = over.cancelled() => Err(Failure::Conflict),
+        () = ended(leaving, over) => Err(Failure::Conflict),
     };
     match held {
+        // Who leaves keeps no place that others would wait behind.
+        Ok(()) if leaving.is_cancelled() => lock.leave(&life.store).await.and(Err(Failure::Conflict)),
         Ok(()) => Ok((Arc::new(lock), Arrival::of(&life.observation.borrow(), shard, &life.config.member))),
         Err(failure) => {
             lock.leave(&life.store).await?;
             Err(failure)
         }
+    }
+}
+
+async fn ended(leaving: &CancellationToken, over: &CancellationToken) {
+    tokio::select! {
+        () = leaving.cancelled() => {}
+        () = over.cancelled() => {}
     }
 }
 
@@ -210,8 +229,8 @@ pub(super) fn is_awaited(life: &Life, observed: &Observed, shard: &ShardId) -> b
     })
 }
 
-/// Runs the shard while its lock is held. `leaving` ends it as soon as another member awaits it, or when there is none that
-/// could; `over` at once.
+/// Runs the shard while its lock is held. With `leaving` it is ended when nobody could take it, or has come for it in time;
+/// with `over` at once.
 async fn run_until_left(
     life: &Life,
     context: &ShardContext,
@@ -282,7 +301,10 @@ async fn give_shard_up(life: &Life, lock: &Lock, trigger: Trigger) -> Result<(),
         incarnation: life.incarnation,
         trigger,
         time: milliseconds(),
-        detection_milliseconds: life.health.vitals().silent.as_millis() as u64,
+        detection_milliseconds: match trigger {
+            Trigger::Shutdown => 0,
+            _ => life.health.vitals().silent.as_millis() as u64,
+        },
     };
     give_up(&life.store, life.observation.clone(), lock.path(), &departed).await
 }

@@ -165,10 +165,8 @@ impl<'a> Committer<'a> {
             sealed: self.waiting.sealed,
             ..self.base.next(position, self.waiting.source_time)
         };
-        let begun = (self.clock)();
         let committed = self.writer.commit(&record);
         self.told(committed)?;
-        let now = (self.clock)();
         self.observer.committed(&Committed {
             record,
             rows: self.window.rows(),
@@ -178,7 +176,7 @@ impl<'a> Committer<'a> {
             drained: self.waiting.drained,
         });
         self.waiting = Waiting::default();
-        self.window.clear(now, now.duration_since(begun));
+        self.window.clear((self.clock)());
         Ok(())
     }
 

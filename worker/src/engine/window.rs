@@ -6,9 +6,6 @@ use maxwell_protocol::settings::Commit;
 
 /// The least time between two commits of a drained source.
 const LEAST_GAP: Duration = Duration::from_millis(10);
-/// But a sink that takes longer to commit is left alone for so many times as long: one that is busy would be made busier by
-/// all the commits that it is slow at, of every shard.
-const REST: u32 = 2;
 /// How often a position is committed while no row passes the filter.
 const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -22,9 +19,7 @@ pub struct Window {
     moved: bool,
     drained: bool,
     committed_at: Instant,
-    /// How long the sink is left alone after that.
-    rest: Duration,
-    /// Whether nothing was committed yet.
+    /// Whether no row was committed yet.
     begins: bool,
 }
 
@@ -45,7 +40,6 @@ impl Window {
             moved: false,
             drained: false,
             committed_at: now,
-            rest: LEAST_GAP,
             begins: false,
         }
     }
@@ -89,12 +83,12 @@ impl Window {
         }
         let interval = Duration::from_millis(u64::from(self.limits.interval_milliseconds));
         let by_time = opened_at + if self.begins { interval.min(LEAST_GAP) } else { interval };
-        Some(if self.drained { by_time.min(opened_at.max(self.committed_at + self.rest)) } else { by_time })
+        Some(if self.drained { by_time.min(opened_at.max(self.committed_at + LEAST_GAP)) } else { by_time })
     }
 
-    /// Everything was committed, which the sink took so long for.
-    pub fn clear(&mut self, now: Instant, took: Duration) {
-        *self = Self { rest: LEAST_GAP.max(took * REST), ..Self::new(self.limits, now) };
+    /// Everything was committed.
+    pub fn clear(&mut self, now: Instant) {
+        *self = Self { begins: self.begins && self.rows == 0, ..Self::new(self.limits, now) };
     }
 }
 
@@ -116,7 +110,7 @@ mod tests {
         assert_eq!(window.due(), Some(after(start, 150)));
         window.add(9, 10, false, after(start, 60));
         assert_eq!(window.due(), Some(after(start, 50)));
-        window.clear(after(start, 70), Duration::ZERO);
+        window.clear(after(start, 70));
         window.add(1, 1000, false, after(start, 80));
         assert_eq!(window.due(), Some(after(start, 80)));
     }
@@ -127,16 +121,9 @@ mod tests {
         let mut window = Window::new(Commit::default(), start);
         window.add(1, 10, true, after(start, 3));
         assert_eq!(window.due(), Some(after(start, 10)));
-        window.clear(after(start, 10), Duration::from_millis(4));
+        window.clear(after(start, 10));
         window.add(1, 10, true, after(start, 500));
         assert_eq!(window.due(), Some(after(start, 500)));
-        window.clear(after(start, 530), Duration::from_millis(30));
-        window.add(1, 10, true, after(start, 531));
-        assert_eq!(window.due(), Some(after(start, 590)), "a slow sink is left alone");
-        window.clear(after(start, 990), Duration::from_millis(400));
-        window.add(1, 10, true, after(start, 991));
-        let interval = u64::from(Commit::default().interval_milliseconds);
-        assert_eq!(window.due(), Some(after(start, 991 + interval)), "but no longer than the interval");
     }
 
     #[test]
@@ -145,9 +132,11 @@ mod tests {
         let mut window = Window::first(Commit::default(), start);
         assert_eq!(window.due(), None);
         let mut inside = window.clone();
+        inside.add(0, 0, false, after(start, 20));
+        inside.clear(after(start, 21));
         inside.add(300, 10, false, after(start, 30));
         assert_eq!(inside.due(), Some(after(start, 40)));
-        inside.clear(after(start, 45), Duration::ZERO);
+        inside.clear(after(start, 45));
         inside.add(300, 10, false, after(start, 45));
         assert_eq!(inside.due(), Some(after(start, 145)), "only the first");
         window.add(0, 0, true, start);

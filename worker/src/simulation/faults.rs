@@ -31,6 +31,9 @@ pub(super) enum Point {
     Committed,
 }
 
+/// The longest end in good order: what is streamed on for others, a take-over that is under way, the farewell.
+const ORDERLY: Duration = Duration::from_secs(35);
+
 /// Those at which something may wait for whoever comes by next.
 const POINTS: [Point; 15] = [
     Point::Connect,
@@ -205,7 +208,7 @@ async fn strike(cluster: &Arc<Cluster>, process: &Arc<Process>, blow: Blow) {
         }
         Blow::Stop => {
             process.shutdown.cancel();
-            if tokio::time::timeout(Duration::from_secs(25), process.died()).await.is_err() {
+            if tokio::time::timeout(ORDERLY, process.died()).await.is_err() {
                 process.become_(Condition::Dead);
             }
             sleep(world.time(10, 4_000)).await;

@@ -32,7 +32,7 @@ const USER: i64 = 65532;
 const LEAST_GRACE_SECONDS: i64 = 45;
 
 /// What a worker that is told to end needs beyond its Kafka transaction, which it finishes within the transaction's
-/// time limit: it writes its mirror and gives its locks back.
+/// time limit: for 5 s it streams on for those that come next, then it writes its mirror and gives its locks back.
 const FAREWELL_SECONDS: i64 = 15;
 
 /// Only the pod's own user and group read what is mounted.

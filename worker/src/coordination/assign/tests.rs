@@ -287,6 +287,8 @@ fn without_failover_a_shard_waits_for_its_member() {
     world.policy.failover = false;
     world.settle();
     let before = world.current.clone();
+    world.observed.members.get_mut(&MemberId::from("b")).unwrap().state = MemberState::Draining;
+    assert_eq!(world.decide(), before, "it is told to end, nobody asked for another owner");
     world.leave("b");
     assert_eq!(world.decide(), before);
 }

@@ -66,7 +66,9 @@ async fn refuse_incomplete(admin: &Admin, of: (&str, u32)) -> Result<(), SinkErr
     match create(admin, &trial, of, BY_DEFAULT).await? {
         Some(RDKafkaErrorCode::InvalidReplicationFactor) => Err(SinkError::Failed {
             doing: MAKING,
-            reason: "there are fewer brokers than their default.replication.factor says".into(),
+            reason: "there are fewer brokers than their default.replication.factor says; if these are all, lower that, \
+                     or make the topic with kafka-topics.sh and cleanup.policy=compact"
+                .into(),
         }),
         _ => Ok(()),
     }

@@ -3,7 +3,7 @@
 //! counted on, until this host's clock agrees with that.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::clock::{heard_at_source, milliseconds};
 
@@ -11,6 +11,9 @@ use crate::clock::{heard_at_source, milliseconds};
 const NEAR: i64 = 10_000;
 /// Milliseconds that make one clock wrong that is further from two others, which agree: less than brokers take by default.
 const FAR: u64 = 600_000;
+/// How long a refusal counts. What is counted on may lie behind, as after a long rest: a clock that is right by now would
+/// never agree with it.
+const REFUSED: Duration = Duration::from_secs(300);
 
 /// What the shards of a process know of the time that the brokers take. All times are milliseconds since the epoch.
 #[derive(Default)]
@@ -24,7 +27,7 @@ impl RecordTime {
 
     /// The brokers have taken records of this time.
     pub(super) fn taken(&self, time: i64) {
-        self.lock().taken = Some((time, Instant::now()));
+        self.lock().was_taken(time, Instant::now());
     }
 
     /// The brokers once took a record of this time from somebody.
@@ -34,7 +37,7 @@ impl RecordTime {
 
     /// The brokers have refused a record because of its time.
     pub(super) fn refused(&self) {
-        self.lock().refused = true;
+        self.lock().refused = Some(Instant::now());
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -46,8 +49,8 @@ impl RecordTime {
 struct Known {
     /// The last time that was taken, and when that was.
     taken: Option<(i64, Instant)>,
-    /// Whether the brokers have refused what this host's clock says.
-    refused: bool,
+    /// When the brokers refused what this host's clock says.
+    refused: Option<Instant>,
     /// Whether something else is gone by.
     counting: bool,
 }
@@ -60,19 +63,29 @@ impl Known {
         let is_far = |one: i64, other: i64| one.abs_diff(other) > FAR;
         let contradicts = |source: i64| !is_far(source, counted) && is_far(source, clock);
         let contradicted = is_far(clock, counted) && source.is_some_and(contradicts);
-        let counts = contradicted || self.refused && ahead > NEAR;
-        self.refused &= counts;
+        let refused = self.refused.is_some_and(|at| now.duration_since(at) < REFUSED);
+        let counts = contradicted || refused && ahead > NEAR;
+        self.refused = self.refused.filter(|_| counts);
         match (std::mem::replace(&mut self.counting, counts), counts) {
             (false, true) => tracing::warn!(
                 seconds_ahead = ahead / 1_000,
-                refused_by_kafka = self.refused,
+                refused_by_kafka = self.refused.is_some(),
                 "this host's clock is wrong: until it is right, records bear the time of the last one that was taken, \
                  counted on"
             ),
+            (true, false) if ahead > NEAR => tracing::info!("trying this host's clock again"),
             (true, false) => tracing::info!("this host's clock is right: records bear its time again"),
             _ => {}
         }
         if counts { counted } else { clock }
+    }
+
+    /// What is counted on was read before it was sent: beginning anew with it each time would lose the time that each commit
+    /// takes.
+    fn was_taken(&mut self, time: i64, now: Instant) {
+        if !self.counting {
+            self.taken = Some((time, now));
+        }
     }
 
     /// What was taken, and the time since.
@@ -101,9 +114,22 @@ mod tests {
         let (mut known, begun) = known(1_000);
         let after = |seconds| begun + Duration::from_secs(seconds);
         assert_eq!(known.time(2 * HOUR, None, after(1)), 2 * HOUR, "the brokers may take it");
-        known.refused = true;
+        known.refused = Some(after(2));
         assert_eq!(known.time(2 * HOUR, None, after(2)), 3_000);
         assert_eq!(known.time(2 * HOUR, None, after(3)), 4_000);
+        assert_eq!(known.time(2 * HOUR, None, after(302)), 2 * HOUR, "it may be right by now");
+    }
+
+    #[test]
+    fn slow_commits_do_not_slow_the_count() {
+        let (mut known, begun) = known(0);
+        known.refused = Some(begun);
+        for second in 0..60 {
+            let time = known.time(2 * HOUR, None, begun + Duration::from_secs(second));
+            assert_eq!(time, second as i64 * 1_000);
+            known.was_taken(time, begun + Duration::from_secs(second + 1));
+        }
+        assert_eq!(known.time(61_000, None, begun + Duration::from_secs(60)), 61_000, "it is right again");
     }
 
     #[test]
@@ -120,7 +146,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_right_again_is_believed_again() {
         let (mut known, begun) = known(HOUR);
-        known.refused = true;
+        known.refused = Some(begun);
         assert_eq!(known.time(HOUR + 11_000, None, begun), HOUR);
         assert_eq!(known.time(HOUR + 9_000, None, begun), HOUR + 9_000);
         assert_eq!(known.time(3 * HOUR, None, begun), 3 * HOUR);
@@ -128,7 +154,7 @@ mod tests {
 
     #[test]
     fn without_anything_taken_there_is_no_other_time() {
-        let mut known = Known { refused: true, ..Known::default() };
+        let mut known = Known { refused: Some(Instant::now()), ..Known::default() };
         assert_eq!(known.time(3 * HOUR, Some(HOUR), Instant::now()), 3 * HOUR);
     }
 }
