@@ -38,7 +38,8 @@ impl Table<'_> {
         let mut moving = 0;
         for shard in &self.shards {
             let now = self.deal.current.get(shard)?;
-            if self.placed.get(shard)?.member != now.member {
+            // Where nobody takes over without being asked, who leaves keeps its shards.
+            if self.placed.get(shard)?.member != now.member || !self.fit.contains_key(&now.member) {
                 return None;
             }
             let holder = observed.shard_locks.get(shard).and_then(|line| line.holder());
