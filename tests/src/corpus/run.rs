@@ -17,7 +17,7 @@ use super::{Asked, print};
 use crate::lab::{Server, admin};
 
 /// How long a worker may take to stream.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 /// How long one marker is waited for before another is written.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How long a record that may come after the marker is waited for.
