@@ -312,7 +312,9 @@ impl Sink for KafkaSink {
         context: &ShardContext,
         ownership: &dyn Ownership,
     ) -> Result<TakenOver, SinkError> {
-        let ((), bounds) = tokio::try_join!(self.prepare(context.layout.shards), self.bounds())?;
+        // One after the other, which costs something only once: what is wrong with the brokers is explained by the first.
+        self.prepare(context.layout.shards).await?;
+        let bounds = self.bounds().await?;
         let shard = self.shard(context, (&context.shard, context.number), bounds)?;
         let Succession { producer, last, last_at } = succeed(&shard, ownership).await?;
         let rows = match self.settings.delivery {
