@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use maxwell_protocol::assignment::Assignment;
 use maxwell_protocol::history::Trigger;
+use maxwell_protocol::id::MemberId;
 use maxwell_protocol::reader::TreeReader;
 use maxwell_protocol::request::{Ask, Outcome as Answer, Progress, Request};
 use maxwell_protocol::settings::{Pin, Sharding, Strategy};
@@ -263,7 +265,7 @@ impl Run {
             // What a division is begun by.
             let told = seen.positions.values().filter(|at| at.generation == seen.layout.generation).count();
             let there = seen.members.len() == self.members.running() && seen.leader.is_some();
-            if there && streams(&seen) && told == seen.layout.shards as usize && lag < 2_000 {
+            if there && streams(&seen) && rests(&seen) && told == seen.layout.shards as usize && lag < 2_000 {
                 return Ok(());
             }
             anyhow::ensure!(Instant::now() < deadline, "not settled after {PATIENCE:?}: {seen:?}");
@@ -290,6 +292,16 @@ impl Run {
 
 fn streams(seen: &ClusterSnapshot) -> bool {
     seen.layout.change.is_none() && seen.streaming() == seen.layout.shards as usize
+}
+
+/// Whether no shard is about to be moved: one that is under way would have the division refused.
+fn rests(seen: &ClusterSnapshot) -> bool {
+    let at_home = |(shard, assignment): (_, &Assignment)| {
+        seen.owner(shard).is_some_and(|(owner, _)| owner.id == assignment.member)
+    };
+    let part = |member: &MemberId| seen.assignments.values().filter(|it| it.member == *member).count();
+    let parts = || seen.members.keys().map(part);
+    seen.assignments.iter().all(at_home) && parts().max() <= parts().min().map(|least| least + 1)
 }
 
 /// Asks for a division, and waits for what comes of it: longer than one may take.
