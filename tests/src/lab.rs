@@ -25,6 +25,21 @@ pub const SERVERS: [Server; 4] = [
     Server { name: "mariadb", address: "10.244.0.5" },
 ];
 
+/// The servers that a check is asked for; all without any.
+#[derive(Debug, clap::Args)]
+pub struct Servers {
+    /// The lab's names of the servers to take.
+    #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
+    servers: Vec<String>,
+}
+
+impl Servers {
+    /// Fails on a name that the lab does not know.
+    pub fn named(&self) -> anyhow::Result<Vec<Server>> {
+        named(&self.servers)
+    }
+}
+
 /// Those among them that have these names.
 pub(crate) fn named(names: &[String]) -> anyhow::Result<Vec<Server>> {
     names

@@ -2,7 +2,7 @@
 
 use super::load::Keys;
 use super::{Plan, bootstrap};
-use crate::lab::named;
+use crate::lab::Servers;
 use crate::output::line;
 
 /// What can be asked of it.
@@ -29,9 +29,8 @@ pub struct Arguments {
     /// Seed of the changes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The lab's names of the servers to take.
-    #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
-    servers: Vec<String>,
+    #[command(flatten)]
+    servers: Servers,
 }
 
 impl Arguments {
@@ -41,7 +40,7 @@ impl Arguments {
         // With a minimal image a message of a moved row has its new key and what else was changed: no check could tell.
         let moves = !minimal && keys != Keys::None;
         let plan = Plan { rows, changes, kills, without_gtid, minimal, keys, moves, seed };
-        for server in named(&self.servers)? {
+        for server in self.servers.named()? {
             line(&bootstrap(server, plan).await?)?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::report::{Minimums, summary};
 use super::rounds::Rounds;
-use crate::lab::named;
+use crate::lab::Servers;
 
 /// What can be asked of it.
 #[derive(Debug, clap::Args)]
@@ -54,9 +54,8 @@ pub struct Arguments {
     /// Seed of everything random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The lab's names of the servers to take.
-    #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
-    servers: Vec<String>,
+    #[command(flatten)]
+    servers: Servers,
 }
 
 impl Arguments {
@@ -70,7 +69,7 @@ impl Arguments {
             fenced: self.least_fenced,
         };
         let rounds = Rounds {
-            servers: named(&self.servers)?,
+            servers: self.servers.named()?,
             faults: self.faults.clone(),
             changes: self.changes,
             times: self.times,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Asked, corpus};
-use crate::lab::named;
+use crate::lab::Servers;
 
 /// What can be asked of it.
 #[derive(Debug, clap::Args)]
@@ -17,15 +17,14 @@ pub struct Arguments {
     /// Seconds that a case's records may take.
     #[arg(long, default_value_t = 10)]
     patience: u64,
-    /// The lab's names of the servers to take.
-    #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
-    servers: Vec<String>,
+    #[command(flatten)]
+    servers: Servers,
 }
 
 impl Arguments {
     /// Runs it.
     pub async fn run(&self) -> anyhow::Result<()> {
         let how = Asked { only: self.only.clone(), patience: Duration::from_secs(self.patience) };
-        corpus(&self.cases, &named(&self.servers)?, &how).await
+        corpus(&self.cases, &self.servers.named()?, &how).await
     }
 }

@@ -1,7 +1,7 @@
 //! What can be asked of it on the command line.
 
 use super::{Plan, ddl};
-use crate::lab::named;
+use crate::lab::Servers;
 use crate::output::line;
 
 /// What can be asked of it.
@@ -16,16 +16,15 @@ pub struct Arguments {
     /// Seed of everything random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The lab's names of the servers to take.
-    #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
-    servers: Vec<String>,
+    #[command(flatten)]
+    servers: Servers,
 }
 
 impl Arguments {
     /// Runs it.
     pub async fn run(&self) -> anyhow::Result<()> {
         let Self { steps, kills, seed, .. } = *self;
-        for server in named(&self.servers)? {
+        for server in self.servers.named()? {
             for members in [1, 3] {
                 let outcome = ddl(server, Plan { sessions: 3, steps, kills, members, seed }).await?;
                 line(&outcome)?;

@@ -1,7 +1,7 @@
 //! What can be asked of it on the command line.
 
 use super::schema;
-use crate::lab::named;
+use crate::lab::Servers;
 use crate::output::line;
 
 /// What can be asked of it.
@@ -13,15 +13,14 @@ pub struct Arguments {
     /// Seed of those.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The lab's names of the servers to take.
-    #[arg(long, value_delimiter = ',', default_value = "mysql57,mysql80,mysql97,mariadb")]
-    servers: Vec<String>,
+    #[command(flatten)]
+    servers: Servers,
 }
 
 impl Arguments {
     /// Runs it.
     pub async fn run(&self) -> anyhow::Result<()> {
-        for server in named(&self.servers)? {
+        for server in self.servers.named()? {
             let outcome = schema(server, self.random, self.seed).await?;
             line(&outcome)?;
             anyhow::ensure!(outcome.different.is_empty(), "definitions differ");
