@@ -38,8 +38,7 @@ pub(super) async fn get_ready(life: &Life, context: &ShardContext) {
 
 /// Whether another member has the shard, which is assigned to `me`.
 fn is_to_come(observed: &Observed, shard: &ShardId, me: &MemberId) -> bool {
-    let assigned = observed.assignments.get(shard).is_some_and(|assignment| assignment.member == *me);
-    assigned && observed.owner(shard).is_some_and(|owner| owner.id != *me)
+    observed.is_assigned_to(shard, me) && observed.owner(shard).is_some_and(|owner| owner.id != *me)
 }
 
 /// Completes when what this member has shall end because it is `leaving`, whether another one awaits it or not.

@@ -142,6 +142,11 @@ impl Observed {
         self.shard_locks.get(shard)?.holder()
     }
 
+    /// Whether the shard is assigned to `member`.
+    pub(super) fn is_assigned_to(&self, shard: &ShardId, member: &MemberId) -> bool {
+        self.assignments.get(shard).is_some_and(|assignment| assignment.member == *member)
+    }
+
     /// Whether `incarnation` holds the lock of any shard.
     pub(super) fn holds_any(&self, incarnation: Incarnation) -> bool {
         let mut holders = self.shard_locks.values().filter_map(Line::holder);

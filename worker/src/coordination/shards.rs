@@ -217,7 +217,7 @@ async fn ended(leaving: &CancellationToken, over: &CancellationToken) {
 }
 
 fn is_mine(life: &Life, observed: &Observed, shard: &ShardId) -> bool {
-    observed.assignments.get(shard).is_some_and(|assignment| assignment.member == life.config.member)
+    observed.is_assigned_to(shard, &life.config.member)
 }
 
 /// Whether the shard is assigned to another member that stands in line for its lock. As long as it does not, it may
