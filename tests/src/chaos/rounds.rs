@@ -110,8 +110,16 @@ impl Rounds {
         let (exactly, at_least) = (Delivery::ExactlyOnce, Delivery::AtLeastOnce);
         let mut cluster = self.dealt(&fitting(kinds, server, self.members), at);
         if self.deal && self.faults.is_empty() {
-            // One on every server that surely leaves a Kafka transaction behind with rows in it.
-            cluster.push(Fault::At(POINTS[0]));
+            // One on every server that surely leaves a Kafka transaction behind with rows in it, and what takes seconds and has
+            // a median to keep.
+            cluster.extend([
+                Fault::At(POINTS[0]),
+                ProcessFault::Kill.into(),
+                ProcessFault::Terminate.into(),
+                Fault::Switchover,
+                Fault::Network(NetworkFault::CutFromMySql),
+                Fault::Network(NetworkFault::CutFromKafka),
+            ]);
         }
         cluster.shuffle(random);
         let mut cluster: Vec<Vec<Fault>> = cluster.into_iter().map(|fault| vec![fault]).collect();

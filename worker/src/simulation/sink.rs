@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use maxwell_protocol::id::ShardId;
 use maxwell_protocol::position::PositionRecord;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::ensemble::Zoo;
 use super::faults::Point;
@@ -20,8 +20,6 @@ use crate::sink::{Chunk, Sink, SinkError, TakenOver, Writer};
 
 /// How long a question to the brokers may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The client library's pause before it asks again.
-const RETRY: Duration = Duration::from_millis(500);
 
 /// Kafka as one process reaches it.
 pub(super) struct SimulatedSink {
@@ -73,26 +71,20 @@ impl Shard<'_> {
     }
 
     /// One attempt, without its limit of time.
-    async fn attempt(&self, proved: bool) -> u64 {
+    async fn attempt(&self, proved: bool) -> Initialised {
         let SimulatedSink { process, kafka, .. } = self.sink;
-        loop {
-            process.send(Peer::Kafka, Point::Init, Duration::MAX).await;
-            let fences_its_owner = !proved
-                && self.holder_is_another()
-                && self.sink.zoo.holder(self.shard) == Some(kafka.process());
-            if fences_its_owner {
-                let (late, owner) = (process.number, kafka.process());
-                process.world.violated(|| {
-                    format!("process {late} fences the owner {owner} without a proof of the lock before it")
-                });
-            }
-            let answer = kafka.initialise(process.number);
-            process.hear(Peer::Kafka, Point::Initialised).await;
-            match answer {
-                Initialised::As(epoch) => return epoch,
-                Initialised::Busy => sleep(RETRY).await,
-            }
+        process.send(Peer::Kafka, Point::Init, Duration::MAX).await;
+        let fences_its_owner =
+            !proved && self.holder_is_another() && self.sink.zoo.holder(self.shard) == Some(kafka.process());
+        if fences_its_owner {
+            let (late, owner) = (process.number, kafka.process());
+            process.world.violated(|| {
+                format!("process {late} fences the owner {owner} without a proof of the lock before it")
+            });
         }
+        let answer = kafka.initialise(process.number);
+        process.hear(Peer::Kafka, Point::Initialised).await;
+        answer
     }
 
     async fn ask(&self, point: Point) -> Result<(), SinkError> {
@@ -107,16 +99,18 @@ impl Brokers for Shard<'_> {
 
     async fn initialise(&self, time: Duration) -> Result<u64, Refused> {
         let proved = self.sink.process.forget_proof(self.shard);
-        let begun = Instant::now();
+        let refused = |answered, reason| {
+            let error = SinkError::Failed { doing: "initialise the producer", reason };
+            Err(Refused { heals: true, answered, error })
+        };
         match tokio::time::timeout(time, self.attempt(proved)).await {
-            Ok(epoch) => Ok(epoch),
-            Err(_) => {
-                let reason = format!("no answer within {:?}", begun.elapsed());
-                let error = SinkError::Failed { doing: "initialise the producer", reason };
-                Err(Refused { heals: true, error })
-            }
+            Ok(Initialised::As(epoch)) => Ok(epoch),
+            Ok(Initialised::Busy) => refused(true, "another transaction is being ended".into()),
+            Err(_) => refused(false, format!("no answer within {time:?}")),
         }
     }
+
+    fn abandon(&self) {}
 
     async fn ends(&self, end: End) -> Result<(i64, i64), SinkError> {
         self.ask(Point::Ends).await?;

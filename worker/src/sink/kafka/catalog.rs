@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use maxwell_protocol::catalog::{CatalogKey, CatalogName, CatalogRecord};
 use maxwell_protocol::position::PositionKey;
+use rdkafka::Timestamp;
 use rdkafka::message::Message;
 
 use super::super::{CatalogEntry, SinkError};
-use super::positions::{self, Readers};
-use super::steps::End;
+use super::positions::{self, Readers, Until, record};
+use super::steps::Found;
 
 /// The key of an entry's record.
 pub(super) fn key(owner: &PositionKey, entry: &CatalogEntry) -> CatalogKey {
@@ -27,35 +28,39 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    /// Takes in what came since. Blocking.
+    /// Takes in what came since, and gives the owner's last position if one did. Blocking.
     pub(super) fn read_on(
         &mut self,
         readers: &Readers,
         topic: &str,
         (partition, owner): (i32, &PositionKey),
-        end: End,
-    ) -> Result<(), SinkError> {
+        until: Until,
+    ) -> Result<Option<Found>, SinkError> {
         let Self { next, records } = self;
-        *next = positions::read_on(readers, topic, partition, (*next, end), &mut |message| {
-            let key = message.key().and_then(|bytes| serde_json::from_slice::<CatalogKey>(bytes).ok());
-            let Some(CatalogKey { catalog }) = key else { return };
-            if catalog.cluster != owner.cluster || catalog.shard != owner.shard {
-                return;
+        let mut last: Option<(Vec<u8>, Timestamp)> = None;
+        *next = positions::read_on(readers, topic, partition, (*next, until), &mut |message| {
+            let Some(key) = message.key() else { return };
+            if let Ok(CatalogKey { catalog }) = serde_json::from_slice::<CatalogKey>(key) {
+                if catalog.cluster != owner.cluster || catalog.shard != owner.shard {
+                    return;
+                }
+                let name = (catalog.database, catalog.table);
+                match message.payload() {
+                    Some(record) => records.insert(name, record.to_vec()),
+                    None => records.remove(&name),
+                };
+            } else if serde_json::from_slice::<PositionKey>(key).is_ok_and(|key| key == *owner) {
+                last = message.payload().map(|value| (value.to_vec(), message.timestamp()));
             }
-            let name = (catalog.database, catalog.table);
-            match message.payload() {
-                Some(record) => records.insert(name, record.to_vec()),
-                None => records.remove(&name),
-            };
         })?;
-        Ok(())
+        last.map(|(value, produced)| record((topic, partition), &value, produced)).transpose()
     }
 
     /// Every definition that `capture` began and later statements made of it.
     pub(super) fn of(&self, capture: u64) -> Vec<CatalogEntry> {
-        let record = |value: &Vec<u8>| serde_json::from_slice::<CatalogRecord>(value).ok();
+        let parsed = |value: &Vec<u8>| serde_json::from_slice::<CatalogRecord>(value).ok();
         let current = |((database, table), value): (&(String, String), &Vec<u8>)| {
-            let record = record(value).filter(|record| record.capture == capture)?;
+            let record = parsed(value).filter(|record| record.capture == capture)?;
             Some(CatalogEntry { database: database.clone(), table: table.clone(), record: Some(record) })
         };
         self.records.iter().filter_map(current).collect()

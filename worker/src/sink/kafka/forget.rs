@@ -9,7 +9,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message;
 
 use super::admin::Admin;
-use super::positions::{Readers, TIMEOUT, read_on};
+use super::positions::{Readers, TIMEOUT, Until, read_on};
 use super::steps::End;
 use super::{classify, config};
 use crate::sink::SinkError;
@@ -63,7 +63,7 @@ fn others(settings: &Kafka, topic: &str, cluster: ClusterId) -> Result<Option<Cl
     let readers = Readers::new(settings)?;
     let mut found = None;
     for partition in partitions {
-        read_on(&readers, topic, partition, (0, End::High), &mut |message| {
+        read_on(&readers, topic, partition, (0, Until::End(End::High)), &mut |message| {
             let key = message.key().and_then(|key| serde_json::from_slice::<PositionKey>(key).ok());
             // A record without a value takes one back.
             let other = key.filter(|key| key.cluster != cluster && message.payload().is_some());

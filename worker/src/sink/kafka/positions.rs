@@ -8,7 +8,7 @@ use maxwell_protocol::settings::Kafka;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{Offset, Timestamp, TopicPartitionList};
 
 use super::super::SinkError;
 use super::steps::{End, Found};
@@ -114,31 +114,43 @@ fn watermarks(
     }
 }
 
-/// Hands the committed records of the partition from an offset on over, up to an end: for an owner, whose predecessors
-/// write no more, the high watermark. Gives the offset to go on from. Blocking.
+/// How far to read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Until {
+    /// The end that the log has now: for an owner, whose predecessors write no more, the high watermark.
+    End(End),
+    /// An end that it had.
+    Offset(i64),
+}
+
+/// Hands the committed records of the partition from an offset on over, up to an end. Gives the offset to go on from.
+/// Blocking.
 pub(super) fn read_on(
     readers: &Readers,
     topic: &str,
     partition: i32,
-    (from, end): (i64, End),
+    (from, until): (i64, Until),
     visit: &mut dyn FnMut(&BorrowedMessage<'_>),
 ) -> Result<i64, SinkError> {
     let committed = readers.committed();
-    let asked = if end == End::High { &readers.uncommitted } else { &*committed };
-    let (low, high) = watermarks(asked, topic, partition, TIMEOUT)?;
+    let (low, high) = match until {
+        Until::End(End::High) => watermarks(&readers.uncommitted, topic, partition, TIMEOUT)?,
+        Until::End(End::Stable) => watermarks(&committed, topic, partition, TIMEOUT)?,
+        Until::Offset(high) if from > 0 => (0, high),
+        Until::Offset(high) => (watermarks(&readers.uncommitted, topic, partition, TIMEOUT)?.0, high),
+    };
     // A topic that is shorter than what was read is another one.
-    let mut next = if from > high { low } else { from.max(low) };
+    let next = if from > high { low } else { from.max(low) };
     // Before the end there may be the marker of the last record's transaction.
     if next + 1 >= high {
         return Ok(next);
     }
     let read = each(&committed, topic, partition, (next, high), &mut |message| {
         visit(message);
-        next = message.offset() + 1;
         Ok(())
     });
     committed.unassign().map_err(|error| classify("read the position", &error))?;
-    read.map(|()| next)
+    read.map(|()| high)
 }
 
 fn scan(
@@ -154,9 +166,7 @@ fn scan(
         let same = message.key().and_then(|bytes| serde_json::from_slice::<PositionKey>(bytes).ok());
         match (same, message.payload()) {
             (Some(other), Some(value)) if other == *key => {
-                let record =
-                    serde_json::from_slice(value).map_err(|error| unreadable(topic, partition, &error))?;
-                found = Found::Record(record, message.timestamp().to_millis());
+                found = record((topic, partition), value, message.timestamp())?;
             }
             (Some(other), _)
                 if other.shard == key.shard && matches!(found, Found::Nothing | Found::Foreign(_)) =>
@@ -221,9 +231,15 @@ fn each(
     }
 }
 
-fn unreadable(topic: &str, partition: i32, error: &serde_json::Error) -> SinkError {
-    SinkError::Unfit {
+/// What a position's record holds.
+pub(super) fn record(
+    (topic, partition): (&str, i32),
+    value: &[u8],
+    produced: Timestamp,
+) -> Result<Found, SinkError> {
+    let record = serde_json::from_slice(value).map_err(|error| SinkError::Unfit {
         problem: format!("the last record of {topic}-{partition} is not a position: {error}"),
         mend: "run the version that wrote it, or name another kafka.positionTopic to start afresh".into(),
-    }
+    })?;
+    Ok(Found::Record(record, produced.to_millis()))
 }

@@ -12,13 +12,18 @@ use super::super::SinkError;
 use crate::coordination::Ownership;
 use crate::mistake::{Mistake, planted};
 
-/// The first attempt's time; each next one gets twice as much. The client's own retry waits 500 ms while the
-/// coordinator ends the predecessor's transaction, which takes far less.
-const FIRST_ATTEMPT: Duration = Duration::from_millis(40);
+/// How long a producer may hear nothing; each next one gets twice as much.
+const FIRST_ATTEMPT: Duration = Duration::from_millis(500);
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
 /// But no attempt gets more than this, or than a quarter of the time that has passed: one that has lost its way, because a
 /// broker died, shall not hold up the next, which finds it.
 const LONG_ATTEMPT: Duration = Duration::from_secs(1);
+/// Between a refusal and the next attempt of the same producer pass this and an eighth of the time that has passed: the
+/// coordinator ends the predecessor's transaction, in milliseconds as a rule.
+const REST: Duration = Duration::from_millis(5);
+const LONGEST_REST: Duration = Duration::from_millis(500);
+/// A producer that was refused asks again by itself after 500 ms: when the proof takes longer than this, another one will.
+const UNPROVED: Duration = Duration::from_millis(250);
 /// From here on every attempt in vain is told of.
 const SLOW: Duration = Duration::from_secs(3);
 /// After this long without success the caller is told.
@@ -57,6 +62,8 @@ pub(crate) enum End {
 pub(crate) struct Refused {
     /// Whether the next attempt may get through.
     pub(crate) heals: bool,
+    /// Whether that was an answer: the producer is kept for the next attempt.
+    pub(crate) answered: bool,
     /// What was said.
     pub(crate) error: SinkError,
 }
@@ -67,13 +74,16 @@ pub(crate) trait Brokers: Sync {
     /// A producer that fenced the one before.
     type Producer: Send;
 
-    /// Makes a producer and gives its initialisation this long. One that fails is dropped.
+    /// Gives the initialisation of a producer this long: of the one that was refused last, or of a new one.
     async fn initialise(&self, time: Duration) -> Result<Self::Producer, Refused>;
+
+    /// Drops the producer that was refused.
+    fn abandon(&self);
 
     /// The lowest offset of the shard's partition, and an end of it.
     async fn ends(&self, end: End) -> Result<(i64, i64), SinkError>;
 
-    /// The shard's last committed record from an offset up to another.
+    /// The shard's last committed record from an offset up to another, or further back where that was read before.
     async fn scan(&self, from: i64, to: i64) -> Result<Found, SinkError>;
 
     /// The partition's name, for people.
@@ -99,11 +109,12 @@ pub(crate) async fn succeed<B: Brokers>(
     #[cfg(feature = "failpoints")]
     fail::fail_point!("after-init");
     let reading = Instant::now();
-    let found = last_record(brokers).await?;
+    // A mirror that is older than the record shows less, never what is not so.
+    let mirrored = async { Ok(ownership.mirrored().await?) };
+    let (found, mirror) = tokio::try_join!(last_record(brokers), mirrored)?;
     tracing::debug!(elapsed = ?reading.elapsed(), "the position is read");
     #[cfg(feature = "failpoints")]
     fail::fail_point!("after-read");
-    let mirror = ownership.mirrored().await?;
     let (last, last_at) = match found {
         Found::Record(record, _) if mirror.as_ref().is_some_and(|mirror| is_ahead(mirror, &record)) => {
             return Err(rewound(&brokers.place(), &record));
@@ -124,7 +135,7 @@ async fn fence<B: Brokers>(brokers: &B, ownership: &dyn Ownership) -> Result<B::
     loop {
         // Begun after the last failure: an owner that woke up late finds here that it is none any more.
         if !planted(Mistake::UnprovedBefore) {
-            ownership.prove().await?;
+            prove(brokers, ownership).await?;
         }
         match brokers.initialise(attempt).await {
             Ok(producer) => {
@@ -134,11 +145,27 @@ async fn fence<B: Brokers>(brokers: &B, ownership: &dyn Ownership) -> Result<B::
                 }
                 return Ok(producer);
             }
-            Err(Refused { heals: true, error }) if begun.elapsed() < PATIENCE => {
+            Err(Refused { heals: true, answered, error }) if begun.elapsed() < PATIENCE => {
                 tell_refused(&error, attempt, begun.elapsed());
-                attempt = next_attempt(attempt, begun.elapsed());
+                match answered {
+                    true => sleep((REST + begun.elapsed() / 8).min(LONGEST_REST)).await,
+                    false => attempt = next_attempt(attempt, begun.elapsed()),
+                }
             }
             Err(Refused { error, .. }) => return Err(error),
+        }
+    }
+}
+
+async fn prove<B: Brokers>(brokers: &B, ownership: &dyn Ownership) -> Result<(), SinkError> {
+    let proof = ownership.prove();
+    tokio::pin!(proof);
+    tokio::select! {
+        biased;
+        proved = &mut proof => Ok(proved?),
+        () = sleep(UNPROVED) => {
+            brokers.abandon();
+            Ok(proof.await?)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Kafka as a sink: what a take-over asks of the brokers, with their client library.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use maxwell_protocol::id::{ClusterId, ShardId};
 use maxwell_protocol::position::{PositionKey, PositionRecord};
 use maxwell_protocol::settings::{Delivery, Kafka, Strategy};
 use rdkafka::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer};
 use tokio::sync::Notify;
 
@@ -18,10 +19,11 @@ use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
 use super::catalog::Followed;
 use super::deliveries::Deliveries;
 use super::forget::forget;
+use super::initialisation::Begun;
 use super::limits::{Bounds, Limits};
 use super::patience::Patience;
 use super::position_topic::ensure_topic;
-use super::positions::Readers;
+use super::positions::{Readers, Until};
 use super::refusal::explained;
 use super::steps::{Brokers, End, Found, Refused, Succession, latest_record, succeed};
 use super::time::RecordTime;
@@ -163,6 +165,9 @@ struct Shard<'a> {
     bounds: Bounds,
     partition: i32,
     key: PositionKey,
+    begun: Begun,
+    /// Up to which offset its partition was read.
+    read_to: AtomicI64,
 }
 
 impl Shard<'_> {
@@ -194,6 +199,8 @@ impl KafkaSink {
             bounds,
             partition: number as i32,
             key: PositionKey { cluster: context.cluster, shard: shard.clone() },
+            begun: Begun::default(),
+            read_to: AtomicI64::default(),
         })
     }
 
@@ -207,25 +214,26 @@ impl KafkaSink {
         Ok(latest_record(&other).await?.map(|record| (number, record)))
     }
 
-    /// Reads the followed tables of the shard whose position has `key` on, and hands them to `then`.
+    /// Reads the followed tables of the shard whose position has `key` on, and hands them to `then`, with the last position
+    /// that was met on the way.
     async fn followed<T: Send + 'static>(
         &self,
         (partition, key): (i32, PositionKey),
-        end: End,
-        then: impl FnOnce(&Followed) -> T + Send + 'static,
+        until: Until,
+        then: impl FnOnce(&Followed, Option<Found>) -> T + Send + 'static,
     ) -> Result<T, SinkError> {
         let (readers, topic) = (self.readers()?, self.position_topic.clone());
         let followed = Arc::clone(lock(&self.followed).entry((partition, key.shard.clone())).or_default());
         let reading = Instant::now();
         let read = tokio::task::spawn_blocking(move || {
             let mut followed = lock(&followed);
-            followed.read_on(&readers, &topic, (partition, &key), end).map(|()| then(&followed))
+            followed.read_on(&readers, &topic, (partition, &key), until).map(|last| then(&followed, last))
         });
         let found = read.await.map_err(|error| SinkError::Failed {
             doing: "read the followed tables",
             reason: error.to_string(),
         })?;
-        tracing::debug!(elapsed = ?reading.elapsed(), ?end, "the followed tables are read");
+        tracing::debug!(elapsed = ?reading.elapsed(), ?until, "the followed tables are read");
         found
     }
 }
@@ -240,24 +248,15 @@ impl Brokers for Shard<'_> {
 
     async fn initialise(&self, time: Duration) -> Result<Self::Producer, Refused> {
         let config = config::transactional(&self.sink.settings, self.bounds, &self.transactional_id)
-            .map_err(|error| Refused { heals: false, error })?;
+            .map_err(|error| Refused { heals: false, answered: false, error })?;
         let warm = self.sink.take_warm(&self.transactional_id, self.bounds);
         let topic = self.sink.position_topic.clone();
-        let initialised = tokio::task::spawn_blocking(move || {
-            let producer = match warm {
-                Some(producer) => producer,
-                None => connected(&config, &topic)?,
-            };
-            producer.init_transactions(time).map(|()| producer)
-        });
-        let doing = "initialise the producer";
-        match initialised.await {
-            Ok(Ok(producer)) => Ok(producer),
-            Ok(Err(error)) => Err(Refused { heals: may_heal(&error), error: classify(doing, &error) }),
-            Err(error) => {
-                Err(Refused { heals: false, error: SinkError::Failed { doing, reason: error.to_string() } })
-            }
-        }
+        let make = move || warm.map_or_else(|| connected(&config, &topic), Ok);
+        self.begun.go_on(make, time).await
+    }
+
+    fn abandon(&self) {
+        self.begun.abandon();
     }
 
     async fn ends(&self, end: End) -> Result<(i64, i64), SinkError> {
@@ -266,6 +265,12 @@ impl Brokers for Shard<'_> {
     }
 
     async fn scan(&self, from: i64, to: i64) -> Result<Found, SinkError> {
+        self.read_to.store(to, Ordering::Relaxed);
+        // The followed tables stand between the positions: whoever was warm has read all but the last few seconds.
+        let place = (self.partition, self.key.clone());
+        if let Some(last) = self.sink.followed(place, Until::Offset(to), |_, last| last).await? {
+            return Ok(last);
+        }
         self.ask("read the position", move |readers, topic, partition, key| {
             readers.scan(topic, partition, (from, to), key)
         })
@@ -287,22 +292,6 @@ fn connected(config: &ClientConfig, topic: &str) -> Result<BaseProducer<Deliveri
         producer.client().fetch_metadata(Some(topic), CHECK)?;
     }
     Ok(producer)
-}
-
-fn may_heal(error: &KafkaError) -> bool {
-    match error {
-        KafkaError::Transaction(error) => {
-            error.is_retriable()
-                || matches!(
-                    error.code(),
-                    RDKafkaErrorCode::OperationTimedOut
-                        | RDKafkaErrorCode::MessageTimedOut
-                        | RDKafkaErrorCode::RequestTimedOut
-                        | RDKafkaErrorCode::ConcurrentTransactions
-                )
-        }
-        _ => false,
-    }
 }
 
 #[async_trait]
@@ -339,8 +328,8 @@ impl Sink for KafkaSink {
         )?;
         let catalog = match last.as_ref().and_then(|last| last.catalog) {
             Some(capture) => {
-                let place = (shard.partition, shard.key);
-                self.followed(place, End::High, move |found| found.of(capture)).await?
+                let (place, read) = ((shard.partition, shard.key), shard.read_to.into_inner());
+                self.followed(place, Until::Offset(read), move |found, _| found.of(capture)).await?
             }
             None => Vec::new(),
         };
@@ -363,7 +352,7 @@ impl Sink for KafkaSink {
         capture: u64,
     ) -> Result<Vec<CatalogEntry>, SinkError> {
         let key = PositionKey { cluster: context.cluster, shard };
-        self.followed((number as i32, key), End::High, move |found| found.of(capture)).await
+        self.followed((number as i32, key), Until::End(End::High), move |found, _| found.of(capture)).await
     }
 
     async fn warm(&self, context: &ShardContext) -> Result<(), SinkError> {
@@ -391,7 +380,7 @@ impl Sink for KafkaSink {
         lock(&self.warm).insert(id, (bounds, producer, Instant::now()));
         for (shard, number) in read_from(context) {
             let key = PositionKey { cluster: context.cluster, shard };
-            self.followed((number as i32, key), End::Stable, |_| ()).await?;
+            self.followed((number as i32, key), Until::End(End::Stable), |_, _| ()).await?;
         }
         Ok(())
     }
