@@ -112,14 +112,15 @@ impl Rounds {
         if self.deal && self.faults.is_empty() {
             // One on every server that surely leaves a Kafka transaction behind with rows in it, and what takes seconds and has
             // a median to keep.
-            cluster.extend([
+            let often = [
                 Fault::At(POINTS[0]),
                 ProcessFault::Kill.into(),
                 ProcessFault::Terminate.into(),
                 Fault::Switchover,
                 Fault::Network(NetworkFault::CutFromMySql),
                 Fault::Network(NetworkFault::CutFromKafka),
-            ]);
+            ];
+            cluster.extend(fitting(&often, server, self.members));
         }
         cluster.shuffle(random);
         let mut cluster: Vec<Vec<Fault>> = cluster.into_iter().map(|fault| vec![fault]).collect();

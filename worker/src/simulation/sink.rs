@@ -1,25 +1,28 @@
 //! The simulated Kafka as a sink: the worker's own order of a take-over over simulated brokers, and a writer whose
 //! outcome the worker does not always hear.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use maxwell_protocol::id::ShardId;
 use maxwell_protocol::position::PositionRecord;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::ensemble::Zoo;
 use super::faults::Point;
 use super::log::{Fenced, Initialised, Kafka};
-use super::process::Process;
-use super::world::Peer;
+use super::process::{Condition, Process};
+use super::world::{Peer, lock};
 use crate::coordination::{Ownership, ShardContext};
 use crate::sink::kafka::steps::{Brokers, End, Found, Refused, Succession, succeed};
 use crate::sink::{Chunk, Sink, SinkError, TakenOver, Writer};
 
 /// How long a question to the brokers may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// When a producer that was refused asks again by itself, unless it is told to before or dropped.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// Kafka as one process reaches it.
 pub(super) struct SimulatedSink {
@@ -38,7 +41,7 @@ impl Sink for SimulatedSink {
         ownership: &dyn Ownership,
     ) -> Result<TakenOver, SinkError> {
         self.process.forget_proof(&context.shard);
-        let shard = Shard { sink: self, shard: &context.shard };
+        let shard = Shard { sink: self, shard: &context.shard, kept: Mutex::default() };
         let Succession { producer, last, last_at } = succeed(&shard, ownership).await?;
         let writer = SimulatedWriter {
             process: Arc::clone(&self.process),
@@ -62,6 +65,8 @@ fn silent(doing: &'static str) -> SinkError {
 struct Shard<'a> {
     sink: &'a SimulatedSink,
     shard: &'a ShardId,
+    /// What a refused producer is about to do; nothing once that is dropped.
+    kept: Mutex<JoinSet<()>>,
 }
 
 impl Shard<'_> {
@@ -70,17 +75,27 @@ impl Shard<'_> {
         self.sink.zoo.holder(self.shard).is_some_and(|holder| holder != self.sink.process.number)
     }
 
+    /// A producer is kept that was refused.
+    fn keep(&self) {
+        let SimulatedSink { process, kafka, zoo, .. } = self.sink;
+        let (process, kafka, zoo) = (Arc::clone(process), Arc::clone(kafka), Arc::clone(zoo));
+        let shard = self.shard.clone();
+        lock(&self.kept).spawn(async move {
+            sleep(RETRY).await;
+            // One that was frozen asks when it wakes up, whatever it does: only the proof behind can help then.
+            if process.is(Condition::Running) {
+                tell_of_fencing(&process, &kafka, zoo.holder(&shard));
+                kafka.initialise(process.number);
+            }
+        });
+    }
+
     /// One attempt, without its limit of time.
     async fn attempt(&self, proved: bool) -> Initialised {
         let SimulatedSink { process, kafka, .. } = self.sink;
         process.send(Peer::Kafka, Point::Init, Duration::MAX).await;
-        let fences_its_owner =
-            !proved && self.holder_is_another() && self.sink.zoo.holder(self.shard) == Some(kafka.process());
-        if fences_its_owner {
-            let (late, owner) = (process.number, kafka.process());
-            process.world.violated(|| {
-                format!("process {late} fences the owner {owner} without a proof of the lock before it")
-            });
+        if !proved {
+            tell_of_fencing(process, kafka, self.sink.zoo.holder(self.shard));
         }
         let answer = kafka.initialise(process.number);
         process.hear(Peer::Kafka, Point::Initialised).await;
@@ -93,24 +108,40 @@ impl Shard<'_> {
     }
 }
 
+/// What is not proved may not fence whoever holds the lock.
+fn tell_of_fencing(process: &Process, kafka: &Kafka, holder: Option<u64>) {
+    let (late, owner) = (process.number, kafka.process());
+    if holder == Some(owner) && owner != late {
+        process.world.violated(|| {
+            format!("process {late} fences the owner {owner} without a proof of the lock before it")
+        });
+    }
+}
+
 #[async_trait]
 impl Brokers for Shard<'_> {
     type Producer = u64;
 
     async fn initialise(&self, time: Duration) -> Result<u64, Refused> {
+        self.abandon();
         let proved = self.sink.process.forget_proof(self.shard);
-        let refused = |answered, reason| {
+        let refused = |busy, reason| {
             let error = SinkError::Failed { doing: "initialise the producer", reason };
-            Err(Refused { heals: true, answered, error })
+            Err(Refused { heals: true, busy, error })
         };
         match tokio::time::timeout(time, self.attempt(proved)).await {
             Ok(Initialised::As(epoch)) => Ok(epoch),
-            Ok(Initialised::Busy) => refused(true, "another transaction is being ended".into()),
+            Ok(Initialised::Busy) => {
+                self.keep();
+                refused(true, "another transaction is being ended".into())
+            }
             Err(_) => refused(false, format!("no answer within {time:?}")),
         }
     }
 
-    fn abandon(&self) {}
+    fn abandon(&self) {
+        lock(&self.kept).abort_all();
+    }
 
     async fn ends(&self, end: End) -> Result<(i64, i64), SinkError> {
         self.ask(Point::Ends).await?;

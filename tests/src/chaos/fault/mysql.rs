@@ -70,7 +70,7 @@ impl MySqlFault {
 }
 
 /// The server that takes this one's place.
-fn other(server: Server) -> Option<Server> {
+pub(super) fn other(server: Server) -> Option<Server> {
     match server.name {
         "mysql80" => Some(REPLICA),
         "replica" => SERVERS.into_iter().find(|server| server.name == "mysql80"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::mysql::other;
 use super::{Hit, Scene};
 use crate::lab::{ENSEMBLE, broker_names, lab};
 
@@ -69,7 +70,11 @@ impl NetworkFault {
         match self {
             Self::CutFromZooKeeper | Self::ResetZooKeeper => ENSEMBLE.map(str::to_owned).to_vec(),
             Self::CutFromKafka | Self::ResetKafka => broker_names(),
-            Self::CutFromMySql | Self::ResetMySql => vec![scene.load.server().await.name.to_owned()],
+            // From its replica too, or the owner would go on there.
+            Self::CutFromMySql | Self::ResetMySql => {
+                let source = scene.load.server().await;
+                [Some(source), other(source)].into_iter().flatten().map(|one| one.name.to_owned()).collect()
+            }
             Self::Cut | Self::Loss | Self::Delay => Vec::new(),
         }
     }

@@ -11,8 +11,6 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use crate::chaos::cluster::root;
 use crate::lab::{SCRIPT, ZOOKEEPER, brokers};
 
-/// The brokers' own default.
-const TRANSACTION_PARTITIONS: i32 = 50;
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// The topic of a cluster's positions.
@@ -27,15 +25,24 @@ pub(super) async fn coordinator(name: &str) -> anyhow::Result<String> {
     let cluster: ClusterId = serde_json::from_slice(&bytes)?;
     let id = cluster.transactional_id(&ShardId("0".into()));
     let hash = id.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    leader("__transaction_state".to_owned(), (hash & i32::MAX) % TRANSACTION_PARTITIONS).await
+    leader_of("__transaction_state".to_owned(), move |partitions| (hash & i32::MAX) % partitions).await
 }
 
 /// The broker that leads a partition.
 pub(super) async fn leader(topic: String, partition: i32) -> anyhow::Result<String> {
+    leader_of(topic, move |_| partition).await
+}
+
+/// The broker that leads the partition which `choose` names, of so many.
+async fn leader_of(
+    topic: String,
+    choose: impl FnOnce(i32) -> i32 + Send + 'static,
+) -> anyhow::Result<String> {
     tokio::task::spawn_blocking(move || {
         let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers()).create()?;
         let metadata = consumer.fetch_metadata(Some(&topic), ANSWER)?;
         let partitions = metadata.topics().first().map(|topic| topic.partitions()).unwrap_or_default();
+        let partition = choose((partitions.len() as i32).max(1));
         let found = partitions.iter().find(|found| found.id() == partition);
         let leader = found.with_context(|| format!("{topic} has no partition {partition}"))?.leader();
         anyhow::ensure!(leader > 0, "partition {partition} of {topic} has no leader");

@@ -5,11 +5,25 @@ use std::collections::BTreeMap;
 use maxwell_protocol::catalog::{CatalogKey, CatalogName, CatalogRecord};
 use maxwell_protocol::position::PositionKey;
 use rdkafka::Timestamp;
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 
 use super::super::{CatalogEntry, SinkError};
 use super::positions::{self, Readers, Until, record};
 use super::steps::Found;
+
+/// So many offsets are read in one go.
+const SHORT: i64 = 4096;
+
+/// Where a shard's records stand, and who reads them.
+#[derive(Clone, Copy)]
+pub(super) struct Log<'a> {
+    pub(super) readers: &'a Readers,
+    /// The position topic.
+    pub(super) topic: &'a str,
+    pub(super) partition: i32,
+    /// The shard, by its position's key.
+    pub(super) owner: &'a PositionKey,
+}
 
 /// The key of an entry's record.
 pub(super) fn key(owner: &PositionKey, entry: &CatalogEntry) -> CatalogKey {
@@ -28,32 +42,49 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    /// Takes in what came since, and gives the owner's last position if one did. Blocking.
-    pub(super) fn read_on(
-        &mut self,
-        readers: &Readers,
-        topic: &str,
-        (partition, owner): (i32, &PositionKey),
-        until: Until,
-    ) -> Result<Option<Found>, SinkError> {
-        let Self { next, records } = self;
+    /// Takes in what came since. Blocking.
+    pub(super) fn read_on(&mut self, log: &Log<'_>, until: Until) -> Result<(), SinkError> {
+        self.read(log, until, &mut |_| ())
+    }
+
+    /// The owner's last position before `to`, if it is met on the way there from where this one stopped reading, and the way
+    /// is short: the same records need not be read twice then. Blocking.
+    pub(super) fn last_position(&mut self, log: &Log<'_>, to: i64) -> Result<Option<Found>, SinkError> {
+        if to - self.next > SHORT {
+            return Ok(None);
+        }
         let mut last: Option<(Vec<u8>, Timestamp)> = None;
-        *next = positions::read_on(readers, topic, partition, (*next, until), &mut |message| {
-            let Some(key) = message.key() else { return };
-            if let Ok(CatalogKey { catalog }) = serde_json::from_slice::<CatalogKey>(key) {
-                if catalog.cluster != owner.cluster || catalog.shard != owner.shard {
-                    return;
-                }
-                let name = (catalog.database, catalog.table);
-                match message.payload() {
-                    Some(record) => records.insert(name, record.to_vec()),
-                    None => records.remove(&name),
-                };
-            } else if serde_json::from_slice::<PositionKey>(key).is_ok_and(|key| key == *owner) {
-                last = message.payload().map(|value| (value.to_vec(), message.timestamp()));
+        self.read(log, Until::Offset(to), &mut |message| {
+            let key = message.key().and_then(|bytes| serde_json::from_slice::<PositionKey>(bytes).ok());
+            if let Some(value) = message.payload().filter(|_| key.as_ref() == Some(log.owner)) {
+                last = Some((value.to_vec(), message.timestamp()));
             }
         })?;
-        last.map(|(value, produced)| record((topic, partition), &value, produced)).transpose()
+        last.map(|(value, produced)| record((log.topic, log.partition), &value, produced)).transpose()
+    }
+
+    /// Takes in what came since, and hands what else was met to `other`.
+    fn read(
+        &mut self,
+        log: &Log<'_>,
+        until: Until,
+        other: &mut dyn FnMut(&BorrowedMessage<'_>),
+    ) -> Result<(), SinkError> {
+        let Self { next, records } = self;
+        let Log { readers, topic, partition, owner } = *log;
+        *next = positions::read_on(readers, topic, partition, (*next, until), &mut |message| {
+            let key = message.key().and_then(|bytes| serde_json::from_slice::<CatalogKey>(bytes).ok());
+            let Some(CatalogKey { catalog }) = key else { return other(message) };
+            if catalog.cluster != owner.cluster || catalog.shard != owner.shard {
+                return;
+            }
+            let name = (catalog.database, catalog.table);
+            match message.payload() {
+                Some(record) => records.insert(name, record.to_vec()),
+                None => records.remove(&name),
+            };
+        })?;
+        Ok(())
     }
 
     /// Every definition that `capture` began and later statements made of it.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use super::classify;
 use super::deliveries::Deliveries;
@@ -13,8 +14,10 @@ use super::steps::Refused;
 use crate::sink::SinkError;
 
 /// After a refusal the client rests for 500 ms, unless it is told to go on: how soon a refusal is seen. A call that is
-/// repeated waits for the answer that is due, or asks again at once over the same connection.
+/// repeated waits for the answer that is due, or asks again at once over the same connection. What stays silent is called
+/// less and less often, as each call may look for the coordinator anew.
 const SLICE: Duration = Duration::from_millis(10);
+const LONGEST_SLICE: Duration = Duration::from_millis(100);
 const DOING: &str = "initialise the producer";
 
 type Producer = BaseProducer<Deliveries>;
@@ -33,29 +36,33 @@ impl Begun {
         time: Duration,
     ) -> Result<Producer, Refused> {
         let begun = self.take();
+        // Whoever is not waited for any more shall fence nobody.
+        let wanted = CancellationToken::new();
+        let given_up = wanted.clone();
+        let _guard = wanted.drop_guard();
         let attempt = move || {
             let producer = match begun {
                 Some(producer) => producer,
                 None => make().map_err(|error| (error, None))?,
             };
-            match initialise(&producer, time) {
+            match initialise(&producer, time, &given_up) {
                 Ok(()) => Ok(producer),
                 Err(error) => {
-                    let answered = may_heal(&error) && !is_silence(&error);
-                    Err((error, answered.then_some(producer)))
+                    let kept = is_busy(&error).then_some(producer);
+                    Err((error, kept))
                 }
             }
         };
         match tokio::task::spawn_blocking(attempt).await {
             Ok(Ok(producer)) => Ok(producer),
             Ok(Err((error, producer))) => {
-                let answered = producer.is_some();
+                let busy = producer.is_some();
                 *self.0.lock().unwrap_or_else(PoisonError::into_inner) = producer;
-                Err(Refused { heals: may_heal(&error), answered, error: classify(DOING, &error) })
+                Err(Refused { heals: may_heal(&error), busy, error: classify(DOING, &error) })
             }
             Err(error) => {
                 let error = SinkError::Failed { doing: DOING, reason: error.to_string() };
-                Err(Refused { heals: false, answered: false, error })
+                Err(Refused { heals: false, busy: false, error })
             }
         }
     }
@@ -79,20 +86,29 @@ impl Drop for Begun {
     }
 }
 
-fn initialise(producer: &Producer, time: Duration) -> Result<(), KafkaError> {
-    let until = Instant::now() + time;
+fn initialise(producer: &Producer, time: Duration, given_up: &CancellationToken) -> Result<(), KafkaError> {
+    let begun = Instant::now();
     loop {
-        let left = until.saturating_duration_since(Instant::now());
-        match producer.init_transactions(SLICE.min(left)) {
-            Err(error) if is_silence(&error) && left > SLICE => {}
+        let elapsed = begun.elapsed();
+        let slice = (elapsed / 4).clamp(SLICE, LONGEST_SLICE).min(time.saturating_sub(elapsed));
+        match producer.init_transactions(slice) {
+            Err(error)
+                if may_heal(&error)
+                    && !is_busy(&error)
+                    && begun.elapsed() < time
+                    && !given_up.is_cancelled() => {}
             ended => return ended,
         }
     }
 }
 
-/// Whether the brokers have not answered yet.
-fn is_silence(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::Transaction(error) if error.code() == RDKafkaErrorCode::OperationTimedOut)
+/// Whether the coordinator said that it has something to end, or to load, first.
+fn is_busy(error: &KafkaError) -> bool {
+    let KafkaError::Transaction(error) = error else { return false };
+    matches!(
+        error.code(),
+        RDKafkaErrorCode::ConcurrentTransactions | RDKafkaErrorCode::CoordinatorLoadInProgress
+    )
 }
 
 fn may_heal(error: &KafkaError) -> bool {

@@ -1,11 +1,11 @@
 //! Kafka: rows and the shard's position in one transaction. The only module that holds its client library.
 //!
 //! `config` makes client configurations, `admin` the client for topics, `steps` is the order of a take-over, `takeover`
-//! what it asks of the brokers, `initialisation` how it fences the producer before, `position_topic` makes the position topic, `positions` reads it, `catalog` the followed
-//! tables on it, `forget` ends it, `limits` knows how large a row may be, `refusal` why nobody is let in, `writer`
-//! produces and commits, `deliveries` knows what came of it, `flush` waits, `waits` is how the client does, `ending`
-//! commits beside it, `patience` says how long, `time` which time records bear. A producer is crash-only: after any
-//! doubt it is dropped and a new one made.
+//! what it asks of the brokers, `initialisation` how it fences the producer before, `position_topic` makes the position
+//! topic, `positions` reads it, `catalog` the followed tables on it, `forget` ends it, `limits` knows how large a row may
+//! be, `refusal` why nobody is let in, `writer` produces and commits, `deliveries` knows what came of it, `flush` waits,
+//! `waits` is how the client does, `ending` commits beside it, `patience` says how long, `time` which time records bear. A
+//! producer is crash-only: after any doubt it is dropped and a new one made.
 
 mod admin;
 mod catalog;

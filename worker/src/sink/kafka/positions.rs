@@ -133,11 +133,16 @@ pub(super) fn read_on(
     visit: &mut dyn FnMut(&BorrowedMessage<'_>),
 ) -> Result<i64, SinkError> {
     let committed = readers.committed();
+    let ends = |asked: &BaseConsumer| watermarks(asked, topic, partition, TIMEOUT);
     let (low, high) = match until {
-        Until::End(End::High) => watermarks(&readers.uncommitted, topic, partition, TIMEOUT)?,
-        Until::End(End::Stable) => watermarks(&committed, topic, partition, TIMEOUT)?,
-        Until::Offset(high) if from > 0 => (0, high),
-        Until::Offset(high) => (watermarks(&readers.uncommitted, topic, partition, TIMEOUT)?.0, high),
+        Until::End(End::High) => ends(&readers.uncommitted)?,
+        Until::End(End::Stable) => ends(&committed)?,
+        Until::Offset(high) if 0 < from && from <= high => (from, high),
+        Until::Offset(high) => match ends(&readers.uncommitted)? {
+            // Another one has read further meanwhile.
+            (_, end) if high < from && from <= end => return Ok(from),
+            (low, _) => (low, high),
+        },
     };
     // A topic that is shorter than what was read is another one.
     let next = if from > high { low } else { from.max(low) };
@@ -150,7 +155,7 @@ pub(super) fn read_on(
         Ok(())
     });
     committed.unassign().map_err(|error| classify("read the position", &error))?;
-    read.map(|()| high)
+    read
 }
 
 fn scan(
@@ -182,14 +187,14 @@ fn scan(
 
 type Visit<'a> = &'a mut dyn FnMut(&BorrowedMessage<'_>) -> Result<(), SinkError>;
 
-/// Hands the committed records from an offset up to another on.
+/// Hands the committed records from an offset up to another on. Gives the offset to go on from.
 fn each(
     consumer: &BaseConsumer,
     topic: &str,
     partition: i32,
     (from, high): (i64, i64),
     visit: Visit<'_>,
-) -> Result<(), SinkError> {
+) -> Result<i64, SinkError> {
     let failed = |error: KafkaError| classify("read the position", &error);
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
@@ -205,10 +210,10 @@ fn each(
                 // Behind it, before the end, there is room for the marker of its transaction only: whoever wrote
                 // here before was fenced before the end was asked for.
                 if next + 1 >= high {
-                    return Ok(());
+                    return Ok(next);
                 }
             }
-            Some(Err(KafkaError::PartitionEOF(_))) if confirmed => return Ok(()),
+            Some(Err(KafkaError::PartitionEOF(_))) if confirmed => return Ok(high.max(next)),
             // The end of what one answer held. A leader that has only just become one may not know the end yet: it
             // counts once the leader knows as much as the former one did, and has nothing more.
             Some(Err(KafkaError::PartitionEOF(_))) => {

@@ -18,12 +18,12 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
 /// But no attempt gets more than this, or than a quarter of the time that has passed: one that has lost its way, because a
 /// broker died, shall not hold up the next, which finds it.
 const LONG_ATTEMPT: Duration = Duration::from_secs(1);
-/// Between a refusal and the next attempt of the same producer pass this and an eighth of the time that has passed: the
+/// Between a refusal and the next attempt of the same producer pass this and an eighth of the time since the first one: the
 /// coordinator ends the predecessor's transaction, in milliseconds as a rule.
 const REST: Duration = Duration::from_millis(5);
-const LONGEST_REST: Duration = Duration::from_millis(500);
-/// A producer that was refused asks again by itself after 500 ms: when the proof takes longer than this, another one will.
-const UNPROVED: Duration = Duration::from_millis(250);
+const LONGEST_REST: Duration = Duration::from_millis(150);
+/// A producer that was refused asks again by itself after 500 ms: unless the lock was proved before, it is dropped.
+const KEPT: Duration = Duration::from_millis(350);
 /// From here on every attempt in vain is told of.
 const SLOW: Duration = Duration::from_secs(3);
 /// After this long without success the caller is told.
@@ -62,8 +62,8 @@ pub(crate) enum End {
 pub(crate) struct Refused {
     /// Whether the next attempt may get through.
     pub(crate) heals: bool,
-    /// Whether that was an answer: the producer is kept for the next attempt.
-    pub(crate) answered: bool,
+    /// Whether the coordinator has something to end first: the producer is kept for the next attempt.
+    pub(crate) busy: bool,
     /// What was said.
     pub(crate) error: SinkError,
 }
@@ -132,10 +132,14 @@ pub(crate) async fn succeed<B: Brokers>(
 async fn fence<B: Brokers>(brokers: &B, ownership: &dyn Ownership) -> Result<B::Producer, SinkError> {
     let begun = Instant::now();
     let mut attempt = FIRST_ATTEMPT;
+    let mut refused = None;
     loop {
         // Begun after the last failure: an owner that woke up late finds here that it is none any more.
         if !planted(Mistake::UnprovedBefore) {
-            prove(brokers, ownership).await?;
+            match refused {
+                Some(since) => rest_and_prove(brokers, ownership, since).await?,
+                None => ownership.prove().await?,
+            }
         }
         match brokers.initialise(attempt).await {
             Ok(producer) => {
@@ -145,11 +149,13 @@ async fn fence<B: Brokers>(brokers: &B, ownership: &dyn Ownership) -> Result<B::
                 }
                 return Ok(producer);
             }
-            Err(Refused { heals: true, answered, error }) if begun.elapsed() < PATIENCE => {
+            Err(Refused { heals: true, busy, error }) if begun.elapsed() < PATIENCE => {
                 tell_refused(&error, attempt, begun.elapsed());
-                match answered {
-                    true => sleep((REST + begun.elapsed() / 8).min(LONGEST_REST)).await,
-                    false => attempt = next_attempt(attempt, begun.elapsed()),
+                if busy {
+                    refused.get_or_insert_with(Instant::now);
+                } else {
+                    refused = None;
+                    attempt = next_attempt(attempt, begun.elapsed());
                 }
             }
             Err(Refused { error, .. }) => return Err(error),
@@ -157,15 +163,23 @@ async fn fence<B: Brokers>(brokers: &B, ownership: &dyn Ownership) -> Result<B::
     }
 }
 
-async fn prove<B: Brokers>(brokers: &B, ownership: &dyn Ownership) -> Result<(), SinkError> {
-    let proof = ownership.prove();
-    tokio::pin!(proof);
+/// Behind a refusal, of which the first was at `since`. The producer that is kept meanwhile shall not ask without the proof.
+async fn rest_and_prove<B: Brokers>(
+    brokers: &B,
+    ownership: &dyn Ownership,
+    since: Instant,
+) -> Result<(), SinkError> {
+    let proved = async {
+        sleep((REST + since.elapsed() / 8).min(LONGEST_REST)).await;
+        ownership.prove().await
+    };
+    tokio::pin!(proved);
     tokio::select! {
         biased;
-        proved = &mut proof => Ok(proved?),
-        () = sleep(UNPROVED) => {
+        proved = &mut proved => Ok(proved?),
+        () = sleep(KEPT) => {
             brokers.abandon();
-            Ok(proof.await?)
+            Ok(proved.await?)
         }
     }
 }

@@ -16,7 +16,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 use tokio::sync::Notify;
 
 use super::super::{CatalogEntry, Sink, SinkError, TakenOver};
-use super::catalog::Followed;
+use super::catalog::{Followed, Log};
 use super::deliveries::Deliveries;
 use super::forget::forget;
 use super::initialisation::Begun;
@@ -214,26 +214,24 @@ impl KafkaSink {
         Ok(latest_record(&other).await?.map(|record| (number, record)))
     }
 
-    /// Reads the followed tables of the shard whose position has `key` on, and hands them to `then`, with the last position
-    /// that was met on the way.
+    /// Lets `read` go on with the followed tables of the shard whose position has `key`.
     async fn followed<T: Send + 'static>(
         &self,
         (partition, key): (i32, PositionKey),
-        until: Until,
-        then: impl FnOnce(&Followed, Option<Found>) -> T + Send + 'static,
+        read: impl FnOnce(&mut Followed, &Log<'_>) -> Result<T, SinkError> + Send + 'static,
     ) -> Result<T, SinkError> {
         let (readers, topic) = (self.readers()?, self.position_topic.clone());
         let followed = Arc::clone(lock(&self.followed).entry((partition, key.shard.clone())).or_default());
         let reading = Instant::now();
         let read = tokio::task::spawn_blocking(move || {
-            let mut followed = lock(&followed);
-            followed.read_on(&readers, &topic, (partition, &key), until).map(|last| then(&followed, last))
+            let log = Log { readers: &readers, topic: &topic, partition, owner: &key };
+            read(&mut lock(&followed), &log)
         });
         let found = read.await.map_err(|error| SinkError::Failed {
             doing: "read the followed tables",
             reason: error.to_string(),
         })?;
-        tracing::debug!(elapsed = ?reading.elapsed(), ?until, "the followed tables are read");
+        tracing::debug!(elapsed = ?reading.elapsed(), "the followed tables are read");
         found
     }
 }
@@ -248,7 +246,7 @@ impl Brokers for Shard<'_> {
 
     async fn initialise(&self, time: Duration) -> Result<Self::Producer, Refused> {
         let config = config::transactional(&self.sink.settings, self.bounds, &self.transactional_id)
-            .map_err(|error| Refused { heals: false, answered: false, error })?;
+            .map_err(|error| Refused { heals: false, busy: false, error })?;
         let warm = self.sink.take_warm(&self.transactional_id, self.bounds);
         let topic = self.sink.position_topic.clone();
         let make = move || warm.map_or_else(|| connected(&config, &topic), Ok);
@@ -268,7 +266,8 @@ impl Brokers for Shard<'_> {
         self.read_to.store(to, Ordering::Relaxed);
         // The followed tables stand between the positions: whoever was warm has read all but the last few seconds.
         let place = (self.partition, self.key.clone());
-        if let Some(last) = self.sink.followed(place, Until::Offset(to), |_, last| last).await? {
+        let last = self.sink.followed(place, move |followed, log| followed.last_position(log, to));
+        if let Some(last) = last.await? {
             return Ok(last);
         }
         self.ask("read the position", move |readers, topic, partition, key| {
@@ -282,8 +281,8 @@ impl Brokers for Shard<'_> {
     }
 }
 
-/// A producer that is connected to the broker that it has learned of. Without that, its initialisation would not
-/// begin at once but at the client's next look, half a second later.
+/// A producer that is connected to the broker that it has learned of. Without that, its initialisation would begin with
+/// connecting.
 fn connected(config: &ClientConfig, topic: &str) -> Result<BaseProducer<Deliveries>, KafkaError> {
     let producer: BaseProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
     // The first answer comes through the bootstrap connection, which the client then closes; the second one only
@@ -329,7 +328,10 @@ impl Sink for KafkaSink {
         let catalog = match last.as_ref().and_then(|last| last.catalog) {
             Some(capture) => {
                 let (place, read) = ((shard.partition, shard.key), shard.read_to.into_inner());
-                self.followed(place, Until::Offset(read), move |found, _| found.of(capture)).await?
+                self.followed(place, move |followed, log| {
+                    followed.read_on(log, Until::Offset(read)).map(|()| followed.of(capture))
+                })
+                .await?
             }
             None => Vec::new(),
         };
@@ -352,7 +354,10 @@ impl Sink for KafkaSink {
         capture: u64,
     ) -> Result<Vec<CatalogEntry>, SinkError> {
         let key = PositionKey { cluster: context.cluster, shard };
-        self.followed((number as i32, key), Until::End(End::High), move |found, _| found.of(capture)).await
+        self.followed((number as i32, key), move |followed, log| {
+            followed.read_on(log, Until::End(End::High)).map(|()| followed.of(capture))
+        })
+        .await
     }
 
     async fn warm(&self, context: &ShardContext) -> Result<(), SinkError> {
@@ -380,7 +385,10 @@ impl Sink for KafkaSink {
         lock(&self.warm).insert(id, (bounds, producer, Instant::now()));
         for (shard, number) in read_from(context) {
             let key = PositionKey { cluster: context.cluster, shard };
-            self.followed((number as i32, key), Until::End(End::Stable), |_, _| ()).await?;
+            self.followed((number as i32, key), |followed, log| {
+                followed.read_on(log, Until::End(End::Stable))
+            })
+            .await?;
         }
         Ok(())
     }
