@@ -66,6 +66,7 @@ fill_host() {
 empty_host() { mount -o remount,size=8g "$DATA/$1/logs"; }
 
 # kafka_configuration NUMBER BROKERS VOTERS
+# With every record that it takes a broker looks at all partitions that others wait for: few internal ones spare two cores.
 kafka_configuration() {
   local directory=$DATA/kafka$1 address=${ADDRESS[kafka$1]} majority=$((($2 + 1) / 2))
   mkdir -p "$directory"
